@@ -1,0 +1,237 @@
+"""What we hold of the clusters: the clusters, their virtual nodes, the mirror of pods, the work."""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import Group
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from providers.models import CloudAccount, Instance
+
+
+class Cluster(models.Model):
+    """A registered cluster. The kubeconfig was parsed to fields; its secret is sealed."""
+
+    class State(models.TextChoices):
+        CONNECTED = "connected", _("Connected")
+        DEGRADED = "degraded", _("Degraded")
+        UNREACHABLE = "unreachable", _("Unreachable")
+
+    team = models.ForeignKey(Group, on_delete=models.PROTECT, related_name="clusters")
+    slug = models.SlugField(max_length=63, unique=True)
+    name = models.CharField(max_length=64)
+    # The UID of the namespace kube-system: the identity of a cluster.
+    uid = models.CharField(max_length=64, unique=True)
+    kind = models.CharField(max_length=32, blank=True)
+    environment = models.CharField(max_length=32, blank=True)
+    version = models.CharField(max_length=64, blank=True)
+    server = models.CharField(max_length=255)
+    tls_server_name = models.CharField(max_length=255, blank=True)
+    insecure_skip_tls_verify = models.BooleanField(default=False)
+    ca_pem = models.TextField(blank=True)
+    client_cert_pem = models.TextField(blank=True)
+    sealed_client_key = models.TextField(blank=True)
+    sealed_token = models.TextField(blank=True)
+    credential_expires_at = models.DateTimeField(null=True, blank=True)
+    account = models.ForeignKey(
+        CloudAccount, on_delete=models.PROTECT, null=True, blank=True, related_name="clusters"
+    )
+    region = models.CharField(max_length=64, blank=True)
+    # Zone -> subnet id, and the security group: the defaults of a new virtual node.
+    subnets = models.JSONField(default=dict)
+    security_group = models.CharField(max_length=64, blank=True)
+    tags = models.JSONField(default=dict)
+    state = models.CharField(max_length=16, choices=State, default=State.CONNECTED)
+    state_reason = models.CharField(max_length=64, blank=True)
+    state_message = models.TextField(blank=True)
+    checks = models.JSONField(default=list)
+    checked_at = models.DateTimeField(null=True, blank=True)
+    last_seen_at = models.DateTimeField(null=True, blank=True)
+    paused = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class VirtualNode(models.Model):
+    """A node that our workers play the kubelet of (hosted delivery)."""
+
+    class State(models.TextChoices):
+        INSTALLING = "installing", _("Installing")
+        READY = "ready", _("Ready")
+        NOT_READY = "not_ready", _("Not ready")
+        REMOVING = "removing", _("Removing")
+
+    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="nodes")
+    account = models.ForeignKey(CloudAccount, on_delete=models.PROTECT, related_name="nodes")
+    name = models.CharField(max_length=253)
+    provider = models.CharField(max_length=16)
+    region = models.CharField(max_length=64)
+    zone = models.CharField(max_length=64)
+    # [{"zone": ..., "subnet": ...}, ...]: its own zone first, then where to go when that is short.
+    placements = models.JSONField(default=list)
+    security_group = models.CharField(max_length=64)
+    uid = models.CharField(max_length=64, blank=True)
+    version = models.CharField(max_length=64, blank=True)
+    state = models.CharField(max_length=16, choices=State, default=State.INSTALLING)
+    unschedulable = models.BooleanField(default=False)
+    conditions = models.JSONField(default=list)
+    labels = models.JSONField(default=dict)
+    taints = models.JSONField(default=list)
+    capacity = models.JSONField(default=dict)
+    heartbeat_at = models.DateTimeField(null=True, blank=True)
+    removing_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["cluster", "name"], name="virtual_node_name"),
+        ]
+        ordering = ["cluster_id", "name"]
+
+    @property
+    def shard(self) -> str:
+        return f"node:{self.pk}"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class PodRow(models.Model):
+    """The mirror of a pod that is on, or asks for, a virtual node. Never ahead of the API."""
+
+    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="pods")
+    node = models.ForeignKey(
+        VirtualNode, on_delete=models.SET_NULL, null=True, blank=True, related_name="pods"
+    )
+    instance = models.ForeignKey(
+        Instance, on_delete=models.SET_NULL, null=True, blank=True, related_name="pods"
+    )
+    uid = models.CharField(max_length=64)
+    namespace = models.CharField(max_length=253)
+    name = models.CharField(max_length=253)
+    labels = models.JSONField(default=dict)
+    workload_kind = models.CharField(max_length=63, blank=True)
+    workload_name = models.CharField(max_length=253, blank=True)
+    node_name = models.CharField(max_length=253, blank=True)
+    phase = models.CharField(max_length=16, default="Pending")
+    # What kubectl prints under STATUS: Running, Pending, ContainerCreating, Terminating, ...
+    status = models.CharField(max_length=64, default="Pending")
+    reason = models.CharField(max_length=128, blank=True)
+    message = models.TextField(blank=True)
+    ready = models.PositiveSmallIntegerField(default=0)
+    containers = models.PositiveSmallIntegerField(default=0)
+    restarts = models.PositiveIntegerField(default=0)
+    ip = models.CharField(max_length=64, blank=True)
+    resource_version = models.PositiveBigIntegerField(default=0)
+    created_at = models.DateTimeField()
+    scheduled_at = models.DateTimeField(null=True, blank=True)
+    running_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    deleting_at = models.DateTimeField(null=True, blank=True)
+    gone_at = models.DateTimeField(null=True, blank=True)
+    # The one sentence: why it is not further on. A code of `addons.pods.reasons` and its values.
+    blocker = models.CharField(max_length=64, blank=True)
+    blocker_values = models.JSONField(default=dict)
+    next_try_at = models.DateTimeField(null=True, blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    # The ConfigMaps and Secrets it reads: ["configmaps/ns/name", ...].
+    references = models.JSONField(default=list)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["cluster", "uid"], name="pod_uid"),
+        ]
+        indexes = [
+            models.Index(fields=["node", "gone_at"], name="pod_node"),
+            models.Index(fields=["cluster", "namespace", "name"], name="pod_name"),
+            models.Index(fields=["gone_at", "created_at"], name="pod_created"),
+        ]
+
+    @property
+    def key(self) -> str:
+        return f"pod:{self.cluster_id}:{self.namespace}/{self.name}"
+
+
+class Decision(models.Model):
+    """What we did to a pod and why; append-only; feeds the timeline.
+
+    `code` is one of `addons.pods.reasons`, `values` fill its sentence in the reader's language.
+    """
+
+    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE)
+    pod_uid = models.CharField(max_length=64)
+    at = models.DateTimeField()
+    code = models.CharField(max_length=64)
+    values = models.JSONField(default=dict)
+    request_id = models.CharField(max_length=64, blank=True)
+    epoch = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        indexes = [models.Index(fields=["pod_uid", "at"], name="decision_pod")]
+
+
+class ShardLease(models.Model):
+    """Who works on a shard (a virtual node, an account's region, a cluster's watch) right now."""
+
+    shard = models.CharField(max_length=255, primary_key=True)
+    holder = models.CharField(max_length=128, blank=True)
+    epoch = models.PositiveBigIntegerField(default=0)
+    expires_at = models.DateTimeField()
+
+
+class Operation(models.Model):
+    """A long action with steps, a log, a cancel and an address."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued", _("Queued")
+        RUNNING = "running", _("Running")
+        SUCCEEDED = "succeeded", _("Succeeded")
+        FAILED = "failed", _("Failed")
+        CANCELLED = "cancelled", _("Cancelled")
+
+    team = models.ForeignKey(Group, on_delete=models.CASCADE, related_name="operations")
+    cluster = models.ForeignKey(Cluster, on_delete=models.SET_NULL, null=True, blank=True)
+    kind = models.CharField(max_length=32)
+    target = models.CharField(max_length=255)
+    arguments = models.JSONField(default=dict)
+    state = models.CharField(max_length=16, choices=State, default=State.QUEUED)
+    error = models.TextField(blank=True)
+    fix = models.TextField(blank=True)
+    actor = models.CharField(max_length=150)
+    cancel_asked = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    log = models.JSONField(default=list)
+
+    class Meta:
+        ordering = ["-id"]
+
+
+class Step(models.Model):
+    """One resumable step of an operation; safe to repeat."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", _("Waiting")
+        RUNNING = "running", _("Running")
+        DONE = "done", _("Done")
+        FAILED = "failed", _("Failed")
+
+    operation = models.ForeignKey(Operation, on_delete=models.CASCADE, related_name="steps")
+    index = models.PositiveSmallIntegerField()
+    name = models.CharField(max_length=64)
+    state = models.CharField(max_length=16, choices=State, default=State.WAITING)
+    detail = models.TextField(blank=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["operation", "index"], name="step_index"),
+        ]
+        ordering = ["index"]
