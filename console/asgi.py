@@ -4,7 +4,19 @@ import os
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 
-from channels.routing import ProtocolTypeRouter  # noqa: E402
-from django.core.asgi import get_asgi_application  # noqa: E402
+from django.core.asgi import get_asgi_application
 
-application = ProtocolTypeRouter({"http": get_asgi_application()})
+# Django is set up by this call; what follows imports models.
+_http = get_asgi_application()
+
+from channels.auth import AuthMiddlewareStack
+from channels.routing import ProtocolTypeRouter, URLRouter
+from channels.security.websocket import AllowedHostsOriginValidator
+from django.urls import path
+
+from console.live.consumer import StreamConsumer
+
+_socket = URLRouter([path("ws/stream/", StreamConsumer.as_asgi())])
+application = ProtocolTypeRouter(
+    {"http": _http, "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(_socket))}
+)

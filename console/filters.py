@@ -1,0 +1,202 @@
+"""Filters of lists: the same for pages, REST and the live tables.
+
+The free-text box takes words and `key:value` pairs: `ns: phase: status: node: cluster: provider:
+label:k=v restarts:>3 age:<1h`. What it does not know is searched for as text.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, ClassVar
+
+import django_filters as df
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from addons.models import Cluster, Operation, PodRow, VirtualNode
+from providers.models import Orphan
+
+_AGE = re.compile(r"^([<>])(\d+)([smhd])$")
+_NUMBER = re.compile(r"^([<>]?)(\d+)$")
+_UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+PROBLEM = Q(phase="Failed") | ~Q(blocker="") | Q(status__in=["CrashLoopBackOff", "OOMKilled"])
+
+
+def split_words(text: str) -> list[str]:
+    """Words of a filter box; an unclosed quote is taken literally."""
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return text.split()
+
+
+def _age(value: str) -> Q:
+    match = _AGE.match(value)
+    if not match:
+        return Q(pk__in=[])
+    sign, number, unit = match.groups()
+    border = timezone.now() - timedelta(seconds=min(int(number), 10**7) * _UNIT[unit])
+    return Q(created_at__gt=border) if sign == "<" else Q(created_at__lt=border)
+
+
+def _restarts(value: str) -> Q:
+    match = _NUMBER.match(value)
+    if not match:
+        return Q(pk__in=[])
+    suffix = {"<": "__lt", ">": "__gt", "": ""}[match[1]]
+    return Q(**{f"restarts{suffix}": min(int(match[2]), 10**6)})
+
+
+def _label(value: str) -> Q:
+    """JSON containment is not in SQLite; a key transform is in every back end."""
+    key, _sign, wanted = value.partition("=")
+    if "__" in key:
+        return Q(pk__in=[])
+    return Q(**{f"labels__{key}": wanted}) if wanted else Q(labels__has_key=key)
+
+
+_POD_WORDS: dict[str, Callable[[str], Q]] = {
+    "ns": lambda v: Q(namespace=v),
+    "namespace": lambda v: Q(namespace=v),
+    "phase": lambda v: Q(phase__iexact=v),
+    "status": lambda v: Q(status__iexact=v),
+    "node": lambda v: Q(node_name=v),
+    "cluster": lambda v: Q(cluster__slug=v),
+    "provider": lambda v: Q(node__provider=v),
+    "zone": lambda v: Q(node__zone=v),
+    "workload": lambda v: Q(workload_name=v),
+    "instance": lambda v: Q(instance__cloud_id=v),
+    "label": _label,
+    "restarts": _restarts,
+    "age": _age,
+}
+
+
+def _pod_word(word: str) -> Q:
+    key, sign, value = word.partition(":")
+    if sign and value and key in _POD_WORDS:
+        return _POD_WORDS[key](value)
+    return (
+        Q(name__icontains=word)
+        | Q(namespace__icontains=word)
+        | Q(instance__cloud_id__icontains=word)
+        | Q(ip__startswith=word)
+        | Q(workload_name__icontains=word)
+    )
+
+
+class _Search(df.FilterSet):
+    """`q` over the fields named by `searched`."""
+
+    searched: ClassVar[tuple[str, ...]] = ("name",)
+    q = df.CharFilter(method="search")
+
+    def search(self, rows: QuerySet[Any], _name: str, value: str) -> QuerySet[Any]:
+        for word in split_words(value)[:12]:
+            condition = Q()
+            for field in self.searched:
+                condition |= Q(**{f"{field}__icontains": word})
+            rows = rows.filter(condition)
+        return rows
+
+
+class PodFilter(df.FilterSet):
+    VIEWS: ClassVar[tuple[str, ...]] = ("all", "problems", "pending", "gone")
+
+    q = df.CharFilter(method="search")
+    view = df.CharFilter(method="by_view")
+    cluster = df.CharFilter(field_name="cluster__slug")
+    namespace = df.CharFilter()
+    name = df.CharFilter()
+    phase = df.CharFilter()
+    status = df.CharFilter()
+    node = df.CharFilter(field_name="node_name")
+    zone = df.CharFilter(field_name="node__zone")
+    provider = df.CharFilter(field_name="node__provider")
+    workload = df.CharFilter(field_name="workload_name")
+    uid = df.CharFilter()
+    instance = df.CharFilter(field_name="instance__cloud_id")
+
+    class Meta:
+        model = PodRow
+        fields: ClassVar[list[str]] = []
+
+    @property
+    def qs(self) -> QuerySet[PodRow]:
+        rows: QuerySet[PodRow] = super().qs
+        if self.data.get("view") == "gone" or self.data.get("uid"):
+            return rows
+        return rows.filter(gone_at=None)
+
+    def search(self, rows: QuerySet[PodRow], _name: str, value: str) -> QuerySet[PodRow]:
+        for word in split_words(value)[:12]:
+            rows = rows.filter(_pod_word(word))
+        return rows
+
+    def by_view(self, rows: QuerySet[PodRow], _name: str, value: str) -> QuerySet[PodRow]:
+        if value == "problems":
+            return rows.filter(PROBLEM)
+        if value == "pending":
+            border = timezone.now() - timedelta(seconds=60)
+            return rows.filter(phase="Pending", created_at__lt=border)
+        if value == "gone":
+            return rows.exclude(gone_at=None)
+        return rows
+
+
+class NodeFilter(_Search):
+    searched = ("name", "zone", "cluster__name")
+    cluster = df.CharFilter(field_name="cluster__slug")
+    provider = df.CharFilter()
+    zone = df.CharFilter()
+    state = df.CharFilter()
+
+    class Meta:
+        model = VirtualNode
+        fields: ClassVar[list[str]] = []
+
+
+class ClusterFilter(_Search):
+    searched = ("name", "slug", "region", "server")
+    state = df.CharFilter()
+    kind = df.CharFilter()
+    region = df.CharFilter()
+
+    class Meta:
+        model = Cluster
+        fields: ClassVar[list[str]] = []
+
+
+class OperationFilter(_Search):
+    searched = ("target", "kind", "actor")
+    state = df.CharFilter()
+    kind = df.CharFilter()
+    cluster = df.CharFilter(field_name="cluster__slug")
+
+    class Meta:
+        model = Operation
+        fields: ClassVar[list[str]] = []
+
+
+class OrphanFilter(_Search):
+    searched = ("cloud_id", "name", "pod_name", "namespace")
+    account = df.NumberFilter(field_name="account_id")
+    zone = df.CharFilter()
+    reason = df.CharFilter()
+    closed = df.BooleanFilter(method="by_closed")
+
+    class Meta:
+        model = Orphan
+        fields: ClassVar[list[str]] = []
+
+    def by_closed(self, rows: QuerySet[Orphan], _name: str, value: bool) -> QuerySet[Orphan]:
+        return rows.exclude(closed_at=None) if value else rows.filter(closed_at=None)
+
+    @property
+    def qs(self) -> QuerySet[Orphan]:
+        rows: QuerySet[Orphan] = super().qs
+        return rows if self.data.get("closed") else rows.filter(closed_at=None)
