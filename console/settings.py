@@ -167,7 +167,11 @@ WHITENOISE_USE_FINDERS = env.bool("SPILLWAY_STATIC_FINDERS", False)
 WHITENOISE_AUTOREFRESH = False
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "console.staticfiles.HashedStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if WHITENOISE_USE_FINDERS
+        else "console.staticfiles.HashedStorage"
+    },
 }
 
 # --- web security -----------------------------------------------------------------------------

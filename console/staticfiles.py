@@ -5,4 +5,3 @@ from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 class HashedStorage(CompressedManifestStaticFilesStorage):
     support_js_module_import_aggregation = True
-    manifest_strict = False
