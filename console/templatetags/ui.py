@@ -77,7 +77,8 @@ def short_duration(seconds: float) -> str:
         text = pattern.format(n=whole)
         finer = units[index + 1] if index + 1 < len(units) else None
         if finer and whole < 10 and rest >= finer[0]:
-            text += pgettext("between units", "") + finer[1].format(n=rest // finer[0])
+            both = pgettext("two units of one duration", "{whole}{part}")
+            return both.format(whole=text, part=finer[1].format(n=rest // finer[0]))
         return text
     return ""
 
