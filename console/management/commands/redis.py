@@ -35,9 +35,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.REDIS_URL.startswith("unix://"):
-            raise CommandError(
-                "REDIS_URL names a Redis that is not ours to start."
-            )
+            raise CommandError("REDIS_URL names a Redis that is not ours to start.")
         socket = Path(settings.REDIS_URL.removeprefix("unix://").split("?")[0])
         socket.parent.mkdir(parents=True, exist_ok=True)
         data = settings.DATA_DIR / "redis"

@@ -1,0 +1,327 @@
+"""The shapes of rows and requests, for validation and for the OpenAPI document.
+
+Output shapes mirror `console.live.topics`: REST lists, live tables and pages show the same cells.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers as s
+
+
+def _text(**kw: Any) -> s.CharField:
+    return s.CharField(allow_blank=True, **kw)
+
+
+class PodShape(s.Serializer[Any]):
+    id = s.IntegerField()
+    uid = s.CharField()
+    name = s.CharField()
+    namespace = s.CharField()
+    cluster = s.CharField(help_text="Slug of the cluster")
+    cluster_name = s.CharField()
+    status = s.CharField(help_text="What kubectl prints under STATUS")
+    tone = s.ChoiceField(["ok", "prog", "warn", "bad", "done", "mute"])
+    reason = _text()
+    workload_kind = _text()
+    workload = _text()
+    provider = _text()
+    instance_id = _text()
+    spec = _text(help_text="Billed size, for example `2 / 4Gi`")
+    node = _text()
+    zone = _text()
+    ready = s.CharField(help_text="`1/1`")
+    restarts = s.IntegerField()
+    ip = _text()
+    price_per_hour = s.CharField(allow_null=True, help_text="Decimal as text; null: no price known")
+    currency = _text(help_text="ISO 4217")
+    created_at = s.DateTimeField()
+    running_at = s.DateTimeField(allow_null=True)
+    blocker = _text(help_text="One sentence: why it is not further on")
+    next_try_at = s.DateTimeField(allow_null=True)
+    deleted = s.BooleanField()
+    url = s.CharField(help_text="The page of the pod")
+
+
+class NodeShape(s.Serializer[Any]):
+    id = s.IntegerField()
+    name = s.CharField()
+    cluster = s.CharField()
+    cluster_name = s.CharField()
+    state = s.ChoiceField(["installing", "ready", "not_ready", "removing"])
+    state_label = s.CharField()
+    tone = s.CharField()
+    unschedulable = s.BooleanField()
+    provider = s.CharField()
+    region = s.CharField()
+    zone = s.CharField()
+    version = _text()
+    pods = s.IntegerField()
+    pods_max = s.CharField(allow_null=True)
+    cpu = s.CharField(allow_null=True)
+    cpu_max = s.CharField(allow_null=True)
+    memory = s.CharField(allow_null=True)
+    memory_max = s.CharField(allow_null=True)
+    price_per_hour = s.CharField(allow_null=True)
+    currency = _text()
+    taints = s.IntegerField()
+    heartbeat_at = s.DateTimeField(allow_null=True)
+    created_at = s.DateTimeField()
+    url = s.CharField()
+
+
+class ClusterShape(s.Serializer[Any]):
+    id = s.IntegerField()
+    slug = s.CharField()
+    name = s.CharField()
+    state = s.ChoiceField(["connected", "degraded", "unreachable"])
+    state_label = s.CharField()
+    tone = s.CharField()
+    message = _text()
+    paused = s.BooleanField()
+    kind = _text()
+    version = _text()
+    region = _text()
+    nodes_ready = s.IntegerField()
+    nodes = s.IntegerField()
+    pods = s.IntegerField()
+    price_per_hour = s.CharField(allow_null=True)
+    currency = _text()
+    last_seen_at = s.DateTimeField(allow_null=True)
+    url = s.CharField()
+
+
+class OperationShape(s.Serializer[Any]):
+    id = s.IntegerField()
+    kind = s.CharField()
+    target = s.CharField()
+    cluster = _text()
+    cluster_name = _text()
+    state = s.ChoiceField(["queued", "running", "succeeded", "failed", "cancelled"])
+    state_label = s.CharField()
+    tone = s.CharField()
+    progress = s.CharField(help_text="Steps done of all, `3/4`")
+    error = _text()
+    actor = s.CharField()
+    created_at = s.DateTimeField()
+    ended_at = s.DateTimeField(allow_null=True)
+    seconds = s.IntegerField(allow_null=True)
+    url = s.CharField()
+
+
+class OrphanShape(s.Serializer[Any]):
+    id = s.IntegerField()
+    instance_id = s.CharField()
+    name = s.CharField()
+    provider = s.CharField()
+    account = s.CharField()
+    region = s.CharField()
+    zone = _text()
+    owner = _text(help_text="namespace/pod it was made for")
+    reason = s.CharField()
+    reason_label = s.CharField()
+    status = _text()
+    tone = s.CharField()
+    spec = _text()
+    price_per_hour = s.CharField(allow_null=True)
+    cost_so_far = s.CharField(allow_null=True)
+    currency = _text()
+    created_at = s.DateTimeField(allow_null=True)
+    found_at = s.DateTimeField()
+    deleting = s.BooleanField()
+    error = _text()
+    deleted = s.BooleanField()
+
+
+class MomentShape(s.Serializer[Any]):
+    at = s.DateTimeField()
+    source = s.ChoiceField(["kubernetes", "cloud", "spillway"])
+    warning = s.BooleanField()
+    reason = s.CharField()
+    text = s.CharField()
+    count = s.IntegerField()
+    request_id = _text()
+
+
+class TimelineShape(s.Serializer[Any]):
+    moments = MomentShape(many=True)
+    missing = s.ListField(child=s.CharField(), help_text="Sources that did not answer in time")
+
+
+class LogShape(s.Serializer[Any]):
+    text = s.CharField(help_text="Lines that start with an RFC 3339 time")
+    kept_at = s.DateTimeField(allow_null=True, help_text="Set: kept after the instance had ended")
+
+
+class StepShape(s.Serializer[Any]):
+    index = s.IntegerField()
+    name = s.CharField()
+    label = s.CharField()
+    state = s.ChoiceField(["waiting", "running", "done", "failed"])
+    detail = _text()
+    started_at = s.DateTimeField(allow_null=True)
+    ended_at = s.DateTimeField(allow_null=True)
+
+
+class LogLineShape(s.Serializer[Any]):
+    at = s.DateTimeField()
+    text = s.CharField()
+    level = s.CharField()
+
+
+class OperationDetailShape(OperationShape):
+    steps = StepShape(many=True)
+    log = LogLineShape(many=True)
+    fix = _text()
+    can_cancel = s.BooleanField()
+    can_retry = s.BooleanField()
+
+
+class CapabilityShape(s.Serializer[Any]):
+    action = s.CharField()
+    ok = s.BooleanField()
+    code = _text()
+    message = _text()
+    grant = _text()
+
+
+class CredentialShape(s.Serializer[Any]):
+    id = s.IntegerField()
+    name = s.CharField()
+    provider = s.CharField()
+    region = s.CharField()
+    endpoint = _text()
+    access_key_id = s.CharField(help_text="Masked")
+    account_id = _text()
+    identity = _text()
+    capabilities = CapabilityShape(many=True)
+    verified_at = s.DateTimeField(allow_null=True)
+    verify_ms = s.IntegerField(allow_null=True)
+    rotated_at = s.DateTimeField()
+    expires_at = s.DateTimeField(allow_null=True)
+    trouble = _text()
+    trouble_message = _text()
+    halted_at = s.DateTimeField(allow_null=True)
+    halt_reason = _text()
+    used_by = s.ListField(child=s.CharField())
+
+
+class TokenShape(s.Serializer[Any]):
+    id = s.IntegerField()
+    name = s.CharField()
+    prefix = s.CharField()
+    scope = s.ChoiceField(["read", "write"])
+    created_at = s.DateTimeField()
+    expires_at = s.DateTimeField(allow_null=True)
+    last_used_at = s.DateTimeField(allow_null=True)
+    last_used_ip = s.CharField(allow_null=True)
+
+
+class NewTokenShape(TokenShape):
+    token = s.CharField(help_text="Shown this once")
+
+
+class CheckShape(s.Serializer[Any]):
+    code = s.CharField()
+    state = s.ChoiceField(["ok", "warn", "bad", "skipped"])
+    title = s.CharField()
+    detail = _text()
+    fix = _text()
+    ms = s.IntegerField()
+
+
+# --- requests -----------------------------------------------------------------------------------
+
+
+class CredentialRequest(s.Serializer[Any]):
+    name = s.CharField(max_length=64)
+    provider = s.ChoiceField(["eci"])
+    region = s.CharField(max_length=64)
+    endpoint = s.URLField(required=False, allow_blank=True, default="")
+    access_key_id = s.CharField(max_length=128)
+    access_key_secret = s.CharField(max_length=256, write_only=True, trim_whitespace=True)
+    security_token = s.CharField(
+        max_length=4096, required=False, allow_blank=True, default="", write_only=True
+    )
+    team = s.CharField(required=False, allow_blank=True, default="")
+
+
+class RotateRequest(s.Serializer[Any]):
+    access_key_id = s.CharField(max_length=128)
+    access_key_secret = s.CharField(max_length=256, write_only=True)
+    security_token = s.CharField(
+        max_length=4096, required=False, allow_blank=True, default="", write_only=True
+    )
+
+
+class KubeconfigRequest(s.Serializer[Any]):
+    kubeconfig = s.CharField(max_length=512_000, write_only=True, trim_whitespace=False)
+    context = s.CharField(required=False, allow_blank=True, default="")
+
+
+class ClusterRequest(KubeconfigRequest):
+    name = s.CharField(max_length=64)
+    slug = s.SlugField(max_length=63, required=False, allow_blank=True, default="")
+    environment = s.CharField(max_length=32, required=False, allow_blank=True, default="")
+    region = s.CharField(max_length=64, required=False, allow_blank=True, default="")
+    kind = s.CharField(max_length=32, required=False, allow_blank=True, default="")
+    credential = s.IntegerField(required=False, allow_null=True, default=None)
+    tags = s.DictField(child=s.CharField(max_length=128), required=False, default=dict)
+    team = s.CharField(required=False, allow_blank=True, default="")
+
+
+class ClusterChange(s.Serializer[Any]):
+    name = s.CharField(max_length=64, required=False)
+    environment = s.CharField(max_length=32, required=False, allow_blank=True)
+    region = s.CharField(max_length=64, required=False, allow_blank=True)
+    credential = s.IntegerField(required=False, allow_null=True)
+    tags = s.DictField(child=s.CharField(max_length=128), required=False)
+    paused = s.BooleanField(required=False)
+
+
+class PlacementRequest(s.Serializer[Any]):
+    zone = s.CharField(max_length=64)
+    subnet = s.CharField(max_length=64)
+
+
+class NodeRequest(s.Serializer[Any]):
+    cluster = s.CharField(help_text="Slug of the cluster")
+    credential = s.IntegerField()
+    zone = s.CharField(max_length=64)
+    name = s.CharField(max_length=253, required=False, allow_blank=True, default="")
+    placements = PlacementRequest(many=True, allow_empty=False)
+    security_group = s.CharField(max_length=64)
+
+
+class NodeRemoval(s.Serializer[Any]):
+    instances = s.ChoiceField(["delete", "leave"], default="delete")
+
+
+class TokenRequest(s.Serializer[Any]):
+    name = s.CharField(max_length=64)
+    scope = s.ChoiceField(["read", "write"], default="read")
+    days = s.IntegerField(min_value=1, max_value=366, default=90)
+
+
+class ProfileShape(s.Serializer[Any]):
+    username = s.CharField(read_only=True)
+    language = s.ChoiceField(["", "en", "zh-hans"], required=False)
+    time_zone = s.CharField(max_length=64, required=False, allow_blank=True)
+    theme = s.ChoiceField(["auto", "light", "dark"], required=False)
+    density = s.ChoiceField(["comfortable", "compact"], required=False)
+    shortcuts = s.BooleanField(required=False)
+    teams = s.DictField(child=s.CharField(), read_only=True, help_text="Team -> role")
+
+
+class OverviewShape(s.Serializer[Any]):
+    clusters = s.IntegerField()
+    clusters_connected = s.IntegerField()
+    nodes = s.IntegerField()
+    nodes_ready = s.IntegerField()
+    pods_running = s.IntegerField()
+    pods_pending = s.IntegerField()
+    pods_failed = s.IntegerField()
+    orphans = s.IntegerField()
+    spend_per_hour = s.DictField(child=s.CharField(), help_text="Currency -> decimal as text")
+    pods_unpriced = s.IntegerField()

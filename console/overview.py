@@ -1,0 +1,119 @@
+"""The numbers of the first page: counted by the database, per reader, in a handful of queries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.db.models import Count, Q, QuerySet, Sum
+
+from addons.models import Cluster, Operation, PodRow, VirtualNode
+from console.access import AnyUser, visible
+from console.live import tones
+from providers.models import CloudAccount, Orphan
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    clusters: int
+    clusters_connected: int
+    nodes: int
+    nodes_ready: int
+    pods_running: int
+    pods_pending: int
+    pods_failed: int
+    orphans: int
+    spend_per_hour: dict[str, Decimal]
+    pods_unpriced: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """One line of "needs attention": what kind, which object, since when."""
+
+    kind: str
+    tone: str
+    target: Any
+    since: datetime | None = None
+
+
+def _spend(pods: QuerySet[PodRow], orphans: QuerySet[Orphan]) -> dict[str, Decimal]:
+    """Instances that are billed now, per currency; orphans cost as much as the others."""
+    total: dict[str, Decimal] = {}
+    running = pods.filter(instance__billed_to=None).exclude(instance__billed_from=None)
+    sums = [
+        *running.values_list("instance__currency").annotate(Sum("instance__price_per_hour")),
+        *orphans.values_list("currency").annotate(Sum("price_per_hour")),
+    ]
+    for currency, amount in sums:
+        if currency and amount is not None:
+            total[currency] = total.get(currency, Decimal(0)) + amount
+    return total
+
+
+def numbers(user: AnyUser) -> Numbers:
+    clusters = visible(Cluster, user)
+    nodes = visible(VirtualNode, user)
+    pods = visible(PodRow, user).filter(gone_at=None)
+    orphans = visible(Orphan, user).filter(closed_at=None)
+    phases = pods.aggregate(
+        running=Count("pk", filter=Q(phase="Running")),
+        pending=Count("pk", filter=Q(phase="Pending")),
+        failed=Count("pk", filter=Q(phase="Failed")),
+        unpriced=Count(
+            "pk",
+            filter=Q(instance__price_per_hour=None, instance__billed_to=None)
+            & ~Q(instance__billed_from=None),
+        ),
+    )
+    return Numbers(
+        clusters=clusters.count(),
+        clusters_connected=clusters.filter(state=Cluster.State.CONNECTED).count(),
+        nodes=nodes.count(),
+        nodes_ready=nodes.filter(state=VirtualNode.State.READY).count(),
+        pods_running=phases["running"],
+        pods_pending=phases["pending"],
+        pods_failed=phases["failed"],
+        orphans=orphans.count(),
+        spend_per_hour=_spend(pods, orphans),
+        pods_unpriced=phases["unpriced"],
+    )
+
+
+def attention(user: AnyUser, now: datetime) -> list[Attention]:
+    """What a person should look at, the worst first."""
+    found: list[Attention] = []
+    for account in visible(CloudAccount, user).exclude(halted_at=None):
+        found.append(Attention("account_halted", "bad", account, account.halted_at))
+    for account in visible(CloudAccount, user).filter(halted_at=None).exclude(trouble=""):
+        found.append(Attention("account_trouble", "bad", account, account.verified_at))
+    for cluster in visible(Cluster, user).exclude(state=Cluster.State.CONNECTED):
+        found.append(Attention("cluster", tones.cluster(cluster), cluster, cluster.last_seen_at))
+    for node in visible(VirtualNode, user).filter(state=VirtualNode.State.NOT_READY):
+        found.append(Attention("node", "bad", node, node.heartbeat_at))
+    failed = visible(Operation, user).filter(
+        state=Operation.State.FAILED, ended_at__gt=now - timedelta(days=1)
+    )
+    for operation in failed[:5]:
+        found.append(Attention("operation", "bad", operation, operation.ended_at))
+    stuck = visible(PodRow, user).filter(gone_at=None, phase="Pending").exclude(blocker="")
+    for pod in stuck.select_related("cluster").order_by("created_at")[:5]:
+        found.append(Attention("pod", "warn", pod, pod.created_at))
+    for orphan in visible(Orphan, user).filter(closed_at=None).select_related("account")[:5]:
+        found.append(Attention("orphan", "warn", orphan, orphan.found_at))
+    return found
+
+
+def top_namespaces(user: AnyUser, limit: int = 5) -> list[dict[str, Any]]:
+    """Namespaces by what their pods cost per hour now."""
+    pods = visible(PodRow, user).filter(gone_at=None, instance__billed_to=None)
+    rows = (
+        pods.exclude(instance=None)
+        .values("namespace", "cluster__slug", "cluster__name", "instance__currency")
+        .annotate(price=Sum("instance__price_per_hour"), pods=Count("pk"))
+        .exclude(price=None)
+        .order_by("-price")
+    )
+    return list(rows[:limit])
