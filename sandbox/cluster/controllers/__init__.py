@@ -1,0 +1,92 @@
+"""The control loops of a simulated cluster.
+
+`start` gives a cluster its controllers, its scheduler and the kubelets of its on-premises nodes.
+Loops keep no state outside the objects, so a cluster restored from a snapshot goes on where it was.
+Virtual nodes are not run here: whoever registers them is their kubelet, and the node lifecycle loop
+judges them by their Leases like all others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from .bootstrap import bootstrap
+from .config import Config
+from .context import Context
+from .deployment import Deployments
+from .eventttl import EventExpiry
+from .garbage import GarbageCollector
+from .kubelet.backend import NodeBackend
+from .kubelet.nodes import Nodes
+from .kubelet.pods import Pods
+from .loop import Controller
+from .namespace import Namespaces
+from .replicaset import ReplicaSets
+from .scheduler import Scheduler
+from .serviceaccount import ServiceAccounts
+
+if TYPE_CHECKING:
+    from sandbox.cluster.cluster import Cluster
+
+LOOPS: tuple[type[Controller[Any]], ...] = (
+    Namespaces,
+    ServiceAccounts,
+    Deployments,
+    ReplicaSets,
+    Scheduler,
+    GarbageCollector,
+    EventExpiry,
+)
+
+
+class Manager:
+    """The loops of one cluster, built but not yet running."""
+
+    def __init__(self, cluster: Cluster, config: Config | None = None) -> None:
+        self.config = config or Config()
+        self.context = Context(
+            name=cluster.name,
+            client=cluster.client,
+            catalog=cluster.catalog,
+            clock=cluster.clock,
+            config=self.config,
+            ca_certificate=lambda: str(getattr(cluster, "ca_certificate", "")),
+        )
+        self.nodes = Nodes(self.context)
+        self.pods = Pods(self.context, self.nodes)
+        self.loops: list[Controller[Any]] = [loop(self.context) for loop in LOOPS]
+        self.loops += [self.nodes, self.pods]
+        for node in self.config.nodes:
+            cluster.kubelets[node.name] = NodeBackend(self.pods.environment, cluster.clock)
+
+    async def run(self, loop: Controller[Any], ready: asyncio.Event) -> None:
+        """Run one loop once the cluster is bootstrapped."""
+        await ready.wait()
+        await loop.run()
+
+    async def supervise(self, ready: asyncio.Event) -> None:
+        """Bootstrap, let the loops go, unsubscribe at the end."""
+        try:
+            await bootstrap(self.context)
+            ready.set()
+            await asyncio.Event().wait()
+        finally:
+            self.context.close()
+
+    def start(self) -> list[asyncio.Task[None]]:
+        """One task per loop and one that supervises; cancel them all to stop."""
+        ready = asyncio.Event()
+        tasks = [asyncio.create_task(self.supervise(ready), name="bootstrap")]
+        tasks += [asyncio.create_task(self.run(loop, ready), name=loop.name) for loop in self.loops]
+        return tasks
+
+    @property
+    def settled(self) -> bool:
+        """Nothing is ready or in flight in any loop; delayed keys do not count."""
+        return all(loop.queue.idle for loop in self.loops)
+
+
+def start(cluster: Cluster, config: Config | None = None) -> list[asyncio.Task[None]]:
+    """Start every loop of `cluster`; its `config` attribute, if any, describes the nodes."""
+    return Manager(cluster, config or getattr(cluster, "config", None)).start()

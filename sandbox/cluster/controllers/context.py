@@ -1,0 +1,94 @@
+"""What every loop is given: the client, the clock, shared informers and the event recorder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from sandbox.cluster.client import Client
+from sandbox.cluster.clock import Clock
+from sandbox.cluster.errors import ApiError
+from sandbox.cluster.resources import Catalog
+
+from .informer import Informer, Obj
+from .recorder import Recorder
+from .timing import stamp
+
+if TYPE_CHECKING:
+    from .config import Config
+
+
+class Context:
+    """Shared parts of the loops of one cluster."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        client: Client,
+        catalog: Catalog,
+        clock: Clock,
+        config: Config,
+        ca_certificate: Callable[[], str],
+    ) -> None:
+        self.name = name
+        self.client = client
+        self.catalog = catalog
+        self.clock = clock
+        self.ca_certificate = ca_certificate
+        self.config = config
+        self._informers: dict[str, Informer] = {}
+        self.events = Recorder(client, clock, self.informer("events"))
+
+    def informer(self, resource: str) -> Informer:
+        """The shared view of a resource, started on first use."""
+        if resource not in self._informers:
+            self._informers[resource] = Informer(self.client, resource)
+        return self._informers[resource]
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return self.clock.now().timestamp()
+
+    def stamp(self) -> str:
+        """The time now as metav1.Time."""
+        return stamp(self.now())
+
+    async def write_status(self, resource: str, obj: Obj, status: Obj) -> Obj:
+        """PUT the status if it differs; `obj` gives the resourceVersion. Raises ApiError 409."""
+        if status == (obj.get("status") or {}):
+            return obj
+        return await self.client.update(resource, {**obj, "status": status}, subresource="status")
+
+    async def fetch(self, resource: str, name: str, namespace: str | None = None) -> Obj | None:
+        """A copy of the object, or None when there is none."""
+        try:
+            return await self.client.get(resource, name, namespace)
+        except ApiError as error:
+            if error.code == 404:
+                return None
+            raise
+
+    async def remove(
+        self, resource: str, obj: Obj, *, grace: int | None = None, propagation: str = "Background"
+    ) -> None:
+        """Delete exactly this object; its being gone already is success."""
+        meta = obj["metadata"]
+        try:
+            await self.client.delete(
+                resource,
+                meta["name"],
+                meta.get("namespace"),
+                uid=meta["uid"],
+                grace_seconds=grace,
+                propagation=propagation,
+            )
+        except ApiError as error:
+            if error.code not in {404, 409}:
+                raise
+
+    def close(self) -> None:
+        """Unsubscribe."""
+        for informer in self._informers.values():
+            informer.close()
+        self._informers.clear()

@@ -1,0 +1,202 @@
+"""Registering on-premises nodes, keeping their status and renewing their Leases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sandbox.cluster.errors import ApiError
+
+from ..config import KUBELET_VERSION, NodeConfig
+from ..context import Context
+from ..informer import Obj
+from ..loop import Controller
+from ..objects import clone, condition_of
+from ..quantities import amount
+from ..timing import seconds_of, stamp, stamp_micro
+from .containers import digest
+
+LEASES = "leases.coordination.k8s.io"
+LEASE_NAMESPACE = "kube-node-lease"
+STATUS_EVERY = 300.0
+_CONDITIONS = (
+    ("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+    ("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+    ("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+    ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
+)  # fmt: skip
+
+
+def allocatable(config: NodeConfig) -> dict[str, str]:
+    """Capacity minus what the node keeps for itself."""
+    left = dict(config.capacity)
+    for name, kept in config.reserved.items():
+        if name not in left:
+            continue
+        if name == "cpu":
+            left[name] = f"{amount(left[name], milli=True) - amount(kept, milli=True)}m"
+        else:
+            left[name] = f"{(amount(left[name]) - amount(kept)) // 1024}Ki"
+    return left
+
+
+def node_labels(config: NodeConfig, region: str) -> dict[str, str]:
+    """The labels that the kubelet and the installer put on a node."""
+    labels = {
+        "beta.kubernetes.io/arch": "amd64",
+        "beta.kubernetes.io/os": "linux",
+        "kubernetes.io/arch": "amd64",
+        "kubernetes.io/hostname": config.name,
+        "kubernetes.io/os": "linux",
+        "topology.kubernetes.io/region": region,
+    }
+    if config.control_plane:
+        labels["node-role.kubernetes.io/control-plane"] = ""
+        labels["node.kubernetes.io/exclude-from-external-load-balancers"] = ""
+    return {**labels, **config.labels}
+
+
+def new_node(config: NodeConfig, region: str) -> Obj:
+    """The Node as its kubelet registers it."""
+    spec: dict[str, Any] = {"podCIDR": config.pod_cidr, "podCIDRs": [config.pod_cidr]}
+    if config.control_plane:
+        key = "node-role.kubernetes.io/control-plane"
+        spec["taints"] = [{"key": key, "effect": "NoSchedule"}]
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": config.name, "labels": node_labels(config, region)},
+        "spec": spec,
+    }
+
+
+def node_status(config: NodeConfig, node: Obj, now: float) -> Obj:
+    """The status that the kubelet posts; transition times are kept."""
+    status = dict(node.get("status") or {})
+    old = {c["type"]: c for c in status.get("conditions") or []}
+    conditions = [c for kind, c in old.items() if kind not in {row[0] for row in _CONDITIONS}]
+    for kind, state, reason, message in _CONDITIONS:
+        before = old.get(kind) or {}
+        since = before.get("lastTransitionTime") if before.get("status") == state else None
+        conditions.append(
+            {
+                "type": kind,
+                "status": state,
+                "lastHeartbeatTime": stamp(now),
+                "lastTransitionTime": since or stamp(now),
+                "reason": reason,
+                "message": message,
+            }
+        )
+    status.update(
+        capacity=dict(config.capacity),
+        allocatable=allocatable(config),
+        conditions=conditions,
+        addresses=[
+            {"type": "InternalIP", "address": config.address},
+            {"type": "Hostname", "address": config.name},
+        ],
+        daemonEndpoints={"kubeletEndpoint": {"Port": 10250}},
+        nodeInfo=_node_info(config.name),
+    )
+    return status
+
+
+def _node_info(name: str) -> Obj:
+    return {
+        "machineID": digest(name)[:32],
+        "systemUUID": digest(name + "/system")[:32],
+        "bootID": digest(name + "/boot")[:32],
+        "kernelVersion": "5.10.134-18.al8.x86_64",
+        "osImage": "Alibaba Cloud Linux 3",
+        "containerRuntimeVersion": "containerd://2.0.5",
+        "kubeletVersion": KUBELET_VERSION,
+        "kubeProxyVersion": "",
+        "operatingSystem": "linux",
+        "architecture": "amd64",
+    }
+
+
+class Nodes(Controller[str]):
+    """Registers each configured node once, then keeps it alive; keys are node names.
+
+    A node deleted by hand stays away until the process starts again, as with a real kubelet. A name
+    in `down` is a node whose kubelet is dead.
+    """
+
+    name = "kubelet"
+
+    def __init__(self, context: Context) -> None:
+        self.configs = {config.name: config for config in context.config.nodes}
+        self.down: set[str] = set()
+        self._registered: set[str] = set()
+        super().__init__(context)
+
+    def setup(self) -> None:
+        self.nodes = self.context.informer("nodes")
+        self.leases = self.context.informer(LEASES)
+        for name in self.configs:
+            self.queue.add(name)
+
+    async def reconcile(self, key: str) -> float | None:
+        """Register when new, post the status when due, renew the Lease."""
+        config = self.configs[key]
+        if key in self.down:
+            return self.context.config.pace.lease
+        node = self.nodes.get(("", key))
+        if node is None and key not in self._registered:
+            node = await self._register(config)
+        self._registered.add(key)
+        if node is None:
+            return self.context.config.pace.lease
+        await self._post(config, node)
+        await self._renew(node)
+        return self.context.config.pace.lease
+
+    async def _register(self, config: NodeConfig) -> Obj:
+        node = await self.client.create("nodes", new_node(config, self.context.config.region))
+        await self.events.emit("kubelet", node, "Starting", "Starting kubelet.", host=config.name)
+        return node
+
+    async def _post(self, config: NodeConfig, node: Obj) -> None:
+        now = self.context.now()
+        ready = condition_of(node, "Ready") or {}
+        old = node.get("status") or {}
+        fresh = now - seconds_of(ready.get("lastHeartbeatTime")) < STATUS_EVERY
+        same = old.get("capacity") == dict(config.capacity)
+        if fresh and same and ready.get("status") == "True":
+            return
+        status = node_status(config, node, now)
+        await self.context.write_status("nodes", node, status)
+        if ready.get("status") != "True":
+            text = f"Node {config.name} status is now: NodeReady"
+            await self.events.emit("kubelet", node, "NodeReady", text, host=config.name)
+
+    async def _renew(self, node: Obj) -> None:
+        name = node["metadata"]["name"]
+        lease = self.leases.get((LEASE_NAMESPACE, name))
+        now = stamp_micro(self.context.now())
+        if lease is None:
+            await self._new_lease(node, now)
+            return
+        edited = clone(lease)
+        edited["spec"]["renewTime"] = now
+        await self.client.update(LEASES, edited)
+
+    async def _new_lease(self, node: Obj, now: str) -> None:
+        name = node["metadata"]["name"]
+        owner = {"apiVersion": "v1", "kind": "Node", "name": name, "uid": node["metadata"]["uid"]}
+        lease = {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {
+                "name": name,
+                "namespace": LEASE_NAMESPACE,
+                "ownerReferences": [owner],
+            },
+            "spec": {"holderIdentity": name, "leaseDurationSeconds": 40, "renewTime": now},
+        }
+        try:
+            await self.client.create(LEASES, lease, LEASE_NAMESPACE)
+        except ApiError as error:
+            if error.code != 409:
+                raise

@@ -1,0 +1,1 @@
+"""The default scheduler's parts: cache of nodes, filters, scores."""
