@@ -17,9 +17,12 @@ import django_filters as df
 from django.db.models import Count, Model, QuerySet, Sum
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
+from addons import operations
 from addons.models import Cluster, Operation, PodRow, VirtualNode
 from addons.pods import reasons
+from addons.pods.quantity import parse as quantity
 from console import filters
 from console.access import AnyUser, visible
 from console.live import tones
@@ -39,14 +42,22 @@ class Topic:
     related: tuple[str, ...]
     row: Callable[[Any, datetime], Row]
     facets: Mapping[str, str] = field(default_factory=dict)
+    sortable: Mapping[str, str] = field(default_factory=dict)
 
     def select(self, user: AnyUser, params: Mapping[str, str]) -> QuerySet[Any]:
         """What this user sees under these filters, unordered."""
         rows: QuerySet[Any] = visible(self.model, user)
         return self.filterset(data=params, queryset=rows).qs
 
+    def _order(self, sort: str) -> tuple[str, ...]:
+        """`sort=name` or `sort=-name`; what cannot be sorted by keeps the topic's own order."""
+        path = self.sortable.get(sort.lstrip("-"))
+        if path is None:
+            return self.order
+        return (f"-{path}" if sort.startswith("-") else path, *self.order)
+
     def ids(self, user: AnyUser, params: Mapping[str, str]) -> list[int]:
-        ordered = self.select(user, params).order_by(*self.order)
+        ordered = self.select(user, params).order_by(*self._order(params.get("sort", "")))
         return list(ordered.values_list("pk", flat=True)[: MAX_IDS + 1])
 
     def matching(self, user: AnyUser, params: Mapping[str, str], ids: Iterable[int]) -> set[int]:
@@ -119,6 +130,29 @@ def pod_row(pod: PodRow, now: datetime) -> Row:
     }
 
 
+def _whole(text: object) -> int | None:
+    return int(str(text)) if text is not None and str(text).isdecimal() else None
+
+
+def _node_reason(node: VirtualNode) -> str:
+    """The first thing wrong with it, as its conditions tell."""
+    if node.unschedulable:
+        return _("Cordoned")
+    for condition in node.conditions:
+        good = "False" if str(condition.get("type", "")).endswith("Pressure") else "True"
+        if condition.get("type") == "NetworkUnavailable":
+            good = "False"
+        if condition.get("status") != good:
+            return str(condition.get("message") or condition.get("reason") or "")
+    return ""
+
+
+def _orphan_status(orphan: Orphan) -> str:
+    if orphan.closed_at:
+        return _("Closed")
+    return _("Deleting") if orphan.delete_asked_at else _("Running and billed")
+
+
 def node_row(node: VirtualNode, now: datetime) -> Row:
     load = PodRow.objects.filter(node=node, gone_at=None).exclude(phase__in=["Succeeded", "Failed"])
     used = load.aggregate(
@@ -133,19 +167,20 @@ def node_row(node: VirtualNode, now: datetime) -> Row:
         "cluster": node.cluster.slug,
         "cluster_name": node.cluster.name,
         "state": node.state,
-        "state_label": node.get_state_display(),
+        "status": node.get_state_display(),
         "tone": tones.node(node, now),
+        "reason": _node_reason(node),
         "unschedulable": node.unschedulable,
         "provider": node.provider,
         "region": node.region,
         "zone": node.zone,
         "version": node.version,
-        "pods": used["pods"],
-        "pods_max": node.capacity.get("pods"),
-        "cpu": money(used["cpu"]),
-        "cpu_max": node.capacity.get("cpu"),
-        "memory": money(used["memory"]),
-        "memory_max": node.capacity.get("memory"),
+        "pods_used": used["pods"],
+        "pods_capacity": _whole(node.capacity.get("pods")),
+        "cpu_used": float(used["cpu"] or 0),
+        "cpu_capacity": float(quantity(node.capacity.get("cpu", "0"))),
+        "memory_used": int((used["memory"] or 0) * 2**30),
+        "memory_capacity": int(quantity(node.capacity.get("memory", "0"))),
         "price_per_hour": money(used["price"]),
         "currency": "CNY" if used["price"] is not None else "",
         "taints": len(node.taints),
@@ -164,15 +199,15 @@ def cluster_row(cluster: Cluster, _now: datetime) -> Row:
         "slug": cluster.slug,
         "name": cluster.name,
         "state": cluster.state,
-        "state_label": cluster.get_state_display(),
+        "status": _("Paused") if cluster.paused else cluster.get_state_display(),
         "tone": tones.cluster(cluster),
-        "message": cluster.state_message,
+        "reason": cluster.state_message,
         "paused": cluster.paused,
         "kind": cluster.kind,
         "version": cluster.version,
         "region": cluster.region,
         "nodes_ready": sum(node.state == VirtualNode.State.READY for node in nodes),
-        "nodes": len(nodes),
+        "nodes_total": len(nodes),
         "pods": pods.count(),
         "price_per_hour": money(price),
         "currency": "CNY" if price is not None else "",
@@ -188,16 +223,19 @@ def operation_row(operation: Operation, now: datetime) -> Row:
     return {
         "id": operation.pk,
         "kind": operation.kind,
+        "title": operations.title(operation),
         "target": operation.target,
         "cluster": operation.cluster.slug if operation.cluster else "",
         "cluster_name": operation.cluster.name if operation.cluster else "",
         "state": operation.state,
-        "state_label": operation.get_state_display(),
+        "status": operation.get_state_display(),
         "tone": tones.operation(operation),
-        "progress": f"{done}/{len(steps)}",
-        "error": operation.error,
+        "reason": operation.error,
+        "steps_done": done,
+        "steps_total": len(steps),
         "actor": operation.actor,
         "created_at": iso(operation.created_at),
+        "started_at": iso(operation.started_at),
         "ended_at": iso(operation.ended_at),
         "seconds": int((end - operation.started_at).total_seconds())
         if end and operation.started_at
@@ -219,9 +257,9 @@ def orphan_row(orphan: Orphan, now: datetime) -> Row:
         "region": orphan.region,
         "zone": orphan.zone,
         "owner": f"{orphan.namespace}/{orphan.pod_name}" if orphan.pod_name else "",
-        "reason": orphan.reason,
-        "reason_label": reasons.sentence(orphan.reason, {}),
-        "status": orphan.cloud_state,
+        "reason_code": orphan.reason,
+        "reason": orphan.last_error or reasons.sentence(orphan.reason, {}),
+        "status": _orphan_status(orphan),
         "tone": tones.orphan(orphan),
         "spec": orphan.spec,
         "price_per_hour": money(orphan.price_per_hour),
@@ -230,7 +268,6 @@ def orphan_row(orphan: Orphan, now: datetime) -> Row:
         "created_at": iso(orphan.created_at),
         "found_at": iso(orphan.found_at),
         "deleting": orphan.delete_asked_at is not None,
-        "error": orphan.last_error,
         "deleted": orphan.closed_at is not None,
     }
 
@@ -252,6 +289,16 @@ TOPICS: dict[str, Topic] = {
                 "provider": "node__provider",
                 "node": "node_name",
             },
+            {
+                "name": "name",
+                "status": "status",
+                "namespace": "namespace",
+                "provider": "node__provider",
+                "node": "node_name",
+                "restarts": "restarts",
+                "price_per_hour": "instance__price_per_hour",
+                "created_at": "created_at",
+            },
         ),
         Topic(
             "nodes",
@@ -266,6 +313,13 @@ TOPICS: dict[str, Topic] = {
                 "zone": "zone",
                 "state": "state",
             },
+            {
+                "name": "name",
+                "status": "state",
+                "provider": "provider",
+                "zone": "zone",
+                "heartbeat_at": "heartbeat_at",
+            },
         ),
         Topic(
             "clusters",
@@ -275,6 +329,7 @@ TOPICS: dict[str, Topic] = {
             (),
             cluster_row,
             {"state": "state", "kind": "kind", "region": "region"},
+            {"name": "name", "status": "state", "last_seen_at": "last_seen_at"},
         ),
         Topic(
             "operations",
@@ -284,6 +339,7 @@ TOPICS: dict[str, Topic] = {
             ("cluster",),
             operation_row,
             {"state": "state", "kind": "kind"},
+            {"title": "kind", "status": "state", "started_at": "started_at"},
         ),
         Topic(
             "orphans",
@@ -293,6 +349,12 @@ TOPICS: dict[str, Topic] = {
             ("account",),
             orphan_row,
             {"zone": "zone", "reason": "reason"},
+            {
+                "instance_id": "cloud_id",
+                "zone": "zone",
+                "price_per_hour": "price_per_hour",
+                "created_at": "created_at",
+            },
         ),
     )
 }

@@ -1,0 +1,81 @@
+"""What several pages share: the context of a live table and of the shell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+
+from addons.models import Cluster
+from console.access import visible
+from console.live import views
+from console.live.hub import hub
+from console.live.topics import TOPICS
+
+FIRST_ROWS = 50
+
+_FACET_LABELS = {
+    "phase": _("Phase"),
+    "cluster": _("Cluster"),
+    "namespace": _("Namespace"),
+    "provider": _("Provider"),
+    "node": _("Node"),
+    "zone": _("Zone"),
+    "state": _("State"),
+    "kind": _("Kind"),
+    "region": _("Region"),
+    "reason": _("Reason"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Facet:
+    name: str
+    label: Any
+    options: list[tuple[str, str, int, bool]]
+
+
+def _facets(counted: dict[str, dict[str, int]], params: dict[str, str]) -> list[Facet]:
+    result = []
+    for name, values in counted.items():
+        chosen = params.get(name)
+        shown = sorted(values.items(), key=lambda item: (-item[1], item[0]))[:50]
+        options = [(value, value, count, value == chosen) for value, count in shown]
+        result.append(Facet(name, _FACET_LABELS[name], options))
+    return result
+
+
+def table(
+    request: HttpRequest, topic_name: str, template: str, extra: dict[str, Any] | None = None
+) -> HttpResponse:
+    """A page around a live table: its first rows, facets, total and view token."""
+    assert isinstance(request.user, User)
+    topic = TOPICS[topic_name]
+    params = views.params_of(request.GET)
+    seq = hub.seq
+    ids = topic.ids(request.user, params)
+    rows = topic.rows(ids[:FIRST_ROWS])
+    view = views.View(request.user.pk, topic_name, params, len(ids))
+    query = urlencode(params)
+    context = {
+        "topic": topic_name,
+        "rows": [rows[pk] for pk in ids[:FIRST_ROWS] if pk in rows],
+        "total": len(ids),
+        "view": views.sign(view),
+        "seq": seq,
+        "params": params,
+        "facets": _facets(topic.count_facets(request.user, params), params),
+        "ids_url": reverse("api:view-ids", args=[topic_name]),
+        "rows_url": reverse("api:view-rows", args=[topic_name]),
+        "query": query,
+        "filtered": bool(params),
+        "scope": visible(Cluster, request.user).filter(slug=params.get("cluster", "")).first(),
+        **(extra or {}),
+    }
+    return render(request, template, context)

@@ -1,0 +1,36 @@
+"""The first page."""
+
+from __future__ import annotations
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from addons.models import Cluster, Operation, VirtualNode
+from console import overview
+from console.access import visible
+from console.live.topics import operation_row
+from providers.models import CloudAccount
+
+
+@require_safe
+@login_required
+def page(request: HttpRequest) -> HttpResponse:
+    now = timezone.now()
+    operations = visible(Operation, request.user).select_related("cluster")[:5]
+    context = {
+        "numbers": overview.numbers(request.user),
+        "attention": overview.attention(request.user, now),
+        "namespaces": overview.top_namespaces(request.user),
+        "operations": [operation_row(item, now) for item in operations],
+        "steps": {
+            "credential": visible(CloudAccount, request.user).exists(),
+            "cluster": visible(Cluster, request.user).exists(),
+            "node": visible(VirtualNode, request.user).exists(),
+        },
+    }
+    partial = request.headers.get("HX-Request") and request.GET.get("part") == "numbers"
+    template = "pages/overview/numbers.html" if partial else "pages/overview.html"
+    return render(request, template, context)
