@@ -1,0 +1,212 @@
+/*
+ * What each topic's rows look like in <vn-table>. A column is
+ *   {key, label(), width (px, the least), grow, priority (1 is never dropped), sort, right,
+ *    sign(row) -> string that changes when the cell does, paint(cell, row)}.
+ * `text(row)` alone is enough for plain text. Raw values come from the server, words from here.
+ */
+import { el, svg } from "./dom.js";
+import { bytes, dash, money, number } from "./format.js";
+import { gettext } from "./i18n.js";
+import { age, ago } from "./time.js";
+
+const TONES = new Set(["ok", "prog", "warn", "bad", "done", "mute"]);
+const plain = (key, extra = {}) => ({ key, text: (row) => row[key] || dash, ...extra });
+const span = (style, text, title = null) => el("span", { class: style, title }, text);
+
+function link(row, text) {
+  return row.url
+    ? el("a", { class: "nm e", href: row.url, tabindex: "-1", title: text }, text)
+    : span("nm e", text, text);
+}
+
+const named = (key, label, extra = {}) => ({
+  key, label, width: 200, grow: 3, priority: 1, sort: key,
+  sign: (row) => `${row[key]}|${row.deleted}|${row.url}`,
+  paint: (cell, row) => cell.replaceChildren(link(row, row[key])),
+  ...extra,
+});
+
+const chip = (row) => span(`chip ${TONES.has(row.tone) ? row.tone : "mute"}`,
+  row.deleted ? gettext("Deleted") : row.status_label || row.status);
+
+const status = (note, extra = {}) => ({
+  key: "status", label: () => gettext("Status"), width: 150, grow: 1.4, priority: 1, sort: "status",
+  sign: (row) => `${row.status}|${row.tone}|${row.deleted}|${note(row)}`,
+  paint: (cell, row) => {
+    const text = note(row);
+    cell.replaceChildren(chip(row.deleted ? { ...row, tone: "mute" } : row));
+    if (text && !row.deleted) {
+      cell.append(span("sub", text, text));
+    }
+  },
+  ...extra,
+});
+
+const withSub = (key, main, sub, extra = {}) => ({
+  key,
+  sign: (row) => `${main(row)}|${sub(row)}`,
+  paint: (cell, row) => {
+    cell.replaceChildren(span(extra.mono ? "mono e" : "e", main(row) || dash));
+    if (sub(row)) {
+      cell.append(span("sub", sub(row), sub(row)));
+    }
+  },
+  ...extra,
+});
+
+const provider = {
+  key: "provider", label: () => gettext("Provider"), width: 84, priority: 3, sort: "provider",
+  sign: (row) => row.provider,
+  paint: (cell, row) => cell.replaceChildren(
+    row.provider ? span(`pv ${row.provider}`, row.provider.toUpperCase()) : dash),
+};
+
+const time = (key, label, data, extra = {}) => ({
+  key, label, width: 84, priority: 2, sort: key, right: true,
+  sign: (row) => row[key] || "",
+  paint: (cell, row) => {
+    if (!row[key]) {
+      cell.replaceChildren(dash);
+      return;
+    }
+    const element = el("time", { datetime: row[key] }, data === "ago" ? ago(row[key]) : age(row[key]));
+    element.dataset[data] = "";
+    cell.replaceChildren(element);
+  },
+  ...extra,
+});
+
+const price = {
+  key: "price_per_hour", label: () => gettext("Price / h"), width: 96, priority: 4, right: true, sort: "price_per_hour",
+  text: (row) => money(row.price_per_hour, row.currency || "CNY", 4),
+};
+
+const count = (key, label, extra = {}) => ({
+  key, label, width: 78, right: true, sort: key,
+  text: (row) => (row[key] === null || row[key] === undefined ? dash : number(row[key])), ...extra,
+});
+
+function level(used, capacity) {
+  const share = capacity ? Math.min(Math.max(used / capacity, 0), 1) : 0;
+  const tone = share >= 0.95 ? "b" : share >= 0.8 ? "w" : "";
+  const bar = svg("svg", { class: `bar ${tone}`, viewBox: "0 0 120 6", preserveAspectRatio: "none", "aria-hidden": "true" });
+  bar.append(svg("rect", { width: (share * 120).toFixed(1), height: 6 }));
+  return bar;
+}
+
+const meter = (key, label, used, capacity, extra = {}) => ({
+  key, label, width: 220, grow: 1, priority: 2,
+  sign: (row) => `${row[used]}|${row[capacity]}`,
+  paint: (cell, row) => cell.replaceChildren(el("span", { class: "meter" },
+    level(row[used], row[capacity]), `${number(row[used] ?? 0)} / ${number(row[capacity] ?? 0)}`)),
+  ...extra,
+});
+
+const pods = [
+  named("name", () => gettext("Name")),
+  status((row) => row.blocker || row.reason, { width: 190, grow: 2 }),
+  withSub("namespace", (row) => row.namespace, (row) => row.cluster_name, {
+    label: () => gettext("Namespace"), width: 170, grow: 1.2, priority: 2, sort: "namespace" }),
+  provider,
+  withSub("instance_id", (row) => row.instance_id, (row) => row.spec, {
+    label: () => gettext("Instance"), width: 230, grow: 1.2, priority: 5, mono: true }),
+  plain("node", { label: () => gettext("Node"), width: 180, grow: 1, priority: 8, sort: "node" }),
+  plain("ready", { label: () => gettext("Ready"), width: 62, priority: 6, right: true }),
+  count("restarts", () => gettext("Restarts"), { priority: 9 }),
+  plain("ip", { label: () => "IP", width: 110, priority: 10, mono: true }),
+  price,
+  time("created_at", () => gettext("Age"), "age"),
+];
+
+const nodes = [
+  named("name", () => gettext("Name")),
+  status((row) => row.reason || ""),
+  provider,
+  withSub("zone", (row) => row.zone, (row) => row.cluster_name, {
+    label: () => gettext("Zone"), width: 200, grow: 1, priority: 2, sort: "zone" }),
+  meter("pods", () => gettext("Pods"), "pods_used", "pods_capacity"),
+  { key: "cpu", label: () => "vCPU", width: 120, priority: 5, right: true,
+    text: (row) => `${number(row.cpu_used ?? 0)} / ${number(row.cpu_capacity ?? 0)}` },
+  { key: "memory", label: () => gettext("Memory"), width: 150, priority: 6, right: true,
+    text: (row) => `${bytes(row.memory_used)} / ${bytes(row.memory_capacity)}` },
+  time("heartbeat_at", () => gettext("Heartbeat"), "ago", { width: 100 }),
+  price,
+  plain("version", { label: () => gettext("Version"), width: 140, priority: 8, mono: true }),
+];
+
+const clusters = [
+  named("name", () => gettext("Name")),
+  status((row) => row.reason || ""),
+  plain("kind", { label: () => gettext("Kind"), width: 120, priority: 5 }),
+  plain("version", { label: () => "Kubernetes", width: 110, priority: 4, mono: true }),
+  plain("region", { label: () => gettext("Region"), width: 120, priority: 6 }),
+  { key: "nodes", label: () => gettext("Virtual nodes"), width: 110, priority: 2, right: true,
+    text: (row) => `${number(row.nodes_ready ?? 0)} / ${number(row.nodes_total ?? 0)}` },
+  count("pods", () => gettext("Pods"), { priority: 3 }),
+  price,
+  time("last_seen_at", () => gettext("Last seen"), "ago", { width: 110 }),
+];
+
+const operations = [
+  named("title", () => gettext("Operation")),
+  status((row) => row.reason || ""),
+  plain("cluster_name", { label: () => gettext("Cluster"), width: 140, grow: 1, priority: 3 }),
+  meter("steps", () => gettext("Steps"), "steps_done", "steps_total", { width: 190 }),
+  plain("actor", { label: () => gettext("By"), width: 110, priority: 4 }),
+  time("started_at", () => gettext("Started"), "ago", { width: 110 }),
+];
+
+const orphans = [
+  named("instance_id", () => gettext("Instance")),
+  status((row) => row.reason || ""),
+  provider,
+  plain("zone", { label: () => gettext("Zone"), width: 140, priority: 4, sort: "zone" }),
+  plain("spec", { label: () => gettext("Size"), width: 110, priority: 5 }),
+  plain("account", { label: () => gettext("Credential"), width: 150, grow: 1, priority: 3 }),
+  price,
+  { key: "cost_so_far", label: () => gettext("Cost so far"), width: 110, priority: 3, right: true,
+    text: (row) => money(row.cost_so_far, row.currency || "CNY") },
+  time("created_at", () => gettext("Age"), "age"),
+];
+
+const events = [
+  status(() => "", { key: "type", width: 110, grow: 0 }),
+  plain("reason", { label: () => gettext("Reason"), width: 150, grow: 1, priority: 1 }),
+  named("object", () => gettext("Object"), { grow: 1.5, priority: 2 }),
+  { key: "message", label: () => gettext("Message"), width: 260, grow: 4, priority: 1,
+    sign: (row) => row.message, paint: (cell, row) => cell.replaceChildren(span("e", row.message, row.message)) },
+  count("count", () => gettext("Count"), { priority: 4 }),
+  time("last_at", () => gettext("Last seen"), "ago", { width: 110 }),
+];
+
+export const registry = { pods, nodes, clusters, operations, orphans, events };
+
+/** Adds or replaces the columns of a topic (a page module may bring its own). */
+export const register = (topic, columns) => {
+  registry[topic] = columns;
+};
+
+/** The columns that fit into `width` pixels, least important dropped first. */
+export function fitting(columns, width, fixed) {
+  let kept = [...columns];
+  const total = () => kept.reduce((sum, column) => sum + (column.width || 100), fixed);
+  while (kept.length > 1 && total() > width) {
+    const last = kept.reduce((a, b) => ((b.priority ?? 5) >= (a.priority ?? 5) ? b : a));
+    if ((last.priority ?? 5) === 1) {
+      break;
+    }
+    kept = kept.filter((column) => column !== last);
+  }
+  return kept;
+}
+
+export const signature = (column, row) => (column.sign ? column.sign(row) : String(column.text(row)));
+
+export function paintCell(column, cell, row) {
+  if (column.paint) {
+    column.paint(cell, row);
+  } else {
+    const text = String(column.text(row));
+    cell.replaceChildren(span(column.mono ? "mono e" : "e", text));
+  }
+}

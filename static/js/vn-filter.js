@@ -1,0 +1,131 @@
+/*
+ * The filter form of a live table and the address bar say the same thing. Without script the
+ * form is an ordinary GET form.
+ */
+import { el } from "./dom.js";
+import { fill, gettext } from "./i18n.js";
+import { number } from "./format.js";
+
+const TYPING_MS = 200;
+
+export class FilterForm {
+  constructor(id, changed) {
+    this.form = id ? document.getElementById(id) : null;
+    this.changed = changed;
+    this.params = new URLSearchParams(location.search);
+    this.form?.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.read();
+    });
+    this.form?.addEventListener("change", () => this.read());
+    this.form?.addEventListener("input", (event) => {
+      clearTimeout(this.timer);
+      if (event.target.type === "search" || event.target.type === "text") {
+        this.timer = setTimeout(() => this.read(), TYPING_MS);
+      }
+    });
+    this.markButtons();
+  }
+
+  query() {
+    return this.params.toString();
+  }
+
+  isFiltered() {
+    return [...this.params.keys()].some((key) => key !== "sort");
+  }
+
+  sort() {
+    const value = this.params.get("sort") || "";
+    return [value.replace(/^-/, ""), value.startsWith("-")];
+  }
+
+  /** First click ascending, second descending, third back to the view's own order. */
+  sortBy(key) {
+    const [now, descending] = this.sort();
+    if (now !== key) {
+      this.params.set("sort", key);
+    } else if (descending) {
+      this.params.delete("sort");
+    } else {
+      this.params.set("sort", `-${key}`);
+    }
+    this.publish();
+  }
+
+  read() {
+    clearTimeout(this.timer);
+    const before = this.params.toString();
+    const data = new FormData(this.form);
+    const names = new Set([...this.form.elements].map((field) => field.name).filter(Boolean));
+    names.forEach((name) => this.params.delete(name));
+    data.forEach((value, name) => value !== "" && this.params.append(name, value));
+    this.markButtons();
+    if (this.params.toString() !== before) {
+      this.publish();
+    }
+  }
+
+  publish() {
+    const query = this.params.toString();
+    history.replaceState(null, "", query ? `?${query}` : location.pathname);
+    this.changed();
+  }
+
+  clear() {
+    [...(this.form?.elements || [])].forEach((field) => {
+      if (field.type === "checkbox" || field.type === "radio") {
+        field.checked = false;
+      } else if (field.type !== "hidden") {
+        field.value = "";
+      }
+    });
+    this.params = new URLSearchParams();
+    this.markButtons();
+    this.publish();
+  }
+
+  focus() {
+    this.form?.querySelector("input[type=search]")?.focus();
+  }
+
+  /** A facet button says how many of its values are chosen. */
+  markButtons() {
+    this.form?.querySelectorAll("[data-facet-button]").forEach((button) => {
+      const count = this.params.getAll(button.dataset.facetButton).length;
+      button.querySelector(".cnt")?.remove();
+      if (count) {
+        const label = el("span", { class: "cnt q" }, String(count));
+        label.title = fill(gettext("%(n)s chosen"), { n: count });
+        button.querySelector(".ic").before(label);
+      }
+    });
+  }
+
+  /** Facets: {"status": {"Running": 8214}}; new values get a new line in their menu. */
+  showCounts(facets) {
+    Object.entries(facets || {}).forEach(([name, values]) => {
+      const menu = this.form?.querySelector(`[data-facet="${CSS.escape(name)}"]`);
+      if (menu) {
+        this.showMenu(menu, name, values);
+      }
+    });
+  }
+
+  showMenu(menu, name, values) {
+    const seen = new Set();
+    menu.querySelectorAll("input").forEach((input) => {
+      seen.add(input.value);
+      const place = input.closest("label").querySelector(".sp");
+      const text = number(values[input.value] || 0);
+      if (place && place.textContent !== text) {
+        place.textContent = text;
+      }
+    });
+    Object.entries(values).filter(([value]) => !seen.has(value)).forEach(([value, count]) => {
+      const input = el("input", { type: "checkbox", name, value });
+      input.checked = this.params.getAll(name).includes(value);
+      menu.append(el("label", { class: "it" }, input, value, el("span", { class: "sp" }, number(count))));
+    });
+  }
+}
