@@ -1,0 +1,58 @@
+"""YAML from strangers: plain texts, lists and mappings only, bounded in size and depth.
+
+No tags are honoured, no type is guessed, anchors and aliases are refused (they are how a small
+file becomes a huge one), and no part of the text appears in an error.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+
+class PlainYamlError(Exception):
+    """`code`: too-large, too-deep, alias or invalid-yaml; `line` counts from 1, 0 if unknown."""
+
+    def __init__(self, code: str, message: str, line: int = 0) -> None:
+        super().__init__(f"{message} (line {line})" if line else message)
+        self.code = code
+        self.line = line
+
+
+class _Loader(yaml.BaseLoader):
+    max_depth = 0
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        line = event.start_mark.line + 1 if event.start_mark else 0
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            raise PlainYamlError("alias", "anchors and aliases are not accepted", line)
+        self.depth += 1
+        if self.depth > self.max_depth:
+            raise PlainYamlError("too-deep", "nested too deeply", line)
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+
+def load(text: str | bytes, *, max_bytes: int, max_depth: int) -> Any:
+    """The one document in `text`: dict, list or str, every scalar a str; PlainYamlError."""
+    data = text.encode() if isinstance(text, str) else text
+    if len(data) > max_bytes:
+        raise PlainYamlError("too-large", f"larger than {max_bytes} bytes")
+    try:
+        loader = _Loader(data.decode("utf-8-sig"))
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise PlainYamlError("invalid-yaml", "is not UTF-8 text") from error
+    loader.max_depth = max_depth
+    try:
+        return loader.get_single_data()
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 0
+        raise PlainYamlError("invalid-yaml", "is not valid YAML", line) from None
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError):
+        raise PlainYamlError("invalid-yaml", "is not valid YAML") from None
+    finally:
+        loader.dispose()
