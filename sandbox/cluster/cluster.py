@@ -1,26 +1,42 @@
 """One simulated cluster: store, API semantics, server, controllers, and where its state lives."""
 
 import asyncio
+import base64
 import random
+import tempfile
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+from sandbox.cluster import pki
 from sandbox.cluster.admission import Admission
+from sandbox.cluster.auth import Authenticator, basic_token
 from sandbox.cluster.client import Client
 from sandbox.cluster.clock import Clock, SystemClock
+from sandbox.cluster.columns import Column
 from sandbox.cluster.faults import Faults
 from sandbox.cluster.history import History
+from sandbox.cluster.identity import Identity
+from sandbox.cluster.lists import Pager
+from sandbox.cluster.rbac import Authorizer
 from sandbox.cluster.registry import Registry
-from sandbox.cluster.request import Request
-from sandbox.cluster.resources import Catalog
+from sandbox.cluster.request import Request, User
+from sandbox.cluster.resources import Catalog, Resource
+from sandbox.cluster.server import Server
 from sandbox.cluster.store import Store
 
 Obj = dict[str, Any]
 NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
+ADMIN = User("kubernetes-admin", ("system:masters", "system:authenticated"))
 
 
 class Cluster:
-    """A cluster called ``name``. ``kubelets`` maps a node name to its back end."""
+    """A cluster called ``name``. ``kubelets`` maps a node name to its back end.
+
+    ``state_dir`` keeps the authority, the keys and every object; without it nothing outlives the
+    process. ``seed`` makes names and uids repeatable.
+    """
 
     def __init__(
         self,
@@ -38,13 +54,34 @@ class Cluster:
         self.faults = Faults()
         self.history = History()
         self.kubelets: dict[str, Any] = {}
+        self.bookmark_seconds = 60.0
+        self.address = ""
         self.catalog = Catalog()
         self.store = Store(self.clock, self.history)
         self.admission = Admission(self.store)
         self.rng = random.Random(seed)
         self.registry = Registry(self.store, self.catalog, self.admission, self.clock, self.rng)
         self.client = Client(self.registry)
+        self.pager = Pager(self.store, self.clock)
+        self.identity = Identity.load_or_make(state_dir)
+        self.authenticator = Authenticator(self.store, self.clock, self.identity.signing_key)
+        self.authorizer = Authorizer(self.store)
+        self.server = Server(self)
         self._tasks: list[asyncio.Task[Any]] = []
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+        self.authenticator.tokens[self.admin_token()] = ADMIN
+
+    def admin_token(self) -> str:
+        """Return the static bearer token of the administrator."""
+        return basic_token("kubernetes-admin", self.identity.secret)
+
+    def selectable(self, resource: Resource) -> tuple[str, ...]:
+        """Return the extra field selectors of a custom resource."""
+        return ()
+
+    def custom_columns(self, resource: Resource) -> tuple[Column, ...]:
+        """Return the printer columns a CRD declares."""
+        return ()
 
     async def bootstrap(self) -> None:
         """Create the objects every cluster has, where they are missing."""
@@ -54,3 +91,65 @@ class Cluster:
                 await self.registry.create(
                     Request(verb="create"), namespaces, "", {"metadata": {"name": name}}
                 )
+        self.store.seal()
+
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        """Serve on ``host:port`` (0: a free port) and run the controllers."""
+        await self.bootstrap()
+        folder = self.state_dir
+        if folder is None:
+            self._scratch = tempfile.TemporaryDirectory(prefix="cluster-")
+            folder = Path(self._scratch.name)
+        leaf = pki.issue(self.identity.authority, "kube-apiserver", server=True, host=host)
+        context = pki.server_context(self.identity.authority, leaf, folder)
+        self.address = f"{host}:{await self.server.start(host, port, context)}"
+        if self.controllers:
+            from sandbox.cluster import controllers
+
+            self._tasks = controllers.start(self)
+
+    @property
+    def url(self) -> str:
+        """Return ``https://host:port``."""
+        return f"https://{self.address}"
+
+    async def stop(self) -> None:
+        """Stop the controllers, then the server."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+        await self.server.stop()
+        if self._scratch:
+            self._scratch.cleanup()
+            self._scratch = None
+
+    def kubeconfig(self, *, token: bool = False) -> str:
+        """Return an administrator's kubeconfig (YAML): a client certificate, or a token."""
+        if token:
+            user: Obj = {"token": self.admin_token()}
+        else:
+            pair = pki.issue(self.identity.authority, ADMIN.name, organizations=("system:masters",))
+            user = {
+                "client-certificate-data": base64.b64encode(pair.certificate).decode(),
+                "client-key-data": base64.b64encode(pair.key).decode(),
+            }
+        return self.kubeconfig_for(ADMIN.name, user)
+
+    def kubeconfig_for(self, name: str, user: Obj) -> str:
+        """Return a kubeconfig (YAML) for one user entry."""
+        authority = base64.b64encode(self.identity.authority.certificate).decode()
+        document = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [
+                {
+                    "name": self.name,
+                    "cluster": {"server": self.url, "certificate-authority-data": authority},
+                }
+            ],
+            "users": [{"name": name, "user": user}],
+            "contexts": [{"name": self.name, "context": {"cluster": self.name, "user": name}}],
+            "current-context": self.name,
+        }
+        return yaml.safe_dump(document, sort_keys=False)

@@ -17,7 +17,7 @@ from sandbox.cluster.history import History
 
 Obj = dict[str, Any]
 Key = tuple[str, str]
-WINDOW = 4_096
+WINDOW = 1_000
 
 encode = msgspec.json.Encoder().encode
 decode = msgspec.json.Decoder().decode
