@@ -14,6 +14,8 @@ from collections.abc import Iterable
 import redis
 import redis.asyncio
 from django.conf import settings
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 CHANNEL = "spillway:changes"
 
@@ -23,14 +25,21 @@ def _message(topic: str, ids: Iterable[int]) -> bytes:
 
 
 @functools.cache
-def _client() -> redis.Redis:
-    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, max_connections=64)
+def blocking_client() -> redis.Redis:
+    """For code without an event loop; fails fast, so that no page waits for a dead Redis."""
+    return redis.Redis.from_url(
+        settings.REDIS_URL,
+        socket_timeout=2,
+        socket_connect_timeout=1,
+        max_connections=64,
+        retry=Retry(NoBackoff(), 1),
+    )
 
 
 def announce(topic: str, ids: Iterable[int]) -> None:
     """Call through `transaction.on_commit`. A Redis that is away costs the hop, never the work."""
     try:
-        _client().publish(CHANNEL, _message(topic, ids))
+        blocking_client().publish(CHANNEL, _message(topic, ids))
     except redis.RedisError:
         return
 
