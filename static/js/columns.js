@@ -130,7 +130,7 @@ const nodes = [
   { key: "memory", label: () => gettext("Memory"), width: 150, priority: 6, right: true,
     text: (row) => `${bytes(row.memory_used)} / ${bytes(row.memory_capacity)}` },
   time("heartbeat_at", () => gettext("Heartbeat"), "ago", { width: 100 }),
-  price,
+  { ...price, sort: null },
   plain("version", { label: () => gettext("Version"), width: 140, priority: 8, mono: true }),
 ];
 
@@ -142,8 +142,8 @@ const clusters = [
   plain("region", { label: () => gettext("Region"), width: 120, priority: 6 }),
   { key: "nodes", label: () => gettext("Virtual nodes"), width: 110, priority: 2, right: true,
     text: (row) => `${number(row.nodes_ready ?? 0)} / ${number(row.nodes_total ?? 0)}` },
-  count("pods", () => gettext("Pods"), { priority: 3 }),
-  price,
+  count("pods", () => gettext("Pods"), { priority: 3, sort: null }),
+  { ...price, sort: null },
   time("last_seen_at", () => gettext("Last seen"), "ago", { width: 110 }),
 ];
 
@@ -158,8 +158,8 @@ const operations = [
 
 const orphans = [
   named("instance_id", () => gettext("Instance")),
-  status((row) => row.reason || ""),
-  provider,
+  status((row) => row.reason || "", { sort: null }),
+  { ...provider, sort: null },
   plain("zone", { label: () => gettext("Zone"), width: 140, priority: 4, sort: "zone" }),
   plain("spec", { label: () => gettext("Size"), width: 110, priority: 5 }),
   plain("account", { label: () => gettext("Credential"), width: 150, grow: 1, priority: 3 }),

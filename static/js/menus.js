@@ -92,7 +92,14 @@ function onClick(event) {
   }
 }
 
+function onChange(event) {
+  if (event.target.matches(".menu[data-facet] input[type=radio]")) {
+    event.target.closest(".menu").hidePopover();
+  }
+}
+
 export function startMenus() {
+  document.addEventListener("change", onChange);
   document.addEventListener("beforetoggle", onBeforeToggle, true);
   document.addEventListener("toggle", onToggle, true);
   document.addEventListener("keydown", onKey);

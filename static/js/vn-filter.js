@@ -3,7 +3,6 @@
  * form is an ordinary GET form.
  */
 import { el } from "./dom.js";
-import { fill, gettext } from "./i18n.js";
 import { number } from "./format.js";
 
 const TYPING_MS = 200;
@@ -75,7 +74,7 @@ export class FilterForm {
   clear() {
     [...(this.form?.elements || [])].forEach((field) => {
       if (field.type === "checkbox" || field.type === "radio") {
-        field.checked = false;
+        field.checked = field.type === "radio" && field.value === "";
       } else if (field.type !== "hidden") {
         field.value = "";
       }
@@ -89,15 +88,14 @@ export class FilterForm {
     this.form?.querySelector("input[type=search]")?.focus();
   }
 
-  /** A facet button says how many of its values are chosen. */
+  /** A facet button shows the value it stands on. */
   markButtons() {
     this.form?.querySelectorAll("[data-facet-button]").forEach((button) => {
-      const count = this.params.getAll(button.dataset.facetButton).length;
-      button.querySelector(".cnt")?.remove();
-      if (count) {
-        const label = el("span", { class: "cnt q" }, String(count));
-        label.title = fill(gettext("%(n)s chosen"), { n: count });
-        button.querySelector(".ic").before(label);
+      const chosen = this.params.getAll(button.dataset.facetButton).join(", ");
+      button.querySelector(".val")?.remove();
+      button.classList.toggle("on", Boolean(chosen));
+      if (chosen) {
+        button.querySelector(".ic").before(el("span", { class: "val" }, chosen));
       }
     });
   }
@@ -114,7 +112,7 @@ export class FilterForm {
 
   showMenu(menu, name, values) {
     const seen = new Set();
-    menu.querySelectorAll("input").forEach((input) => {
+    menu.querySelectorAll("input:not([value=''])").forEach((input) => {
       seen.add(input.value);
       const place = input.closest("label").querySelector(".sp");
       const text = number(values[input.value] || 0);
@@ -123,7 +121,7 @@ export class FilterForm {
       }
     });
     Object.entries(values).filter(([value]) => !seen.has(value)).forEach(([value, count]) => {
-      const input = el("input", { type: "checkbox", name, value });
+      const input = el("input", { type: "radio", name, value });
       input.checked = this.params.getAll(name).includes(value);
       menu.append(el("label", { class: "it" }, input, value, el("span", { class: "sp" }, number(count))));
     });

@@ -9,12 +9,14 @@ export const BLOCK = 50;
 const AHEAD = 2;
 const KEEP_BLOCKS = 60;
 const FETCH_MS = 40;
+const RESYNC_MS = 1000;
 const MAX_SUBSCRIBED = 200;
 
 async function getJson(url) {
   const answer = await fetch(url, { headers: { Accept: "application/json" } });
   if (!answer.ok) {
-    throw new Error(`${answer.status} ${answer.statusText}`.trim());
+    const problem = await answer.json().catch(() => ({}));
+    throw new Error(problem.detail || problem.title || String(answer.status));
   }
   return answer.json();
 }
@@ -35,6 +37,7 @@ export class Rows {
     this.version = 0;
     this.live = true;
     this.fetchSoon = throttle(() => this.fetchMissing(), FETCH_MS);
+    this.resyncSoon = throttle(() => this.owner.resync(), RESYNC_MS);
     this.subscribeSoon = throttle(() => this.subscription?.update(), 150);
   }
 
@@ -57,15 +60,14 @@ export class Rows {
     return true;
   }
 
-  /** Drops what was read and hears the view from now on. */
+  /** Hears the view just loaded from now on; the server pins its ids when the topic starts. */
   start() {
-    if (this.subscription) {
-      this.subscription.update();
-    } else if (this.live) {
+    this.stop();
+    if (this.live) {
       this.subscription = stream.subscribe(this.topic, {
         params: () => ({ view: this.token, ids: this.subscribedIds() }),
         message: (message) => this.apply(message),
-        resync: () => this.owner.resync(),
+        resync: this.resyncSoon,
       });
     }
     this.fetchSoon();
