@@ -262,7 +262,11 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One instance as the cloud describes it. `None` containers: this call does not tell them."""
+    """One instance as the cloud describes it. `None` containers: this call does not tell them.
+
+    `billed_from` is when it began to cost, where the cloud's answer tells; `ended_at` when it
+    ceased to.
+    """
 
     id: str
     name: str
@@ -274,6 +278,7 @@ class Instance:
     ip: str = ""
     size: Size | None = None
     created_at: datetime | None = None
+    billed_from: datetime | None = None
     ended_at: datetime | None = None
     reason: str = ""
     message: str = ""
@@ -361,6 +366,7 @@ class Dialect(Protocol):
     def annotations(
         self, spec: InstanceSpec, *, instance: Instance | None, created: Created | None
     ) -> dict[str, str]: ...
+    def policy(self) -> Mapping[str, Any]: ...
 
 
 @runtime_checkable

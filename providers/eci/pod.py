@@ -1,0 +1,261 @@
+"""What of a pod ECI cannot do, and what is written back on it.
+
+Sources: ECI user guide, "Limits" and "ECI Pod annotations"; ACK user guide, "Virtual nodes"
+(unsupported features); ECI developer reference, CreateContainerGroup (20 containers, 20 volumes,
+32 KB of files in a volume, reserved ports).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from providers.base import Created, Instance, InstanceSpec, Problem, Size
+from providers.eci import options, sizes
+from providers.tags import NODE
+
+_MAX_CONTAINERS = 20
+_MAX_VOLUMES = 20
+_FREE_STORAGE = 30
+_RESERVED_PORTS = {111, 998, 10250, 10255}
+_VOLUMES = {
+    "emptyDir",
+    "configMap",
+    "secret",
+    "downwardAPI",
+    "projected",
+    "nfs",
+    "flexVolume",
+    "persistentVolumeClaim",
+    "csi",
+}
+
+Map = Mapping[str, Any]
+
+
+def problems(pod: Map) -> Sequence[Problem]:
+    """What the cloud refuses (`fatal`) or ignores in this pod object."""
+    spec: Map = pod.get("spec") or {}
+    return [
+        *_owner(pod),
+        *_host(spec),
+        *_counts(spec),
+        *_volumes(spec),
+        *_containers(spec, "containers"),
+        *_containers(spec, "initContainers"),
+        *_annotations(pod),
+    ]
+
+
+def _owner(pod: Map) -> Iterator[Problem]:
+    owners = (pod.get("metadata") or {}).get("ownerReferences") or ()
+    if any(owner.get("kind") == "DaemonSet" for owner in owners):
+        yield Problem(
+            "metadata.ownerReferences",
+            "DaemonSetNotSupported",
+            "Pods of a DaemonSet do not run on virtual nodes.",
+            "Keep the DaemonSet away with node affinity `type NotIn virtual-kubelet`, "
+            "or run it as a sidecar.",
+        )
+
+
+def _host(spec: Map) -> Iterator[Problem]:
+    for field in ("hostNetwork", "hostPID", "hostIPC"):
+        if spec.get(field):
+            yield Problem(
+                f"spec.{field}",
+                "HostNamespaceNotSupported",
+                f"An instance has no host whose namespace `{field}` could share.",
+                f"Remove `{field}`.",
+            )
+
+
+def _counts(spec: Map) -> Iterator[Problem]:
+    containers = len(spec.get("containers") or ()) + len(spec.get("initContainers") or ())
+    if containers > _MAX_CONTAINERS:
+        yield Problem(
+            "spec.containers",
+            "TooManyContainers",
+            f"ECI takes {_MAX_CONTAINERS} containers an instance; the pod has {containers}.",
+            "Split the pod.",
+        )
+    volumes = len(spec.get("volumes") or ())
+    if volumes > _MAX_VOLUMES:
+        yield Problem(
+            "spec.volumes",
+            "TooManyVolumes",
+            f"ECI takes {_MAX_VOLUMES} volumes an instance; the pod has {volumes}.",
+            "Merge volumes, for example with `projected`.",
+        )
+
+
+def _volumes(spec: Map) -> Iterator[Problem]:
+    for index, volume in enumerate(spec.get("volumes") or ()):
+        kinds = [key for key in volume if key != "name"]
+        path = f"spec.volumes[{index}]"
+        if "hostPath" in kinds:
+            yield Problem(
+                f"{path}.hostPath",
+                "HostPathNotSupported",
+                "An instance has no host path to mount.",
+                "Use emptyDir, NFS or a cloud disk.",
+            )
+        elif any(kind not in _VOLUMES for kind in kinds):
+            yield Problem(
+                path,
+                "VolumeNotSupported",
+                f"ECI has no volume of the kind {', '.join(kinds)}.",
+                "Use emptyDir, ConfigMap, Secret, NFS or FlexVolume.",
+            )
+        elif "persistentVolumeClaim" in kinds or "csi" in kinds:
+            yield Problem(
+                path,
+                "ClaimNotSupported",
+                "Claims and CSI volumes are not attached to instances.",
+                "Mount the NAS, OSS or disk with `flexVolume` or `nfs`.",
+            )
+
+
+def _containers(spec: Map, field: str) -> Iterator[Problem]:
+    for index, container in enumerate(spec.get(field) or ()):
+        path = f"spec.{field}[{index}]"
+        yield from _security(container, path)
+        yield from _ignored(container, path, field)
+        for place, port in enumerate(container.get("ports") or ()):
+            if port.get("containerPort") in _RESERVED_PORTS:
+                yield Problem(
+                    f"{path}.ports[{place}]",
+                    "ReservedPort",
+                    f"ECI reserves the port {port['containerPort']}.",
+                    "Listen on another port.",
+                )
+            if port.get("hostPort"):
+                yield Problem(
+                    f"{path}.ports[{place}].hostPort",
+                    "HostPortIgnored",
+                    "An instance has its own address; `hostPort` has no effect.",
+                    "Use the pod's address and containerPort.",
+                    fatal=False,
+                )
+
+
+def _security(container: Map, path: str) -> Iterator[Problem]:
+    security = container.get("securityContext") or {}
+    if security.get("privileged"):
+        yield Problem(
+            f"{path}.securityContext.privileged",
+            "PrivilegedNotSupported",
+            "ECI runs no privileged containers.",
+            "Remove `privileged`; add single capabilities instead.",
+        )
+    dropped = (security.get("capabilities") or {}).get("drop")
+    if dropped:
+        yield Problem(
+            f"{path}.securityContext.capabilities.drop",
+            "CapabilitiesDropIgnored",
+            "ECI adds capabilities and drops none.",
+            "Nothing to do, unless the drop is a requirement.",
+            fatal=False,
+        )
+
+
+def _ignored(container: Map, path: str, field: str) -> Iterator[Problem]:
+    if container.get("startupProbe"):
+        yield Problem(
+            f"{path}.startupProbe",
+            "StartupProbeIgnored",
+            "ECI has no startup probe.",
+            "Give the liveness probe a longer initialDelaySeconds.",
+            fatal=False,
+        )
+    if field == "initContainers" and container.get("restartPolicy") == "Always":
+        yield Problem(
+            f"{path}.restartPolicy",
+            "SidecarNotSupported",
+            "ECI runs init containers to their end before the others; this one never ends.",
+            "Make it an ordinary container.",
+        )
+    for probe in ("livenessProbe", "readinessProbe"):
+        if (container.get(probe) or {}).get("grpc"):
+            yield Problem(
+                f"{path}.{probe}.grpc",
+                "GrpcProbeIgnored",
+                "ECI has no gRPC probe.",
+                "Use exec, httpGet or tcpSocket.",
+                fatal=False,
+            )
+
+
+def _annotations(pod: Map) -> Iterator[Problem]:
+    """ECI's own annotations that only its own virtual node acts on."""
+    found = (pod.get("metadata") or {}).get("annotations") or {}
+    for key in found:
+        ours = key.startswith(f"{options.PREFIX}eci-") and key not in _WRITTEN
+        if ours and not options.read(key):
+            yield Problem(
+                f"metadata.annotations[{key}]",
+                "AnnotationIgnored",
+                f"CreateContainerGroup has no parameter for {key}.",
+                "Remove it, or use eci-use-specs and eci-vswitch.",
+                fatal=False,
+            )
+
+
+_WRITTEN = {
+    "k8s.aliyun.com/eci-instance-id",
+    "k8s.aliyun.com/eci-request-id",
+    "k8s.aliyun.com/eci-instance-spec",
+}
+
+
+def written(
+    spec: InstanceSpec, *, instance: Instance | None, created: Created | None
+) -> dict[str, str]:
+    """What is written back on the pod.
+
+    The instance's facts go under ECI's own keys (`k8s.aliyun.com/eci-…`, ECI user guide, "ECI Pod
+    annotations"). Of the keys under `alibabacloud.com/` only those that say the same of any
+    serverless pod are written: size, ephemeral storage and schedule result. `instance-id` and
+    `client-token` are left to ACS, whose `acs-` id they carry: a tool that finds them would take
+    the pod for an ACS pod. `kubernetes.io/pod-stream-port` is not written, as no kubelet port is
+    served.
+    """
+    found = {"kubernetes.io/resource-type": "serverless"}
+    node = spec.tags.get(NODE, "")
+    if node:
+        found["kubernetes.io/preferred-scheduling-node"] = f"{node}/1"
+    if created is not None:
+        found |= {
+            "ProviderCreate": "done",
+            "k8s.aliyun.com/eci-instance-id": created.id,
+            "k8s.aliyun.com/eci-request-id": created.request_id,
+            "alibabacloud.com/pod-ephemeral-storage": f"{_storage(spec)}Gi",
+        }
+    if instance is not None:
+        found |= {"ProviderCreate": "done", "k8s.aliyun.com/eci-instance-id": instance.id}
+        if instance.state.billed:
+            found["alibabacloud.com/schedule-result"] = "finished"
+    size = instance.size if instance is not None and instance.size else None
+    if size is None and created is not None:
+        size = sizes.billed_size(spec)
+    if size is not None:
+        found["k8s.aliyun.com/eci-instance-spec"] = instance_spec(size)
+        found["alibabacloud.com/pod-use-spec"] = size.label
+    return found
+
+
+def _storage(spec: InstanceSpec) -> int:
+    extra: int | None = options.parsed(
+        spec.options, "eci-extra-ephemeral-storage", lambda text: int(text.removesuffix("Gi"))
+    )
+    return _FREE_STORAGE + (extra or 0)
+
+
+def instance_spec(size: Size) -> str:
+    """`2.0-4.0Gi`, or the ECS type."""
+    return size.type or f"{_tenths(size.cpu)}-{_tenths(size.memory)}Gi"
+
+
+def _tenths(value: Any) -> str:
+    text = sizes.number(value)
+    return text if "." in text else f"{text}.0"

@@ -1,0 +1,20 @@
+"""`base.Instance` as the JSON of the ledger's column `seen`, and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from providers.base import Instance
+
+
+def encode(instance: Instance) -> dict[str, Any]:
+    """Times as RFC 3339, decimals as strings, what is empty left out."""
+    plain: dict[str, Any] = msgspec.to_builtins(instance)
+    return {key: value for key, value in plain.items() if value not in (None, "", [], {})}
+
+
+def decode(value: dict[str, Any]) -> Instance | None:
+    """None for the empty column: the cloud has told nothing yet."""
+    return msgspec.convert(value, Instance) if value else None
