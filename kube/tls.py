@@ -75,7 +75,7 @@ def _private_file(text: str) -> Iterator[str]:
         yield file.name
 
 
-def tls_failure(error: Exception, *, host: str) -> TlsFailed:
+def tls_failure(error: BaseException, *, host: str) -> TlsFailed:
     """Names the certificate problem behind an ssl error or aiohttp's wrapper of one."""
     inner = getattr(error, "certificate_error", None) or getattr(error, "os_error", error)
     if isinstance(inner, ssl.SSLCertVerificationError):

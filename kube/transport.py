@@ -274,9 +274,7 @@ def _base_url(server: str) -> URL:
 
 def translate(error: BaseException, *, host: str, writes: bool) -> errors.KubeError:
     """Our exception for one of aiohttp's or the system's."""
-    if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLError):
-        return tls_failure(error, host=host)
-    if isinstance(error, aiohttp.ClientConnectorSSLError):
+    if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
         return tls_failure(error, host=host)
     if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
         return _connect_failure(error, host)
