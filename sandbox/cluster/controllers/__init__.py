@@ -14,17 +14,27 @@ from typing import TYPE_CHECKING, Any
 from .bootstrap import bootstrap
 from .config import Config
 from .context import Context
+from .cronjob import CronJobs
+from .daemonset import DaemonSets
 from .deployment import Deployments
+from .disruption import DisruptionBudgets
+from .endpoints import Endpoints
 from .eventttl import EventExpiry
 from .garbage import GarbageCollector
+from .hpa import Autoscalers
+from .job import Jobs
 from .kubelet.backend import NodeBackend
 from .kubelet.nodes import Nodes
 from .kubelet.pods import Pods
 from .loop import Controller
 from .namespace import Namespaces
+from .nodelifecycle import NodeLifecycle
+from .podgc import PodGarbage
 from .replicaset import ReplicaSets
 from .scheduler import Scheduler
 from .serviceaccount import ServiceAccounts
+from .statefulset import StatefulSets
+from .tainteviction import TaintEviction
 
 if TYPE_CHECKING:
     from sandbox.cluster.cluster import Cluster
@@ -34,7 +44,17 @@ LOOPS: tuple[type[Controller[Any]], ...] = (
     ServiceAccounts,
     Deployments,
     ReplicaSets,
+    StatefulSets,
+    DaemonSets,
+    Jobs,
+    CronJobs,
+    Autoscalers,
     Scheduler,
+    NodeLifecycle,
+    TaintEviction,
+    PodGarbage,
+    Endpoints,
+    DisruptionBudgets,
     GarbageCollector,
     EventExpiry,
 )
@@ -51,7 +71,8 @@ class Manager:
             catalog=cluster.catalog,
             clock=cluster.clock,
             config=self.config,
-            ca_certificate=lambda: str(getattr(cluster, "ca_certificate", "")),
+            ca_certificate=cluster.identity.authority.certificate.decode(),
+            address=cluster.address,
         )
         self.nodes = Nodes(self.context)
         self.pods = Pods(self.context, self.nodes)
@@ -88,5 +109,5 @@ class Manager:
 
 
 def start(cluster: Cluster, config: Config | None = None) -> list[asyncio.Task[None]]:
-    """Start every loop of `cluster`; its `config` attribute, if any, describes the nodes."""
-    return Manager(cluster, config or getattr(cluster, "config", None)).start()
+    """Start every loop of `cluster`; `config` describes its nodes."""
+    return Manager(cluster, config).start()

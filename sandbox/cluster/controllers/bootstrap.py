@@ -11,6 +11,9 @@ NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 _DNS = {"k8s-app": "kube-dns"}
 
 
+_MOVABLE = "run in the cluster, but can be moved to another node if necessary"
+
+
 def priority_classes() -> list[Obj]:
     """The two that every cluster has."""
     return [
@@ -23,7 +26,7 @@ def priority_classes() -> list[Obj]:
         }
         for name, value, rule in (
             ("system-node-critical", 2_000_001_000, "not be moved from their current node"),
-            ("system-cluster-critical", 2_000_000_000, "run in the cluster, but can be moved to another node if necessary"),
+            ("system-cluster-critical", 2_000_000_000, _MOVABLE),
         )
     ]  # fmt: skip
 
@@ -50,7 +53,11 @@ def dns_service() -> Obj:
         "metadata": {
             "name": "kube-dns",
             "namespace": "kube-system",
-            "labels": {**_DNS, "kubernetes.io/cluster-service": "true", "kubernetes.io/name": "CoreDNS"},
+            "labels": {
+                **_DNS,
+                "kubernetes.io/cluster-service": "true",
+                "kubernetes.io/name": "CoreDNS",
+            },
         },
         "spec": {
             "type": "ClusterIP",
@@ -119,6 +126,7 @@ async def bootstrap(context: Context) -> None:
     for priority in priority_classes():
         await _ensure(context, "priorityclasses.scheduling.k8s.io", priority)
     await _ensure(context, "services", kubernetes_service())
+    await _publish_address(context)
     if not context.config.coredns_replicas:
         return
     system = {"namespace": "kube-system", "name": "coredns"}
@@ -127,6 +135,21 @@ async def bootstrap(context: Context) -> None:
     await _ensure(context, "configmaps", {"metadata": dict(system), "data": corefile})
     await _ensure(context, "services", dns_service())
     await _ensure(context, "deployments.apps", coredns(context.config.coredns_replicas))
+
+
+async def _publish_address(context: Context) -> None:
+    """Endpoints of the `kubernetes` Service follow the address that the server listens on."""
+    host, _, port = context.address.rpartition(":")
+    if not host:
+        return
+    subset = {
+        "addresses": [{"ip": host}],
+        "ports": [{"name": "https", "port": int(port), "protocol": "TCP"}],
+    }
+    meta = {"name": "kubernetes", "namespace": "default"}
+    await _ensure(context, "endpoints", {"metadata": meta, "subsets": [subset]})
+    body = {"subsets": [subset]}
+    await context.client.patch("endpoints", "kubernetes", "default", body, kind="merge")
 
 
 async def _ensure(context: Context, resource: str, obj: Obj) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from sandbox.cluster.client import Client
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Context:
-    """Shared parts of the loops of one cluster."""
+    """Shared parts of the loops of one cluster; `address` is the API server's host:port."""
 
     def __init__(
         self,
@@ -29,13 +28,15 @@ class Context:
         catalog: Catalog,
         clock: Clock,
         config: Config,
-        ca_certificate: Callable[[], str],
+        ca_certificate: str = "",
+        address: str = "",
     ) -> None:
         self.name = name
         self.client = client
         self.catalog = catalog
         self.clock = clock
         self.ca_certificate = ca_certificate
+        self.address = address
         self.config = config
         self._informers: dict[str, Informer] = {}
         self.events = Recorder(client, clock, self.informer("events"))

@@ -1,4 +1,4 @@
-"""Deployment: one ReplicaSet per template, moved from old to new within surge and unavailability."""
+"""Deployment: one ReplicaSet per template, replaced within maxSurge and maxUnavailable."""
 
 from __future__ import annotations
 
@@ -225,7 +225,8 @@ class Deployments(Controller[Key]):
             return await self.client.create(SETS, wanted, wanted["metadata"]["namespace"])
         except ApiError as error:
             if error.reason != "AlreadyExists":
-                message = f"Failed to create new replica set {wanted['metadata']['name']!r}: {error.message}"
+                name = wanted["metadata"]["name"]
+                message = f'Failed to create new replica set "{name}": {error.message}'
                 await self._progress(deployment, "ReplicaSetCreateError", message, status="False")
                 raise
         status = dict(deployment.get("status") or {})

@@ -1,7 +1,7 @@
 """Owner references: dependents follow their owners, in the background or before them.
 
-The graph is a set of UIDs kept by subscription; because it is never behind the store, an owner whose
-UID is not in it does not exist.
+The graph is a set of UIDs kept by subscription; because it is never behind the store, an owner
+whose UID is not in it does not exist.
 """
 
 from __future__ import annotations

@@ -83,32 +83,56 @@ class Namespaces(Controller[str]):
             await self.client.update("namespaces", namespace, subresource="finalize")
 
 
+_DISCOVERED = (
+    "NamespaceDeletionDiscoveryFailure",
+    "ResourcesDiscovered",
+    "All resources successfully discovered",
+)
+_PARSED = (
+    "NamespaceDeletionGroupVersionParsingFailure",
+    "ParsedGroupVersions",
+    "All legacy kube types successfully parsed",
+)
+_DELETED = (
+    "NamespaceDeletionContentFailure",
+    "ContentDeleted",
+    "All content successfully deleted, may be waiting on finalization",
+)
+_REMOVED = (
+    "NamespaceContentRemaining",
+    "ContentRemoved",
+    "All content successfully removed",
+)
+_FINALIZED = (
+    "NamespaceFinalizersRemaining",
+    "ContentHasNoFinalizers",
+    "All content-preserving finalizers finished",
+)
+_REMAIN = "Some resources are remaining"
+_HELD = "Some content in the namespace has finalizers remaining"
+
+
 def _conditions(left: Counter[str], holders: Counter[str]) -> list[Obj]:
     remaining = ", ".join(
         f"{name} has {count} resource instances" for name, count in sorted(left.items())
     )
     waiting = ", ".join(f"{name} in {n} resource instances" for name, n in sorted(holders.items()))
-    return [
-        _healthy("NamespaceDeletionDiscoveryFailure", "ResourcesDiscovered", "All resources successfully discovered"),
-        _healthy("NamespaceDeletionGroupVersionParsingFailure", "ParsedGroupVersions", "All legacy kube types successfully parsed"),
-        _healthy("NamespaceDeletionContentFailure", "ContentDeleted", "All content successfully deleted, may be waiting on finalization"),
-        {
-            "type": "NamespaceContentRemaining",
-            "status": "True",
-            "reason": "SomeResourcesRemain",
-            "message": f"Some resources are remaining: {remaining}",
-        }
-        if left
-        else _healthy("NamespaceContentRemaining", "ContentRemoved", "All content successfully removed"),
-        {
-            "type": "NamespaceFinalizersRemaining",
-            "status": "True",
-            "reason": "SomeFinalizersRemain",
-            "message": f"Some content in the namespace has finalizers remaining: {waiting}",
-        }
-        if holders
-        else _healthy("NamespaceFinalizersRemaining", "ContentHasNoFinalizers", "All content-preserving finalizers finished"),
-    ]  # fmt: skip
+    told = [
+        _healthy(*_DISCOVERED),
+        _healthy(*_PARSED),
+        _healthy(*_DELETED),
+        _healthy(*_REMOVED),
+        _healthy(*_FINALIZED),
+    ]
+    if left:
+        told[3] = _pending(_REMOVED[0], "SomeResourcesRemain", f"{_REMAIN}: {remaining}")
+    if holders:
+        told[4] = _pending(_FINALIZED[0], "SomeFinalizersRemain", f"{_HELD}: {waiting}")
+    return told
+
+
+def _pending(kind: str, reason: str, message: str) -> Obj:
+    return {"type": kind, "status": "True", "reason": reason, "message": message}
 
 
 def _healthy(kind: str, reason: str, message: str) -> Obj:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable
 from typing import Any
+
+from sandbox.cluster.store import decode, encode
 
 from .informer import Obj
 from .timing import stamp
@@ -152,7 +153,8 @@ def in_namespace(obj: Obj) -> list[str]:
 
 def clone(obj: Obj) -> Obj:
     """A copy that may be edited."""
-    return copy.deepcopy(obj)
+    copied: Obj = decode(encode(obj))
+    return copied
 
 
 def without_nulls(value: Any) -> Any:

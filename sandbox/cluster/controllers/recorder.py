@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
 from sandbox.cluster.client import Client
 from sandbox.cluster.clock import Clock
@@ -29,6 +29,15 @@ _serial = count()
 class _Bucket:
     tokens: float
     at: float
+
+
+class _Told(NamedTuple):
+    component: str
+    reason: str
+    message: str
+    kind: str
+    host: str
+    field: str
 
 
 def _identity(event: Obj) -> list[Hashable]:
@@ -65,7 +74,8 @@ class Recorder:
             if same:
                 await self._repeat(same[0], now)
             elif self._allowed((component, uid), now):
-                event = _event(component, obj, reason, message, kind, host, field, now)
+                told = _Told(component, reason, message, kind, host, field)
+                event = _event(obj, told, now)
                 await self._client.create("events", event, event["metadata"]["namespace"])
         except ApiError as error:
             if error.code >= 500:
@@ -89,16 +99,7 @@ class Recorder:
         return True
 
 
-def _event(
-    component: str,
-    obj: Obj,
-    reason: str,
-    message: str,
-    kind: str,
-    host: str,
-    field: str,
-    now: float,
-) -> Obj:
+def _event(obj: Obj, told: _Told, now: float) -> Obj:
     meta = obj["metadata"]
     involved: dict[str, Any] = {
         "apiVersion": obj.get("apiVersion", "v1"),
@@ -110,10 +111,10 @@ def _event(
         involved["namespace"] = meta["namespace"]
         involved["resourceVersion"] = meta.get("resourceVersion", "")
     if obj["kind"] == "Node":
-        involved["uid"] = meta["name"] if component == "kubelet" else involved["uid"]
-    if field:
-        involved["fieldPath"] = field
-    source = {"component": component, **({"host": host} if host else {})}
+        involved["uid"] = meta["name"] if told.component == "kubelet" else involved["uid"]
+    if told.field:
+        involved["fieldPath"] = told.field
+    source = {"component": told.component, **({"host": told.host} if told.host else {})}
     suffix = f"{int(now * 1e9) + next(_serial):x}"
     return {
         "apiVersion": "v1",
@@ -123,13 +124,13 @@ def _event(
             "namespace": meta.get("namespace") or "default",
         },
         "involvedObject": involved,
-        "reason": reason,
-        "message": message[:1024],
+        "reason": told.reason,
+        "message": told.message[:1024],
         "source": source,
         "firstTimestamp": stamp(now),
         "lastTimestamp": stamp(now),
         "count": 1,
-        "type": kind,
-        "reportingComponent": component,
-        "reportingInstance": host,
+        "type": told.kind,
+        "reportingComponent": told.component,
+        "reportingInstance": told.host,
     }

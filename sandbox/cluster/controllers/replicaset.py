@@ -27,6 +27,7 @@ from .owning import PodControl, claim, orphaned, pod_from
 from .timing import seconds_of
 
 BURST = 500
+GATHER = 0.0002
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 _PHASES = {"Pending": 0, "Unknown": 1, "Running": 2}
 
@@ -53,7 +54,8 @@ class ReplicaSets(Controller[Key]):
         for pod in (new, old):
             ref = controller_of(pod) if pod else None
             if pod and ref and ref["kind"] == self.kind:
-                self.queue.add((pod["metadata"]["namespace"], ref["name"]))
+                delay = GATHER * self.by_owner.count(ref["uid"])
+                self.queue.add_after((pod["metadata"]["namespace"], ref["name"]), delay)
         if new and controller_of(new) is None and not deleting(new):
             for owner in self.by_namespace[new["metadata"]["namespace"]]:
                 if matches(owner["spec"].get("selector"), labels_of(new)):

@@ -34,9 +34,10 @@ class ServiceAccounts(Controller[str]):
             self.queue.add(namespace["metadata"]["name"])
 
     def _missing(self, name: str, new: Obj | None, old: Obj | None) -> None:
-        if old is not None and old["metadata"]["name"] == name:
-            if new is None or new.get("data") != old.get("data"):
-                self.queue.add(old["metadata"]["namespace"])
+        if old is None or old["metadata"]["name"] != name:
+            return
+        if new is None or new.get("data") != old.get("data"):
+            self.queue.add(old["metadata"]["namespace"])
 
     async def reconcile(self, key: str) -> float | None:
         """Create what is missing, put back what was changed."""
@@ -45,7 +46,7 @@ class ServiceAccounts(Controller[str]):
             return None
         if self.accounts.get((key, "default")) is None:
             await self._create("serviceaccounts", key, {"metadata": {"name": "default"}})
-        certificate = self.context.ca_certificate()
+        certificate = self.context.ca_certificate
         current = self.maps.get((key, ROOT_CA))
         if not certificate:
             return None

@@ -162,7 +162,7 @@ def _spec_of(pod: Obj, name: str) -> Obj:
 
 
 def _run_of(pod: Obj, name: str, *, previous: bool) -> tuple[float, float | None] | None:
-    """(start, end or None) of the container's run in seconds since the epoch, None if it never ran."""
+    """(start, end or None) of the run in seconds since the epoch, None if there was none."""
     status = pod.get("status") or {}
     everything = [
         *(status.get("containerStatuses") or []),

@@ -18,10 +18,11 @@ from .containers import digest
 LEASES = "leases.coordination.k8s.io"
 LEASE_NAMESPACE = "kube-node-lease"
 STATUS_EVERY = 300.0
+_ENOUGH = "kubelet has sufficient "
 _CONDITIONS = (
-    ("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+    ("MemoryPressure", "False", "KubeletHasSufficientMemory", _ENOUGH + "memory available"),
     ("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
-    ("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+    ("PIDPressure", "False", "KubeletHasSufficientPID", _ENOUGH + "PID available"),
     ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
 )  # fmt: skip
 

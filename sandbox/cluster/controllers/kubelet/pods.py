@@ -6,12 +6,13 @@ continues where it was. Pods of nodes that are not in the configuration are neve
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from typing import TYPE_CHECKING
 
 from ..informer import Key, Obj, key_of
 from ..loop import Controller
-from ..objects import deleting, node_of, on_node, pod_finished
+from ..objects import deleting, node_of, on_node, pod_finished, pod_ready
 from ..timing import seconds_of, stamp
 from . import containers
 from .addresses import Addresses
@@ -28,6 +29,14 @@ if TYPE_CHECKING:
 RETRY_VOLUMES = 2.0
 _SIGTERM = 143
 _POLITE = {"nginx", "httpd", "coredns", "redis", "traefik"}
+
+
+@dataclass
+class _Round:
+    """What one look at a pod gathers: seconds until the next looks, events by container."""
+
+    look_in: list[float] = field(default_factory=list)
+    notes: list[tuple[str, list[Note]]] = field(default_factory=list)
 
 
 class Pods(Controller[Key]):
@@ -49,10 +58,8 @@ class Pods(Controller[Key]):
     def _on_pod(self, new: Obj | None, old: Obj | None) -> None:
         if new is None or node_of(new) not in self._addresses:
             return
-        if old is not None and not deleting(new) and new["spec"] == old["spec"]:
-            if (new.get("status") or {}).get("phase") == (old.get("status") or {}).get("phase"):
-                return
-        self.queue.add(key_of(new))
+        if old is None or deleting(new) or new["spec"] != old["spec"] or _ready_lost(new):
+            self.queue.add(key_of(new))
 
     async def reconcile(self, key: Key) -> float | None:
         """Take the pod one step further; returns seconds until its next step."""
@@ -99,26 +106,29 @@ class Pods(Controller[Key]):
         status = self._begin(pod, now)
         if self._overdue(pod, status, now):
             return await self._fail_deadline(pod, status, now)
-        look_in: list[float] = []
-        notes: list[tuple[str, list[Note]]] = []
+        round_ = _Round()
+        if not (pod.get("status") or {}).get("startTime"):
+            first = (pod["spec"].get("initContainers") or pod["spec"]["containers"])[0]
+            pulling = Note("Pulling", f'Pulling image "{first.get("image", "")}"')
+            round_.notes.append((first["name"], [pulling]))
         try:
             self.environment.check_volumes(pod)
         except Missing as missing:
-            notes.append(("", [Note("FailedMount", str(missing), "Warning")]))
-            look_in.append(RETRY_VOLUMES)
+            round_.notes.append(("", [Note("FailedMount", str(missing), "Warning")]))
+            round_.look_in.append(RETRY_VOLUMES)
         else:
-            self._run_containers(pod, status, now, look_in, notes)
+            self._run_containers(pod, status, now, round_)
         spec = pod["spec"]
         inits = status.get("initContainerStatuses") or []
         status["phase"] = phase_of(spec, inits, status["containerStatuses"])
         status = with_conditions(pod, status, now)
         await self.context.write_status("pods", pod, status)
-        for container, told in notes:
+        for container, told in round_.notes:
             await self._tell(pod, container, told)
         limit = spec.get("activeDeadlineSeconds")
         if limit:
-            look_in.append(seconds_of(status["startTime"]) + limit - now)
-        return max(0.01, min(look_in)) if look_in else None
+            round_.look_in.append(seconds_of(status["startTime"]) + limit - now)
+        return max(0.01, min(round_.look_in)) if round_.look_in else None
 
     def _begin(self, pod: Obj, now: float) -> Obj:
         status = dict(pod.get("status") or {})
@@ -135,14 +145,7 @@ class Pods(Controller[Key]):
             ]
         return status
 
-    def _run_containers(
-        self,
-        pod: Obj,
-        status: Obj,
-        now: float,
-        look_in: list[float],
-        notes: list[tuple[str, list[Note]]],
-    ) -> None:
+    def _run_containers(self, pod: Obj, status: Obj, now: float, round_: _Round) -> None:
         spec = pod["spec"]
         starts = seconds_of(status["startTime"]) + self._seconds(self.context.config.pace.pull)
         if now >= starts and not status.get("podIP"):
@@ -150,15 +153,16 @@ class Pods(Controller[Key]):
             status["podIPs"] = [{"ip": status["podIP"]}]
         inits = status.get("initContainerStatuses") or []
         for place, container in enumerate(spec.get("initContainers") or []):
-            if not all(self._passed(c, s) for c, s in zip(spec["initContainers"][:place], inits)):
+            before = zip(spec["initContainers"][:place], inits[:place], strict=True)
+            if not all(self._passed(c, s) for c, s in before):
                 break
-            inits[place] = self._step(pod, container, inits[place], starts, look_in, notes)
+            inits[place] = self._step(pod, container, inits[place], starts, round_)
         status["initContainerStatuses"] = inits
         if not inits:
             status.pop("initContainerStatuses")
         if init_done(spec, inits):
             status["containerStatuses"] = [
-                self._step(pod, container, state, starts, look_in, notes)
+                self._step(pod, container, state, starts, round_)
                 for container, state in zip(
                     spec["containers"], status["containerStatuses"], strict=True
                 )
@@ -175,14 +179,13 @@ class Pods(Controller[Key]):
         container: Obj,
         state: Obj,
         starts: float,
-        look_in: list[float],
-        notes: list[tuple[str, list[Note]]],
+        round_: _Round,
     ) -> Obj:
         outcome = self._advance(pod, container, state, starts)
         if outcome.look_in is not None:
-            look_in.append(outcome.look_in)
+            round_.look_in.append(outcome.look_in)
         if outcome.notes:
-            notes.append((container["name"], outcome.notes))
+            round_.notes.append((container["name"], outcome.notes))
         return outcome.status
 
     def _advance(self, pod: Obj, container: Obj, state: Obj, starts: float) -> Outcome:
@@ -265,7 +268,7 @@ class Pods(Controller[Key]):
         return None
 
     async def _tell(self, pod: Obj, container: str, notes: list[Note]) -> None:
-        field = f"spec.containers{{{container}}}" if container else ""
+        path = f"spec.containers{{{container}}}" if container else ""
         for note in notes:
             await self.events.emit(
                 "kubelet",
@@ -274,8 +277,13 @@ class Pods(Controller[Key]):
                 note.message,
                 kind=note.kind,
                 host=node_of(pod),
-                field=field,
+                field=path,
             )
+
+
+def _ready_lost(pod: Obj) -> bool:
+    """Another loop took Ready away while the node was silent, or a gate was answered."""
+    return (pod.get("status") or {}).get("phase") == "Running" and not pod_ready(pod)
 
 
 def _all(status: Obj) -> list[Obj]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from ..informer import Obj
 from ..objects import with_condition
 
+_GATE = "corresponding condition of pod readiness gate"
+
 
 def phase_of(spec: Obj, inits: list[Obj], mains: list[Obj]) -> str:
     """Pending, Running, Succeeded or Failed."""
@@ -118,6 +120,6 @@ def _ready(kind: str, status: Obj, mains: list[Obj], gates: list[str]) -> Obj:
             "type": kind,
             "status": "False",
             "reason": "ReadinessGatesNotReady",
-            "message": f'corresponding condition of pod readiness gate "{gates[0]}" does not exist.',
+            "message": f'{_GATE} "{gates[0]}" does not exist.',
         }
     return {"type": kind, "status": "True"}

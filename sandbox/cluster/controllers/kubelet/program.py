@@ -50,9 +50,14 @@ _NGINX = (
     'nginx: [notice] using the "epoll" event method',
     "nginx: [notice] start worker processes",
 )
-_PI = "3.1415926535897932384626433832795028841971693993751058209749445923078164062862089986280348253421"
+_HELLO = (
+    "",
+    "Hello from Docker!",
+    "This message shows that your installation appears to be working correctly.",
+)
+_PI = "3.1415926535897932384626433832795028841971693993751058209749"
 _FINITE: dict[str, tuple[float, tuple[str, ...]]] = {
-    "hello-world": (0.2, ("", "Hello from Docker!", "This message shows that your installation appears to be working correctly.")),
+    "hello-world": (0.2, _HELLO),
     "cuda10.2-vectoradd": (2.0, _VECTOR_ADD),
     "cuda-vector-add": (2.0, _VECTOR_ADD),
     "cuda-sample": (2.0, _VECTOR_ADD),

@@ -1,8 +1,8 @@
 """A shell small enough to read: what containers of the simulated nodes can say and do.
 
 Scripts become *steps*: text on one of two channels, or seconds of sleep, and an exit code. Known:
-`;` `&&` `||` newlines, `$VAR`, quotes, `while`/`until`/`for` loops, `echo printf sleep exit date env
-printenv cat ls hostname id whoami pwd uname true false seq expr nproc ps df wget curl kill trap`.
+`;` `&&` `||` newlines, `$VAR`, quotes, `if`, `while`/`until`/`for` loops, and the commands in
+`_SIMPLE`; of a pipe only the first command runs.
 """
 
 from __future__ import annotations
@@ -330,7 +330,22 @@ def _cat(args: list[str], machine: Machine) -> Result:
     return code, steps
 
 
-_ROOT = ["bin", "dev", "etc", "home", "lib", "opt", "proc", "root", "run", "sbin", "sys", "tmp", "usr", "var"]
+_ROOT = [
+    "bin",
+    "dev",
+    "etc",
+    "home",
+    "lib",
+    "opt",
+    "proc",
+    "root",
+    "run",
+    "sbin",
+    "sys",
+    "tmp",
+    "usr",
+    "var",
+]
 
 
 def _ls(args: list[str], machine: Machine) -> Result:
