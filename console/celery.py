@@ -7,9 +7,22 @@ doubled or late without harm.
 import os
 
 from celery import Celery
+from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 
 app = Celery("spillway")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["addons", "providers"])
+
+# Each worker also has a queue of its own: the proof that it still consumes goes there.
+app.conf.worker_direct = True
+app.conf.beat_schedule = {
+    name: {"task": f"addons.{name}", "schedule": seconds, "options": {"expires": max(seconds, 5)}}
+    for name, seconds in (
+        ("nudge_due", 2.0),
+        ("sweep_all", settings.SWEEP_SECONDS),
+        ("resync", 30.0),
+        ("purge", 3600.0),
+    )
+}

@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any, ClassVar
 
 import django_filters as df
+from django import forms
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
@@ -89,6 +90,20 @@ def _pod_word(word: str) -> Q:
     )
 
 
+class _AnyField(forms.MultipleChoiceField):
+    def valid_value(self, value: Any) -> bool:
+        return True
+
+
+class AnyOf(df.MultipleChoiceFilter):
+    """`?phase=Running&phase=Pending`: any of the values given; unknown ones match nothing."""
+
+    field_class = _AnyField
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(distinct=False, **kwargs)
+
+
 class _Search(df.FilterSet):
     """`q` over the fields named by `searched`."""
 
@@ -109,15 +124,15 @@ class PodFilter(df.FilterSet):
 
     q = df.CharFilter(method="search")
     view = df.CharFilter(method="by_view")
-    cluster = df.CharFilter(field_name="cluster__slug")
-    namespace = df.CharFilter()
+    cluster = AnyOf(field_name="cluster__slug")
+    namespace = AnyOf()
     name = df.CharFilter()
-    phase = df.CharFilter()
-    status = df.CharFilter()
-    node = df.CharFilter(field_name="node_name")
-    zone = df.CharFilter(field_name="node__zone")
-    provider = df.CharFilter(field_name="node__provider")
-    workload = df.CharFilter(field_name="workload_name")
+    phase = AnyOf()
+    status = AnyOf()
+    node = AnyOf(field_name="node_name")
+    zone = AnyOf(field_name="node__zone")
+    provider = AnyOf(field_name="node__provider")
+    workload = AnyOf(field_name="workload_name")
     uid = df.CharFilter()
     instance = df.CharFilter(field_name="instance__cloud_id")
 
@@ -150,10 +165,10 @@ class PodFilter(df.FilterSet):
 
 class NodeFilter(_Search):
     searched = ("name", "zone", "cluster__name")
-    cluster = df.CharFilter(field_name="cluster__slug")
-    provider = df.CharFilter()
-    zone = df.CharFilter()
-    state = df.CharFilter()
+    cluster = AnyOf(field_name="cluster__slug")
+    provider = AnyOf()
+    zone = AnyOf()
+    state = AnyOf()
 
     class Meta:
         model = VirtualNode
@@ -162,9 +177,9 @@ class NodeFilter(_Search):
 
 class ClusterFilter(_Search):
     searched = ("name", "slug", "region", "server")
-    state = df.CharFilter()
-    kind = df.CharFilter()
-    region = df.CharFilter()
+    state = AnyOf()
+    kind = AnyOf()
+    region = AnyOf()
 
     class Meta:
         model = Cluster
@@ -173,9 +188,9 @@ class ClusterFilter(_Search):
 
 class OperationFilter(_Search):
     searched = ("target", "kind", "actor")
-    state = df.CharFilter()
-    kind = df.CharFilter()
-    cluster = df.CharFilter(field_name="cluster__slug")
+    state = AnyOf()
+    kind = AnyOf()
+    cluster = AnyOf(field_name="cluster__slug")
 
     class Meta:
         model = Operation
@@ -185,8 +200,8 @@ class OperationFilter(_Search):
 class OrphanFilter(_Search):
     searched = ("cloud_id", "name", "pod_name", "namespace")
     account = df.NumberFilter(field_name="account_id")
-    zone = df.CharFilter()
-    reason = df.CharFilter()
+    zone = AnyOf()
+    reason = AnyOf()
     closed = df.BooleanFilter(method="by_closed")
 
     class Meta:

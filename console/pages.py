@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
 from django.contrib.auth.models import User
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
@@ -41,14 +40,22 @@ class Facet:
     options: list[tuple[str, str, int, bool]]
 
 
-def _facets(counted: dict[str, dict[str, int]], params: dict[str, str]) -> list[Facet]:
+def _facets(counted: dict[str, dict[str, int]], query: QueryDict) -> list[Facet]:
     result = []
     for name, values in counted.items():
-        chosen = params.get(name)
+        chosen = query.getlist(name)
         shown = sorted(values.items(), key=lambda item: (-item[1], item[0]))[:50]
-        options = [(value, value, count, value == chosen) for value, count in shown]
+        options = [(value, value, count, value in chosen) for value, count in shown]
         result.append(Facet(name, _FACET_LABELS[name], options))
     return result
+
+
+def _scope(request: HttpRequest) -> Cluster | None:
+    """The one cluster that the address narrows the page to."""
+    chosen = request.GET.getlist("cluster")
+    if len(chosen) != 1:
+        return None
+    return visible(Cluster, request.user).filter(slug=chosen[0]).first()
 
 
 def table(
@@ -62,20 +69,18 @@ def table(
     ids = topic.ids(request.user, params)
     rows = topic.rows(ids[:FIRST_ROWS])
     view = views.View(request.user.pk, topic_name, params, len(ids))
-    query = urlencode(params)
     context = {
         "topic": topic_name,
         "rows": [rows[pk] for pk in ids[:FIRST_ROWS] if pk in rows],
         "total": len(ids),
         "view": views.sign(view),
         "seq": seq,
-        "params": params,
-        "facets": _facets(topic.count_facets(request.user, params), params),
+        "facets": _facets(topic.count_facets(request.user, params), request.GET),
         "ids_url": reverse("api:view-ids", args=[topic_name]),
         "rows_url": reverse("api:view-rows", args=[topic_name]),
-        "query": query,
+        "query": params,
         "filtered": bool(params),
-        "scope": visible(Cluster, request.user).filter(slug=params.get("cluster", "")).first(),
+        "scope": _scope(request),
         **(extra or {}),
     }
     return render(request, template, context)

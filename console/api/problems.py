@@ -13,6 +13,8 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import set_rollback
 
+from console.refusals import Refusal
+
 
 class Problem(exceptions.APIException):
     """A refusal with a code, a reason and a fix, as use cases raise it.
@@ -34,6 +36,10 @@ class Problem(exceptions.APIException):
         self.fix = fix
         self.status_code = http
         self.extra = extra or {}
+
+    @classmethod
+    def of(cls, refusal: Refusal) -> Problem:
+        return cls(refusal.code, refusal.detail, fix=refusal.fix, http=refusal.http)
 
 
 def _fields(detail: Any, path: str = "") -> list[dict[str, str]]:

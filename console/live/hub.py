@@ -38,7 +38,7 @@ class Table:
     topic: Topic
     user: User
     language: str
-    params: dict[str, str]
+    params: str
     send: Send
     pinned: set[int] = field(default_factory=set)
     window: set[int] = field(default_factory=set)

@@ -15,6 +15,7 @@ from typing import Any
 
 import django_filters as df
 from django.db.models import Count, Model, QuerySet, Sum
+from django.http import QueryDict
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -44,10 +45,10 @@ class Topic:
     facets: Mapping[str, str] = field(default_factory=dict)
     sortable: Mapping[str, str] = field(default_factory=dict)
 
-    def select(self, user: AnyUser, params: Mapping[str, str]) -> QuerySet[Any]:
+    def select(self, user: AnyUser, params: str) -> QuerySet[Any]:
         """What this user sees under these filters, unordered."""
         rows: QuerySet[Any] = visible(self.model, user)
-        return self.filterset(data=params, queryset=rows).qs
+        return self.filterset(data=QueryDict(params), queryset=rows).qs
 
     def _order(self, sort: str) -> tuple[str, ...]:
         """`sort=name` or `sort=-name`; what cannot be sorted by keeps the topic's own order."""
@@ -56,11 +57,13 @@ class Topic:
             return self.order
         return (f"-{path}" if sort.startswith("-") else path, *self.order)
 
-    def ids(self, user: AnyUser, params: Mapping[str, str]) -> list[int]:
-        ordered = self.select(user, params).order_by(*self._order(params.get("sort", "")))
+    def ids(self, user: AnyUser, params: str) -> list[int]:
+        ordered = self.select(user, params).order_by(
+            *self._order(QueryDict(params).get("sort") or "")
+        )
         return list(ordered.values_list("pk", flat=True)[: MAX_IDS + 1])
 
-    def matching(self, user: AnyUser, params: Mapping[str, str], ids: Iterable[int]) -> set[int]:
+    def matching(self, user: AnyUser, params: str, ids: Iterable[int]) -> set[int]:
         return set(self.select(user, params).filter(pk__in=list(ids)).values_list("pk", flat=True))
 
     def rows(self, ids: Sequence[int]) -> dict[int, Row]:
@@ -69,12 +72,18 @@ class Topic:
         query = self.model._default_manager.select_related(*self.related)
         return {item.pk: self.row(item, now) for item in query.filter(pk__in=list(ids))}
 
-    def count_facets(self, user: AnyUser, params: Mapping[str, str]) -> dict[str, dict[str, int]]:
+    def count_facets(self, user: AnyUser, params: str) -> dict[str, dict[str, int]]:
         """For each facet the counts of its values; its own choice is left out of its filter."""
         result: dict[str, dict[str, int]] = {}
         for name, path in self.facets.items():
-            others = {k: v for k, v in params.items() if k != name}
-            counted = self.select(user, others).order_by().values_list(path).annotate(Count("pk"))
+            others = QueryDict(params, mutable=True)
+            others.pop(name, None)
+            counted = (
+                self.select(user, others.urlencode())
+                .order_by()
+                .values_list(path)
+                .annotate(Count("pk"))
+            )
             result[name] = {str(value): n for value, n in counted if value not in (None, "")}
         return result
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from django.core import signing
 from django.http import QueryDict
@@ -16,14 +15,18 @@ MAX_AGE = 24 * 3600
 class View:
     user_id: int
     topic: str
-    params: dict[str, str]
+    params: str
     total: int
 
 
-def params_of(query: QueryDict | dict[str, Any]) -> dict[str, str]:
-    """The filters of an address, without what only the transport needs."""
-    skip = {"ids", "format", "cursor", "limit"}
-    return {key: str(query[key]) for key in query if key not in skip and query[key] != ""}
+def params_of(query: QueryDict) -> str:
+    """The filters of an address as a query string, without what only the transport needs."""
+    kept = query.copy()
+    for name in ("ids", "format", "cursor", "limit", "part"):
+        kept.pop(name, None)
+    for name in [name for name in kept if not any(kept.getlist(name))]:
+        del kept[name]
+    return kept.urlencode()
 
 
 def sign(view: View) -> str:

@@ -1,0 +1,111 @@
+"""What use cases refuse, said to people: what happened, why, and how to fix it.
+
+Pages show it as a note, REST as problem details (`console.api.problems.Problem`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db import IntegrityError
+from django.utils.translation import gettext as _
+
+from kube.errors import KubeError
+from providers import accounts
+from providers.errors import (
+    AccountTrouble,
+    ProviderError,
+    Throttled,
+    Unavailable,
+    UnknownOutcome,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    code: str
+    detail: str
+    fix: str = ""
+    http: int = 409
+
+
+def _key(error: ProviderError) -> Refusal:
+    code = error.code or "KeyRefused"
+    fixes = {
+        "InvalidAccessKeyId": _(
+            "Check the AccessKey id in the cloud's console; it may be deleted."
+        ),
+        "SignatureDoesNotMatch": _("Check the secret, and the clock of this server."),
+        "IncompleteSignature": _("Check the secret, and the clock of this server."),
+        "InvalidTimeStamp": _("Set the clock of this server by NTP."),
+        "Forbidden": _("Give the key the permissions listed on the credentials page."),
+        "NoPermission": _("Give the key the permissions listed on the credentials page."),
+        "ServiceNotEnabled": _("Activate the service in the cloud's console first."),
+        "Account": _("Settle the account's bill in the cloud's console."),
+    }
+    fix = next((text for start, text in fixes.items() if code.startswith(start)), "")
+    detail = _("The cloud refused the key: %(code)s, %(message)s") % {
+        "code": code,
+        "message": error.message,
+    }
+    if error.request_id:
+        detail += " " + _("(request id %(id)s)") % {"id": error.request_id}
+    return Refusal("key_refused", detail, fix, 422)
+
+
+def _cloud(error: ProviderError) -> Refusal:
+    if isinstance(error, AccountTrouble):
+        return _key(error)
+    detail = _("The cloud answered: %(error)s") % {"error": error}
+    if isinstance(error, (Throttled, Unavailable, UnknownOutcome)):
+        return Refusal("cloud_unavailable", detail, _("Try again in a moment."), 503)
+    return Refusal("cloud_refused", detail, "", 422)
+
+
+def _account(error: accounts.AccountError) -> Refusal:
+    if isinstance(error, accounts.KeyRefused):
+        return _key(error.cause)
+    if isinstance(error, accounts.Weaker):
+        return Refusal(
+            "key_weaker",
+            _("The new key may not do what the old one could: %(lost)s")
+            % {"lost": ", ".join(error.lost)},
+            _("Give the new key the same permissions, then rotate again."),
+            422,
+        )
+    if isinstance(error, accounts.OtherAccount):
+        return Refusal(
+            "other_account",
+            _("The new key belongs to another cloud account."),
+            _("Make the new key in the same account, or add it as a new credential."),
+            422,
+        )
+    if isinstance(error, accounts.InUse):
+        users = "; ".join(
+            f"{user.count} {user.kind}: {', '.join(user.names)}" for user in error.users
+        )
+        return Refusal(
+            "credential_in_use",
+            _("The credential is in use: %(users)s") % {"users": users},
+            _("Remove the virtual nodes and clusters that use it first."),
+        )
+    return Refusal("key_changed", _("Somebody else changed the key meanwhile."), _("Look again."))
+
+
+def explain(error: Exception) -> Refusal:
+    """The refusal behind an exception of a lower room; raises it again when it is none."""
+    if isinstance(error, accounts.AccountError):
+        return _account(error)
+    if isinstance(error, ProviderError):
+        return _cloud(error)
+    if isinstance(error, KubeError):
+        detail = _("The cluster answered: %(error)s") % {"error": error}
+        return Refusal("cluster_refused", detail, "", 502)
+    if isinstance(error, IntegrityError):
+        return Refusal(
+            "already_exists", _("There is one of this name already."), _("Choose another name.")
+        )
+    raise error
+
+
+EXPLAINED = (accounts.AccountError, ProviderError, KubeError, IntegrityError)
