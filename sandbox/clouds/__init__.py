@@ -1,0 +1,1 @@
+"""Clouds of the simulated world, and what runs inside their containers."""

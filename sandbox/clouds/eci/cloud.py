@@ -1,0 +1,305 @@
+"""The simulated account: its groups, keys, network, knobs and everything that is counted."""
+
+import random
+import string
+import uuid
+from bisect import bisect_left, insort
+from collections import deque
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+import msgspec
+
+from ..agenda import Agenda
+from . import network as networks
+from .errors import group_not_found
+from .faults import Faults
+from .knobs import Knobs
+from .lifecycle import Lifecycle
+from .limits import Buckets
+from .model import BILLED, TERMINAL, Group
+from .sessions import Sessions
+from .signing import Nonces
+from .store import Call, Store
+
+RETAINED_PER_REGION = 100
+TOKEN_SECONDS = 24 * 3600
+COMMIT_SECONDS = 0.25
+
+
+class Key(msgspec.Struct):
+    """An AccessKey pair. Without ``permission`` RAM denies everything but the caller's identity."""
+
+    access_key_id: str
+    access_key_secret: str
+    note: str
+    disabled: bool = False
+    permission: bool = True
+    denied_actions: list[str] = []
+    user_id: str = ""
+
+    def may(self, action: str) -> bool:
+        """Tell whether RAM allows an action."""
+        return self.permission and action not in self.denied_actions
+
+
+class EciCloud:
+    """One account in one region. ``now`` is Unix time; ``rng`` makes ids and keys."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        now: Callable[[], float],
+        rng: random.Random,
+        region: str = "cn-hangzhou",
+        account_id: str = "1234567890123456",
+        speed: float = 1.0,
+    ) -> None:
+        self.store = store
+        self.now = now
+        self.region = region
+        self.account_id = account_id
+        self.knobs = Knobs()
+        self.faults = Faults()
+        self.buckets = Buckets()
+        self.nonces = Nonces()
+        self.sessions = Sessions()
+        self.network = networks.build(region)
+        self.lifecycle = Lifecycle(lambda: self.knobs, self._place, speed)
+        self.agenda = Agenda(now, self._due)
+        self.groups: dict[str, Group] = {}
+        self.keys: dict[str, Key] = {}
+        self.used_cpu = 0.0
+        self._rng = rng
+        self._by_seq: dict[int, Group] = {}
+        self._order: list[int] = []
+        self._by_tag: dict[tuple[str, str], set[int]] = {}
+        self._tokens: dict[str, Group] = {}
+        self._retired: deque[str] = deque()
+        self._next_seq = 1
+        self._call_seq = 0
+        self._restore()
+
+    def new_id(self, prefix: str) -> str:
+        """Return a fresh resource id such as ``eci-bp1…``."""
+        alphabet = string.ascii_lowercase + string.digits
+        return f"{prefix}-bp1{''.join(self._rng.choices(alphabet, k=17))}"
+
+    def new_request_id(self) -> str:
+        """Return a request id: an upper-case UUID."""
+        return str(uuid.UUID(int=self._rng.getrandbits(128), version=4)).upper()
+
+    def add(self, group: Group) -> None:
+        """Take a new group in and start its life."""
+        group.seq = self._next_seq
+        self._next_seq += 1
+        self._index(group)
+        self.used_cpu += group.cpu
+        if group.client_token:
+            self._tokens[group.client_token] = group
+        self.lifecycle.begin(group)
+        self.settle(group)
+
+    def get(self, group_id: str) -> Group:
+        """Return a group the API knows; raises ApiFault otherwise."""
+        group = self.groups.get(group_id)
+        if group is None:
+            raise group_not_found(group_id)
+        return group
+
+    def by_token(self, token: str, now: float) -> Group | None:
+        """Return what a ClientToken created within its validity, deleted or not."""
+        group = self._tokens.get(token)
+        return group if group and now - group.created_at < TOKEN_SECONDS else None
+
+    def ordered(self, after: int, tags: dict[str, str]) -> Iterator[Group]:
+        """Yield known groups in order of creation, those with every tag, after a sequence number."""
+        order = self._order
+        if tags:
+            matches = [self._by_tag.get(pair, set()) for pair in tags.items()]
+            order = sorted(set.intersection(*matches))
+        for seq in order[bisect_left(order, after + 1) :]:
+            yield self._by_seq[seq]
+
+    def settle(self, group: Group) -> None:
+        """Bring indexes, timers and the store in line with a group that changed."""
+        if group.gone and group.id in self.groups:
+            self._unindex(group)
+        elif group.status in TERMINAL:
+            self._release(group)
+        if group.steps:
+            self.agenda.push(group.steps[0][0], group.id)
+        self.store.put_group(group)
+
+    def retag(self, group: Group, tags: dict[str, str]) -> None:
+        """Replace a group's tags."""
+        for pair in group.tags.items():
+            self._by_tag.get(pair, set()).discard(group.seq)
+        group.tags = tags
+        for pair in tags.items():
+            self._by_tag.setdefault(pair, set()).add(group.seq)
+
+    def advance(self, now: float) -> None:
+        """Bring every group to ``now``."""
+        self.agenda.run_due(now)
+
+    def record(
+        self,
+        now: float,
+        action: str,
+        key: str,
+        parameters: dict[str, str],
+        status: int,
+        code: str,
+        request_id: str,
+        group_id: str,
+    ) -> None:
+        """Write a line into the ledger."""
+        self._call_seq += 1
+        moment = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds")
+        self.store.put_call(
+            Call(
+                self._call_seq,
+                moment.replace("+00:00", "Z"),
+                action,
+                key,
+                parameters,
+                status,
+                code,
+                request_id,
+                group_id,
+            )
+        )
+
+    def reset(self) -> None:
+        """Forget every instance and call, and put knobs, faults and key settings back."""
+        for group in list(self.groups.values()):
+            self._unindex(group)
+        self._tokens.clear()
+        self._retired.clear()
+        self.agenda.clear()
+        self.faults.clear()
+        self.buckets.refill()
+        self.knobs = Knobs()
+        for key in self.keys.values():
+            key.disabled, key.denied_actions = False, []
+            key.permission = key.note != "no permission"
+        self.store.wipe()
+        self.save_settings()
+
+    def save_settings(self) -> None:
+        """Keep keys and knobs."""
+        self.store.put_meta("keys", msgspec.to_builtins(list(self.keys.values())))
+        self.store.put_meta("knobs", msgspec.to_builtins(self.knobs))
+        self.store.commit()
+
+    def in_stock(self, zone: str, group: Group) -> bool | str:
+        """Tell whether a zone has room for a group: True, False or "late"."""
+        specs = [f"{group.cpu:g}-{group.memory:g}Gi"]
+        if group.instance_type:
+            specs.insert(0, group.instance_type)
+        return self.knobs.in_stock(zone, specs)
+
+    def _place(self, group: Group, _at: float) -> bool:
+        for vswitch_id in group.vswitches:
+            vswitch = self.network.vswitches[vswitch_id]
+            if self.in_stock(vswitch.zone, group) is True and vswitch.free > 0:
+                group.ip = vswitch.take()
+                group.zone, group.vswitch_id, group.vpc_id = (
+                    vswitch.zone,
+                    vswitch.id,
+                    vswitch.vpc_id,
+                )
+                group.eni_id = self.new_id("eni")
+                if "EipInstanceId" in group.request or "AutoCreateEip" in group.request:
+                    group.internet_ip = f"47.96.{group.seq >> 8 & 255}.{group.seq & 255}"
+                return True
+        return False
+
+    def _due(self, group_id: str, now: float) -> None:
+        group = self.groups.get(group_id)
+        if group is None or not self.lifecycle.advance(group, now):
+            return
+        if group.status in TERMINAL and not group.steps:
+            self._retire(group)
+        self.settle(group)
+
+    def _retire(self, group: Group) -> None:
+        if group.status == "ScheduleFailed":
+            group.purged = True
+            return
+        self._retired.append(group.id)
+        while len(self._retired) > RETAINED_PER_REGION:
+            oldest = self.groups.get(self._retired.popleft())
+            if oldest:
+                oldest.purged = True
+                self.settle(oldest)
+
+    def _release(self, group: Group) -> None:
+        if group.ip and group.vswitch_id:
+            vswitch = self.network.vswitches.get(group.vswitch_id)
+            if vswitch and group.ip in vswitch.taken:
+                vswitch.release(group.ip)
+        if not group.released:
+            group.released = True
+            self.used_cpu -= group.cpu
+
+    def _index(self, group: Group) -> None:
+        self.groups[group.id] = group
+        self._by_seq[group.seq] = group
+        insort(self._order, group.seq)
+        for pair in group.tags.items():
+            self._by_tag.setdefault(pair, set()).add(group.seq)
+
+    def _unindex(self, group: Group) -> None:
+        self._release(group)
+        del self.groups[group.id]
+        del self._by_seq[group.seq]
+        self._order.pop(bisect_left(self._order, group.seq))
+        for pair in group.tags.items():
+            seqs = self._by_tag.get(pair, set())
+            seqs.discard(group.seq)
+            if not seqs:
+                self._by_tag.pop(pair, None)
+
+    def _restore(self) -> None:
+        self.keys = {
+            key.access_key_id: key
+            for key in msgspec.convert(self.store.meta("keys") or [], list[Key])
+        } or self._first_keys()
+        self.knobs = msgspec.convert(self.store.meta("knobs") or {}, Knobs)
+        self._call_seq = self.store.last_seq()
+        for group in self.store.groups():
+            self._restore_group(group)
+        ended = [g for g in self.groups.values() if g.status in TERMINAL and not g.steps]
+        self._retired.extend(g.id for g in sorted(ended, key=lambda g: g.ended_at or 0.0))
+
+    def _restore_group(self, group: Group) -> None:
+        self._next_seq = max(self._next_seq, group.seq + 1)
+        if group.client_token:
+            self._tokens[group.client_token] = group
+        if group.gone:
+            return
+        self._index(group)
+        if not group.released:
+            self.used_cpu += group.cpu
+        if group.status in BILLED and group.vswitch_id in self.network.vswitches:
+            self.network.vswitches[group.vswitch_id].taken.add(group.ip)
+        if group.steps:
+            self.agenda.push(group.steps[0][0], group.id)
+
+    def _first_keys(self) -> dict[str, Key]:
+        made = [self._make_key("full access", True), self._make_key("no permission", False)]
+        self.store.put_meta("keys", msgspec.to_builtins(made))
+        return {key.access_key_id: key for key in made}
+
+    def _make_key(self, note: str, permission: bool) -> Key:
+        alphabet = string.ascii_letters + string.digits
+        return Key(
+            access_key_id="LTAI5t" + "".join(self._rng.choices(alphabet, k=18)),
+            access_key_secret="".join(self._rng.choices(alphabet, k=30)),
+            note=note,
+            permission=permission,
+            user_id="2" + "".join(self._rng.choices(string.digits, k=17)),
+        )
