@@ -119,6 +119,8 @@ class Reflector(Generic[T]):
 
     async def _watch(self) -> None:
         opened = self._clock.monotonic()
+        if self.state.error is not None:
+            self._relist_at = opened + RELIST_WITHIN * self._random.uniform(0.3, 0.9)
         seconds = self._watch_seconds(opened)
         source = self._kube.watch_batches(
             self._r,
@@ -156,9 +158,6 @@ class Reflector(Generic[T]):
         if batch:
             self._version = batch[-1].resource_version or self._version
             self._failures = 0
-        elif self.state.error is not None:
-            within = RELIST_WITHIN * self._random.uniform(0.3, 0.9)
-            self._relist_at = self._clock.monotonic() + within
         self._alive()
 
     async def _pause(self, error: KubeError) -> None:

@@ -8,7 +8,6 @@ lines of a piece are decoded in one go.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Generic, Literal, TypeVar, cast
 
@@ -22,8 +21,7 @@ T = TypeVar("T")
 EventKind = Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
 
 
-@dataclass(frozen=True, slots=True)
-class Event(Generic[T]):
+class Event(msgspec.Struct, Generic[T], frozen=True):
     """One change; a BOOKMARK's object holds nothing but the resource version."""
 
     kind: EventKind
@@ -32,7 +30,7 @@ class Event(Generic[T]):
 
 
 class _Wire(msgspec.Struct, Generic[T]):
-    type: str
+    type: EventKind | Literal["ERROR"]
     object: T
 
 
@@ -100,12 +98,12 @@ class EventDecoder(Generic[T]):
             wires = self._decoder.decode_lines(lines)
         except msgspec.MsgspecError as error:
             raise _explain(lines, error) from error
-        return [self._event(wire) for wire in wires]
-
-    def _event(self, wire: _Wire[T]) -> Event[T]:
-        if wire.type == "ERROR":
-            raise _from_error_event(msgspec.json.encode(wire.object))
-        return Event(wire.type, wire.object, version_of(wire.object))  # type: ignore[arg-type]
+        events: list[Event[T]] = []
+        for wire in wires:
+            if wire.type == "ERROR":
+                raise _explain(lines, None)
+            events.append(Event(wire.type, wire.object, version_of(wire.object)))
+        return events
 
 
 def version_of(item: Any) -> str:
@@ -117,7 +115,7 @@ def version_of(item: Any) -> str:
     return str(item.metadata.resource_version)
 
 
-def _explain(lines: bytes, error: msgspec.MsgspecError) -> errors.KubeError:
+def _explain(lines: bytes, error: msgspec.MsgspecError | None) -> errors.KubeError:
     """An ERROR event does not fit the object's type: look for one before blaming the server."""
     for line in lines.splitlines():
         try:

@@ -7,9 +7,11 @@ import pytest
 from aiohttp import web
 
 from kube import CONFIGMAPS, LEASES, NODES, PODS, Access, Limits, Pod, errors
+from kube.transport import Transport
 from tests.kube.world import (
     AUTHORITY,
     CANARY,
+    LOOPBACK,
     FakeClock,
     Secret,
     api,
@@ -17,6 +19,7 @@ from tests.kube.world import (
     make_pair,
     serve,
     status,
+    target,
 )
 
 
@@ -203,15 +206,29 @@ async def test_no_more_calls_are_in_flight_than_allowed() -> None:
 
 
 async def test_a_call_that_never_left_the_queue_says_that_nothing_happened() -> None:
-    async def hang(request: web.Request) -> web.Response:
-        await asyncio.Event().wait()
-        raise AssertionError
+    arrived, release = asyncio.Event(), asyncio.Event()
 
-    async with api(hang, limits=Limits(in_flight=1, timeout=0.2)) as kube:
-        calls = [asyncio.create_task(kube.patch(NODES, "n", {})) for _ in range(2)]
-        results = await asyncio.gather(*calls, return_exceptions=True)
-    unknown = [r.outcome_unknown for r in results if isinstance(r, errors.DeadlineExceeded)]
-    assert unknown == [True, False]
+    async def hang(request: web.Request) -> web.Response:
+        arrived.set()
+        await release.wait()
+        return web.json_response({})
+
+    async with serve(hang) as server:
+        transport = Transport(
+            target(server),
+            name="t",
+            policy=LOOPBACK,
+            limits=Limits(in_flight=1),
+            clock=FakeClock(),
+        )
+        first = asyncio.create_task(transport.call("PATCH", "/x", body=b"{}"))
+        await arrived.wait()
+        with pytest.raises(errors.DeadlineExceeded, match="queued") as second:
+            await transport.call("PATCH", "/x", body=b"{}", timeout=0.1)
+        release.set()
+        assert await first == b"{}"
+        await transport.close()
+    assert not second.value.outcome_unknown
 
 
 async def test_the_circuit_opens_after_failures_in_a_row_and_one_probe_closes_it() -> None:
