@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from sandbox.cluster import pki
+from sandbox.cluster import pki, roles
 from sandbox.cluster.admission import Admission
 from sandbox.cluster.auth import Authenticator, basic_token
 from sandbox.cluster.client import Client
@@ -18,6 +18,7 @@ from sandbox.cluster.columns import Column
 from sandbox.cluster.faults import Faults
 from sandbox.cluster.history import History
 from sandbox.cluster.identity import Identity
+from sandbox.cluster.journal import Journal, read_snapshot, write_snapshot
 from sandbox.cluster.lists import Pager
 from sandbox.cluster.rbac import Authorizer
 from sandbox.cluster.registry import Registry
@@ -28,6 +29,7 @@ from sandbox.cluster.store import Store
 
 Obj = dict[str, Any]
 NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
+COMPACT_SECONDS = 5.0
 ADMIN = User("kubernetes-admin", ("system:masters", "system:authenticated"))
 
 
@@ -58,8 +60,8 @@ class Cluster:
         self.address = ""
         self.catalog = Catalog()
         self.store = Store(self.clock, self.history)
-        self.admission = Admission(self.store)
         self.rng = random.Random(seed)
+        self.admission = Admission(self.store, self.rng)
         self.registry = Registry(self.store, self.catalog, self.admission, self.clock, self.rng)
         self.client = Client(self.registry)
         self.pager = Pager(self.store, self.clock)
@@ -68,6 +70,7 @@ class Cluster:
         self.authorizer = Authorizer(self.store)
         self.server = Server(self)
         self._tasks: list[asyncio.Task[Any]] = []
+        self._journal: Journal | None = None
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self.authenticator.tokens[self.admin_token()] = ADMIN
 
@@ -91,10 +94,23 @@ class Cluster:
                 await self.registry.create(
                     Request(verb="create"), namespaces, "", {"metadata": {"name": name}}
                 )
+        for plural, objects in (
+            ("clusterroles", roles.cluster_roles()),
+            ("clusterrolebindings", roles.cluster_bindings()),
+        ):
+            resource = self.catalog.named(f"{plural}.{roles.GROUP}")
+            for obj in objects:
+                if self.store.get(resource.storage, "", obj["metadata"]["name"]) is None:
+                    await self.registry.create(Request(verb="create"), resource, "", obj)
         self.store.seal()
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
         """Serve on ``host:port`` (0: a free port) and run the controllers."""
+        if self.state_dir is not None and self._journal is None:
+            self._journal = Journal(self.store, self.state_dir)
+            self._journal.read()
+            self._restored()
+            self._journal.open()
         await self.bootstrap()
         folder = self.state_dir
         if folder is None:
@@ -107,6 +123,27 @@ class Cluster:
             from sandbox.cluster import controllers
 
             self._tasks = controllers.start(self)
+        self._tasks.append(asyncio.create_task(self._compact(), name="compact"))
+
+    async def _compact(self) -> None:
+        while True:
+            await asyncio.sleep(COMPACT_SECONDS)
+            if self._journal and self._journal.worth_compacting:
+                self._journal.compact()
+
+    def _restored(self) -> None:
+        self.authorizer.reset()
+
+    def snapshot(self, path: Path) -> None:
+        """Write every object into the file ``path``, atomically."""
+        write_snapshot(self.store, path)
+
+    def restore(self, path: Path) -> None:
+        """Fill an empty cluster from a snapshot; raises FileNotFoundError when there is none."""
+        if not read_snapshot(self.store, path):
+            raise FileNotFoundError(path)
+        self.store.seal()
+        self._restored()
 
     @property
     def url(self) -> str:
@@ -120,6 +157,9 @@ class Cluster:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
         await self.server.stop()
+        if self._journal:
+            self._journal.close()
+            self._journal = None
         if self._scratch:
             self._scratch.cleanup()
             self._scratch = None

@@ -10,7 +10,7 @@ Obj = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One committed write. ``time`` is epoch seconds; ``phase`` and ``conditions`` for pods only."""
+    """One committed write; ``time`` in epoch seconds, ``phase`` and ``conditions`` for pods only."""
 
     seq: int
     time: float

@@ -3,6 +3,7 @@
 from typing import Any
 
 from sandbox.cluster import errors, patches
+from sandbox.cluster.apply import apply
 from sandbox.cluster.registry import Registry
 from sandbox.cluster.request import Request
 from sandbox.cluster.resources import Resource
@@ -22,6 +23,8 @@ async def patch(
     subresource: str = "",
 ) -> Obj:
     """Patch and return the stored object; ``kind`` is merge, json, strategic or apply."""
+    if kind == "apply":
+        return await apply(registry, req, resource, namespace, name, body, subresource)
     shape = registry.shape(resource)
     if kind == "strategic" and resource.custom:
         raise errors.unsupported_media(
@@ -32,13 +35,15 @@ async def patch(
 
     def transform(entry: Entry) -> Obj:
         current = entry.copy()
-        current["metadata"].pop("resourceVersion", None)
         if kind == "json":
-            changed = patches.json_patch({**current, "metadata": {**current["metadata"]}}, body)
+            changed = patches.json_patch(current, body)
         elif kind == "strategic":
             changed = patches.strategic_merge(current, body, shape)
         else:
             changed = patches.merge_patch(current, body)
+        meta = changed.get("metadata")
+        if isinstance(meta, dict) and meta.get("resourceVersion") == str(entry.rv):
+            del meta["resourceVersion"]
         return registry.decode(req, resource, changed, subresource)
 
     return await registry.change(req, resource, namespace, name, transform, subresource)

@@ -33,11 +33,7 @@ def pod_status(obj: Obj, _: datetime) -> str:
     for condition in status.get("conditions") or ():
         if condition["type"] == "PodScheduled" and condition.get("reason") == "SchedulingGated":
             reason = "SchedulingGated"
-    initial = _initializing(obj, status)
-    if initial:
-        reason = initial
-    else:
-        reason = _running(status, reason)
+    reason = _initializing(obj, status) or _running(status, reason)
     if obj["metadata"].get("deletionTimestamp"):
         if status.get("reason") == "NodeLost":
             return "Unknown"

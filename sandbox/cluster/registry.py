@@ -232,7 +232,7 @@ class Registry:
             "UPDATE", resource, entry.key[0], entry.key[1], new, old, req, subresource
         )
         new = await self.admission.mutate(attributes)
-        validate(resource, new, old)
+        validate(resource, new, old, subresource)
         await self.admission.validate(attributes.replaced(new))
         return new
 

@@ -1,6 +1,7 @@
 """Who asks and how: the facts of one request that the layers below HTTP need."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,10 @@ ANONYMOUS = User("system:anonymous", ("system:unauthenticated",))
 
 @dataclass(slots=True)
 class Request:
-    """The options of one write; ``strict`` is the fieldValidation level."""
+    """The options of one write; ``strict`` is the fieldValidation level.
+
+    ``applied`` holds the managedFields that a server-side apply has worked out.
+    """
 
     user: User = CONTROLLER_MANAGER
     verb: str = ""
@@ -30,6 +34,7 @@ class Request:
     strict: str = "Warn"
     force: bool = False
     warnings: list[str] = field(default_factory=list)
+    applied: list[dict[str, Any]] | None = None
 
     def warn(self, text: str) -> None:
         """Add a warning header, once."""

@@ -50,11 +50,9 @@ class Server:
     async def start(self, host: str, port: int, context: ssl.SSLContext) -> int:
         """Listen; returns the port, which is a free one when 0 was asked."""
         server = web.Server(self._handle)
-        self._runner = web.ServerRunner(server, access_log=None)
+        self._runner = web.ServerRunner(server, access_log=None, shutdown_timeout=0.5)
         await self._runner.setup()
-        site = web.TCPSite(
-            self._runner, host, port, ssl_context=context, backlog=1024, shutdown_timeout=0.5
-        )
+        site = web.TCPSite(self._runner, host, port, ssl_context=context, backlog=1024)
         await site.start()
         address: tuple[str, int] = self._runner.addresses[0]
         return address[1]
@@ -74,7 +72,7 @@ class Server:
             return wire.failure(error)
         except (ConnectionResetError, asyncio.CancelledError):
             raise
-        except Exception as error:  # noqa: BLE001 - the border: a client gets a 500, the log the cause
+        except Exception as error:  # the border: the client gets a 500, the log the cause
             logger.exception("%s %s", request.method, request.path)
             return wire.failure(errors.internal(repr(error)))
 

@@ -18,12 +18,12 @@ from sandbox.cluster import (
     watch,
     wire,
 )
+from sandbox.cluster.errors import WatchExpired
 from sandbox.cluster.registry import DeleteOptions
 from sandbox.cluster.request import Request, User
 from sandbox.cluster.resources import Resource
 from sandbox.cluster.route import Target
 from sandbox.cluster.selectors import Match, compile_match
-from sandbox.cluster.errors import WatchExpired
 from sandbox.cluster.store import Entry, encode
 
 if TYPE_CHECKING:
