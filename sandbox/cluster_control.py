@@ -1,50 +1,120 @@
 """Clusters of the world: starting, saving and bending them."""
 
+import asyncio
 from http import HTTPStatus
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import msgspec
 from aiohttp import web
+
+from .answers import MAX_ROWS, answer, body_of, refuse, write_atomically
+
+if TYPE_CHECKING:
+    from .cluster.cluster import Cluster
 
 
 class Clusters:
-    """The simulated clusters by name."""
+    """The simulated clusters by name; each keeps its own state below ``state_dir``."""
 
-    def __init__(self, names: tuple[str, ...], speed: float) -> None:
+    def __init__(self, names: tuple[str, ...], state_dir: Path, region: str, speed: float) -> None:
         self.names = names
+        self.state_dir = state_dir
+        self.region = region
         self.speed = speed
-        self.running: dict[str, Any] = {}
+        self.running: dict[str, Cluster] = {}
 
-    async def start(self, state_dir: Path, host: str, first_port: int) -> None:
-        """Restore and start every cluster, and write its kubeconfig."""
+    async def start(self, host: str, first_port: int) -> None:
+        """Start every cluster and write its kubeconfig; port 0 picks free ones."""
+        if not self.names:
+            return
+        from .cluster.clock import SystemClock
+        from .cluster.cluster import Cluster
 
-    async def stop(self, state_dir: Path) -> None:
-        """Save and stop every cluster."""
+        for index, name in enumerate(self.names):
+            folder = self.state_dir / "clusters" / name
+            folder.mkdir(parents=True, exist_ok=True)
+            cluster = Cluster(name, state_dir=folder, clock=SystemClock(self.speed))
+            await cluster.start(host, first_port + index if first_port else 0)
+            self.running[name] = cluster
+            write_atomically(self._kubeconfig(name), cluster.kubeconfig())
 
-    def save(self, state_dir: Path) -> None:
-        """Write every cluster's state down."""
+    async def stop(self) -> None:
+        """Stop every cluster."""
+        await asyncio.gather(*(cluster.stop() for cluster in self.running.values()))
+        self.running.clear()
+
+    def save(self) -> None:
+        """Write a snapshot of every cluster beside its journal."""
+        for name, cluster in self.running.items():
+            cluster.snapshot(self.state_dir / "clusters" / f"{name}.snapshot")
 
     def heal(self) -> None:
         """Take every fault away."""
+        for cluster in self.running.values():
+            cluster.faults.clear()
 
-    def describe(self, state_dir: Path, region: str) -> list[dict[str, Any]]:
+    def describe(self) -> list[dict[str, Any]]:
         """Return the ``clusters`` part of ``world.json``."""
-        return []
+        return [
+            {
+                "name": name,
+                "kind": name.partition("-")[0],
+                "server": cluster.url,
+                "kubeconfig": str(self._kubeconfig(name)),
+                "region": self.region,
+            }
+            for name, cluster in self.running.items()
+        ]
+
+    def _kubeconfig(self, name: str) -> Path:
+        return (self.state_dir / f"{name}.kubeconfig").absolute()
 
 
 class ClusterControl:
     """The part of the control API that is about clusters."""
 
-    def __init__(self, clusters: Clusters, region: str) -> None:
+    def __init__(self, clusters: Clusters) -> None:
         self.clusters = clusters
-        self.region = region
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes under ``/clusters``."""
-        return [web.get("/clusters", self.index)]
+        return [
+            web.get("/clusters", self.index),
+            web.get("/clusters/{name}/faults", self.faults),
+            web.put("/clusters/{name}/faults", self.set_faults),
+            web.delete("/clusters/{name}/faults", self.clear_faults),
+            web.get("/clusters/{name}/history", self.history),
+        ]
 
     async def index(self, _request: web.Request) -> web.Response:
-        """Return the clusters."""
-        rows = self.clusters.describe(Path(), self.region)
-        return web.Response(body=msgspec.json.encode(rows), status=HTTPStatus.OK)
+        """Return the clusters as ``world.json`` does."""
+        return answer(self.clusters.describe())
+
+    async def faults(self, request: web.Request) -> web.Response:
+        """Return a cluster's faults."""
+        return answer(self._named(request).faults.document())
+
+    async def set_faults(self, request: web.Request) -> web.Response:
+        """Set the faults that are given; the others keep their value."""
+        cluster = self._named(request)
+        cluster.faults.set(await body_of(request))
+        return answer(cluster.faults.document())
+
+    async def clear_faults(self, request: web.Request) -> web.Response:
+        """Take a cluster's faults away."""
+        cluster = self._named(request)
+        cluster.faults.clear()
+        return answer(cluster.faults.document())
+
+    async def history(self, request: web.Request) -> web.Response:
+        """Return the writes after ``since``, oldest first."""
+        since = int(request.query.get("since", 0))
+        limit = int(request.query.get("limit", MAX_ROWS))
+        if limit < 0:
+            return refuse(HTTPStatus.BAD_REQUEST, "limit is not negative")
+        writes = islice(self._named(request).history.since(since), min(limit, MAX_ROWS))
+        return answer([write.document() for write in writes])
+
+    def _named(self, request: web.Request) -> "Cluster":
+        return self.clusters.running[request.match_info["name"]]

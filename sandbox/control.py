@@ -4,7 +4,6 @@ JSON over HTTP on 127.0.0.1. ``GET /`` lists what there is; ``sandbox/README.md`
 """
 
 import socket
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
@@ -12,43 +11,12 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from .answers import MAX_ROWS, answer, body_of, explain, refuse
 from .clouds.eci import meter
 from .clouds.eci.cloud import EciCloud
 from .clouds.eci.faults import Fault
 from .clouds.eci.knobs import Knobs
 from .clouds.eci.model import TERMINAL, Group
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-MAX_ROWS = 100_000
-
-
-def answer(value: Any, status: int = 200) -> web.Response:
-    """Return a JSON answer."""
-    return web.Response(
-        body=msgspec.json.encode(value), status=status, content_type="application/json"
-    )
-
-
-def refuse(status: HTTPStatus, why: str) -> web.Response:
-    """Return a refusal with its reason."""
-    return answer({"error": why}, status)
-
-
-@web.middleware
-async def explain(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn bad bodies and unknown names into answers that say what is wrong."""
-    try:
-        return await handler(request)
-    except (msgspec.ValidationError, msgspec.DecodeError, ValueError) as exc:
-        return refuse(HTTPStatus.BAD_REQUEST, str(exc))
-    except KeyError as exc:
-        return refuse(HTTPStatus.NOT_FOUND, f"unknown: {exc.args[0]}")
-
-
-async def body_of(request: web.Request) -> dict[str, Any]:
-    """Return the JSON object of a request, empty when there is no body."""
-    raw = await request.read()
-    return msgspec.json.decode(raw, type=dict[str, Any]) if raw else {}
 
 
 def instance_row(group: Group, now: float) -> dict[str, Any]:

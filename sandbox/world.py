@@ -2,7 +2,7 @@
 
 ``World.start`` opens everything and writes ``world.json`` last and atomically, so that a reader who
 finds the file finds everything answering. State lives in ``state_dir`` and survives a restart,
-also after kill -9: the cloud commits before it answers, clusters are saved every few seconds.
+also after kill -9: the cloud commits before it answers, each cluster keeps a journal.
 """
 
 import asyncio
@@ -15,14 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .answers import answer, write_atomically
 from .clouds.eci.cloud import EciCloud
 from .clouds.eci.server import Gateway
 from .clouds.eci.store import Store
 from .cluster_control import ClusterControl, Clusters
-from .control import ControlServer, EciControl, answer
+from .control import ControlServer, EciControl
 
 HOST = "127.0.0.1"
-SAVE_SECONDS = 3.0
+COMMIT_SECONDS = 2.0
 CONTROL, ECI, CLUSTER = 0, 1, 16443 - 18080
 
 
@@ -62,7 +63,9 @@ class World:
             speed=settings.speed,
         )
         self.gateway = Gateway(self.cloud)
-        self.clusters = Clusters(settings.clusters, settings.speed)
+        self.clusters = Clusters(
+            settings.clusters, settings.state_dir, settings.region, settings.speed
+        )
         self.control = ControlServer()
         self._saver: asyncio.Task[None] | None = None
 
@@ -70,15 +73,15 @@ class World:
         """Open everything, then write ``world.json``."""
         settings = self.settings
         await self.gateway.start(HOST, settings.port(ECI))
-        await self.clusters.start(settings.state_dir, HOST, settings.port(CLUSTER))
+        await self.clusters.start(HOST, settings.port(CLUSTER))
         app = self.control.app
         app.add_routes(EciControl(self.cloud).routes())
-        app.add_routes(ClusterControl(self.clusters, settings.region).routes())
+        app.add_routes(ClusterControl(self.clusters).routes())
         app.router.add_post("/snapshot", self._on_snapshot)
         app.router.add_post("/reset", self._on_reset)
         await self.control.start(HOST, settings.port(CONTROL))
         write_atomically(settings.state_dir / "world.json", json.dumps(self.describe(), indent=1))
-        self._saver = asyncio.create_task(self._save_now_and_then())
+        self._saver = asyncio.create_task(self._commit_now_and_then())
 
     async def stop(self) -> None:
         """Save everything and close everything."""
@@ -88,7 +91,7 @@ class World:
                 await self._saver
         await self.control.stop()
         await self.gateway.stop()
-        await self.clusters.stop(self.settings.state_dir)
+        await self.clusters.stop()
         self.store.close()
 
     def describe(self) -> dict[str, Any]:
@@ -117,18 +120,18 @@ class World:
                     ],
                 }
             },
-            "clusters": self.clusters.describe(self.settings.state_dir, self.settings.region),
+            "clusters": self.clusters.describe(),
         }
 
     def save(self) -> None:
         """Write all state down now."""
         self.store.commit()
-        self.clusters.save(self.settings.state_dir)
+        self.clusters.save()
 
-    async def _save_now_and_then(self) -> None:
+    async def _commit_now_and_then(self) -> None:
         while True:
-            await asyncio.sleep(SAVE_SECONDS)
-            self.save()
+            await asyncio.sleep(COMMIT_SECONDS)
+            self.store.commit()
 
     async def _on_snapshot(self, _request: Any) -> Any:
         self.save()
@@ -138,11 +141,3 @@ class World:
         self.cloud.reset()
         self.clusters.heal()
         return answer({"reset": True})
-
-
-def write_atomically(path: Path, text: str, mode: int = 0o600) -> None:
-    """Replace a file in one step, so that a reader sees the old text or the new one."""
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(text)
-    part.chmod(mode)
-    part.replace(path)

@@ -7,7 +7,6 @@ are stopped; a program nobody knows has ``seconds=UNKNOWN`` and the caller decid
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from . import shell
@@ -16,12 +15,10 @@ from .shell import UNKNOWN, Repeat, Run
 __all__ = ["UNKNOWN", "Repeat", "Run", "base_name", "log_lines", "plan", "stamp"]
 
 SERVERS = frozenset(
-    "nginx httpd redis mysql mariadb postgres mongo memcached rabbitmq traefik pause registry"
-    " haproxy jenkins grafana prometheus whoami echoserver http-echo podinfo tomcat caddy kafka"
-    " zookeeper elasticsearch consul vault etcd minio node-exporter coredns envoy agnhost".split()
+    ["nginx", "httpd", "redis", "mysql", "mariadb", "postgres", "mongo", "memcached", "rabbitmq", "traefik", "pause", "registry", "haproxy", "jenkins", "grafana", "prometheus", "whoami", "echoserver", "http-echo", "podinfo", "tomcat", "caddy", "kafka", "zookeeper", "elasticsearch", "consul", "vault", "etcd", "minio", "node-exporter", "coredns", "envoy", "agnhost"]
 )
 SHELLS = frozenset(
-    "busybox alpine ubuntu debian centos fedora bash python node perl golang openjdk ruby".split()
+    ["busybox", "alpine", "ubuntu", "debian", "centos", "fedora", "bash", "python", "node", "perl", "golang", "openjdk", "ruby"]
 )
 VECTOR_ADD = (
     "[Vector addition of 50000 elements]",

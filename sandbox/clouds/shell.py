@@ -63,12 +63,10 @@ _FOR = re.compile(
     re.DOTALL,
 )
 _SERVERS = frozenset(
-    "nginx httpd redis-server mysqld postgres mongod memcached tail java node gunicorn uvicorn"
-    " apache2-foreground pause sshd haproxy caddy serve-hostname http-echo cat-forever".split()
+    ["nginx", "httpd", "redis-server", "mysqld", "postgres", "mongod", "memcached", "tail", "java", "node", "gunicorn", "uvicorn", "apache2-foreground", "pause", "sshd", "haproxy", "caddy", "serve-hostname", "http-echo", "cat-forever"]
 )
 _QUIET = frozenset(
-    "true : cd export set trap mkdir touch chmod chown rm cp mv wait sync test [ ls cat kill apk"
-    " apt-get pip curl wget grep id".split()
+    ["true", ":", "cd", "export", "set", "trap", "mkdir", "touch", "chmod", "chown", "rm", "cp", "mv", "wait", "sync", "test", "[", "ls", "cat", "kill", "apk", "apt-get", "pip", "curl", "wget", "grep", "id"]
 )
 
 

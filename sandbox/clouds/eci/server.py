@@ -54,11 +54,12 @@ class Gateway:
             max_line_size=MAX_LINE,
             max_field_size=MAX_LINE,
             keepalive_timeout=120.0,
+            shutdown_timeout=0.2,
             access_log=None,
         )
         await self._runner.setup()
         listener = socket.create_server((host, port), backlog=1024)
-        await web.SockSite(self._runner, listener, shutdown_timeout=0.2).start()
+        await web.SockSite(self._runner, listener).start()
         self.url = f"http://{host}:{listener.getsockname()[1]}"
         self.cloud.advance(self.cloud.now())
         self.cloud.agenda.start()

@@ -18,8 +18,7 @@ ALGORITHM_V3 = "ACS3-HMAC-SHA256"
 EMPTY_BODY = hashlib.sha256(b"").hexdigest()
 MAX_SKEW_SECONDS = 15 * 60
 V1_COMMON = frozenset(
-    "Action Version Format AccessKeyId Timestamp SignatureNonce SignatureMethod SignatureVersion"
-    " Signature SecurityToken".split()
+    ["Action", "Version", "Format", "AccessKeyId", "Timestamp", "SignatureNonce", "SignatureMethod", "SignatureVersion", "Signature", "SecurityToken"]
 )
 
 

@@ -26,8 +26,7 @@ EXTRA: dict[float, tuple[float, ...]] = {
     8: tuple(range(10, 63, 2)),
 }
 EXTRA_REGIONS = frozenset(
-    "cn-hangzhou cn-shanghai cn-qingdao cn-beijing cn-zhangjiakou cn-huhehaote cn-wulanchabu"
-    " cn-shenzhen cn-heyuan cn-guangzhou cn-chengdu ap-southeast-1".split()
+    ["cn-hangzhou", "cn-shanghai", "cn-qingdao", "cn-beijing", "cn-zhangjiakou", "cn-huhehaote", "cn-wulanchabu", "cn-shenzhen", "cn-heyuan", "cn-guangzhou", "cn-chengdu", "ap-southeast-1"]
 )
 SPOT: dict[float, tuple[float, ...]] = {
     2: (2, 4, 8, 16),
