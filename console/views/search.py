@@ -1,0 +1,71 @@
+"""What the palette finds by name: clusters, nodes, pods."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.db.models import Q
+from django.http import HttpRequest, JsonResponse
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from addons.models import Cluster, PodRow, VirtualNode
+from console.access import visible
+
+MOST = 8
+
+
+@require_safe
+@login_required
+def search(request: HttpRequest) -> JsonResponse:
+    """`{"groups": [{"label", "items": [{"label", "detail", "url", "icon"}]}]}`, eight of each."""
+    text = request.GET.get("q", "").strip()
+    if not text:
+        return JsonResponse({"groups": []})
+    named = Q(name__icontains=text)
+    pods = visible(PodRow, request.user).filter(
+        named | Q(instance__cloud_id__startswith=text) | Q(ip=text), gone_at=None
+    )
+    nodes = visible(VirtualNode, request.user).filter(named)
+    clusters = visible(Cluster, request.user).filter(named | Q(slug__icontains=text))
+    groups: list[dict[str, Any]] = [
+        {
+            "label": _("Clusters"),
+            "items": [
+                {
+                    "label": row.name,
+                    "detail": row.region,
+                    "url": reverse("cluster", args=[row.slug]),
+                    "icon": "server-2",
+                }
+                for row in clusters[:MOST]
+            ],
+        },
+        {
+            "label": _("Virtual nodes"),
+            "items": [
+                {
+                    "label": row.name,
+                    "detail": row.cluster.name,
+                    "url": reverse("node", args=[row.pk]),
+                    "icon": "cloud",
+                }
+                for row in nodes.select_related("cluster")[:MOST]
+            ],
+        },
+        {
+            "label": _("Pods"),
+            "items": [
+                {
+                    "label": row.name,
+                    "detail": row.namespace,
+                    "url": reverse("pod", args=[row.pk]),
+                    "icon": "cube",
+                }
+                for row in pods.order_by("-created_at")[:MOST]
+            ],
+        },
+    ]
+    return JsonResponse({"groups": [group for group in groups if group["items"]]})
