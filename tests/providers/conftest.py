@@ -1,0 +1,14 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.providers.cloud import Simulated, simulated
+
+
+@pytest.fixture
+async def eci(tmp_path: Path) -> AsyncIterator[Simulated]:
+    async with simulated(tmp_path) as made:
+        yield made
