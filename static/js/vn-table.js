@@ -33,7 +33,7 @@ class LiveTable extends HTMLElement {
     this.fallback = this.querySelector(":scope > .tw, :scope > .table");
     this.bar = el("div", { class: "vt-bar" });
     this.said = el("div", { class: "vh", role: "status", "aria-live": "polite" });
-    this.lastApply = 0;
+    this.lastApply = -APPLY_EVERY_MS;
     this.bad = [];
     this.listen();
     this.reload();
@@ -43,6 +43,7 @@ class LiveTable extends HTMLElement {
     this.rows.stop();
     this.view.detach();
     clearInterval(this.sayTimer);
+    clearTimeout(this.applyTimer);
     document.removeEventListener("keydown", this.onKeyBound);
   }
 
@@ -84,21 +85,31 @@ class LiveTable extends HTMLElement {
     if (withFacets) {
       this.filter.showCounts(this.rows.facets);
     }
-    if (this.mayApply()) {
-      this.lastApply = performance.now();
-      this.reload();
+    this.paintBar();
+    this.applySoon();
+  }
+
+  /** At the top of an untouched list news shows by itself, at most every two seconds. */
+  applySoon() {
+    if (!this.rows.pending || this.applyTimer) {
       return;
     }
-    this.paintBar();
+    const wait = Math.max(0, this.lastApply + APPLY_EVERY_MS - performance.now());
+    this.applyTimer = setTimeout(() => {
+      this.applyTimer = 0;
+      if (this.mayApply()) {
+        this.reload();
+      }
+    }, wait);
   }
 
   mayApply() {
     return this.rows.pending > 0 && this.rows.live && !document.hidden && this.view.atTop() &&
-      this.selection.ids.size === 0 && !this.view.hasFocus() &&
-      performance.now() - this.lastApply >= APPLY_EVERY_MS;
+      this.selection.ids.size === 0 && !this.view.hasFocus();
   }
 
   async reload() {
+    this.lastApply = performance.now();
     const anchor = this.ready ? this.view.anchor() : null;
     try {
       if (!(await this.rows.load(this.filter.query()))) {
@@ -223,9 +234,7 @@ class LiveTable extends HTMLElement {
       this.said.textContent = fill(ngettext("%(n)s row now has a problem: %(names)s", "%(n)s rows now have a problem: %(names)s", count), { n: count, names });
       this.bad = [];
     }
-    if (this.mayApply()) {
-      this.reload();
-    }
+    this.applySoon();
   }
 
   onClick(event) {

@@ -183,9 +183,7 @@ export class View {
       const selected = this.host.isSelected(id);
       element.box.checked = selected;
       element.setAttribute("aria-selected", String(selected));
-      if (!sameRow || !element.box.hasAttribute("aria-label")) {
-        element.box.setAttribute("aria-label", row?.name || row?.title || row?.instance_id || String(id));
-      }
+      element.box.setAttribute("aria-label", row?.name || row?.title || row?.instance_id || String(id));
     }
     this.columns.forEach((column, at) => this.fillCell(column, element.cells[at], row, flash && sameRow));
   }

@@ -34,12 +34,14 @@ PAGE = """<!doctype html>
 <body><div data-stream="/ws/stream/" id="page"><main class="main">
 <div class="strip warn" id="reconnect" role="status" hidden></div>
 <div class="ph"><div><h1>Pods</h1></div><div class="acts">
-<button class="btn live" type="button" aria-pressed="true" data-live-toggle>Live</button></div></div>
+<button class="btn live" type="button" aria-pressed="true" data-live-toggle>Live</button>
+</div></div>
 <div class="card"><form class="bar2" id="filter" role="search">
 <label class="fld"><input type="search" name="q" aria-label="Filter"></label></form>
 <vn-table topic="pods" data-ids-url="/ids/" data-rows-url="/rows/" data-form="filter"
  data-selectable data-label="Pods">
-<template data-bulk><button class="btn sm" type="button" data-url="/bulk/">Delete</button></template>
+<template data-bulk>
+<button class="btn sm" type="button" data-url="/bulk/">Delete</button></template>
 <div class="tw"><table class="table" id="plain"><thead><tr><th>Name</th></tr></thead>
 <tbody><tr><td>pod-0</td></tr></tbody></table></div></vn-table></div></main></div>
 <div class="toasts" id="toasts" role="region" aria-label="Notifications"></div>
@@ -202,7 +204,7 @@ def serving(fleet: Fleet) -> Iterator[Running]:
     thread.start()
 
     async def start() -> tuple[web.AppRunner, str, asyncio.Task[None]]:
-        runner = web.AppRunner(fleet.app(), shutdown_timeout=1)
+        runner = web.AppRunner(fleet.app(), shutdown_timeout=0.1, access_log=None)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         host, port = runner.addresses[0][:2]
@@ -210,6 +212,7 @@ def serving(fleet: Fleet) -> Iterator[Running]:
 
     async def stop(runner: web.AppRunner, task: asyncio.Task[None]) -> None:
         task.cancel()
+        await fleet.drop_sockets()
         await runner.cleanup()
 
     runner, url, task = asyncio.run_coroutine_threadsafe(start(), loop).result(10)
