@@ -1,0 +1,62 @@
+"""The smallest patch from the status a pod has to the one it should have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+Json = Mapping[str, Any]
+
+
+def status_patch(pod: Json, wanted: Json) -> dict[str, Any] | None:
+    """A strategic merge patch for the status subresource, or None when nothing differs.
+
+    It holds only what changed (conditions by type), with the UID and the resourceVersion that it
+    was decided on: another pod of that name, or a newer one, gives Conflict.
+    """
+    before: Json = pod.get("status") or {}
+    changed: dict[str, Any] = {}
+    for key, value in wanted.items():
+        if key == "conditions":
+            if conditions := _conditions(before.get(key) or (), value):
+                changed[key] = conditions
+        elif not _same(before.get(key), value):
+            changed[key] = value
+    if not changed:
+        return None
+    meta = pod["metadata"]
+    precondition = {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]}
+    return {"metadata": precondition, "status": changed}
+
+
+def _conditions(before: Any, wanted: Any) -> list[dict[str, Any]]:
+    known = {condition["type"]: condition for condition in before}
+    return [c for c in wanted if not _covers(known.get(c["type"]), c)]
+
+
+def _covers(before: Json | None, wanted: Json) -> bool:
+    return before is not None and all(
+        _same(before.get(key), value) for key, value in wanted.items()
+    )
+
+
+def _same(before: Any, wanted: Any) -> bool:
+    """Equal, where the API server drops what is empty: null, "" and {} are the same nothing."""
+    if isinstance(before, dict) and isinstance(wanted, dict):
+        keys = before.keys() | wanted.keys()
+        return all(_same(before.get(key), wanted.get(key)) for key in keys)
+    if isinstance(before, list) and isinstance(wanted, list):
+        return len(before) == len(wanted) and all(map(_same, before, wanted))
+    empty: tuple[Any, ...] = (None, "", {}, [])
+    if before in empty and wanted in empty:
+        return True
+    return bool(before == wanted)
+
+
+def annotations_patch(pod: Json, wanted: Mapping[str, str]) -> dict[str, Any] | None:
+    """A merge patch that adds what is missing; what is there with another value is replaced."""
+    before = pod["metadata"].get("annotations") or {}
+    changed = {key: value for key, value in wanted.items() if before.get(key) != value}
+    if not changed:
+        return None
+    return {"metadata": {"uid": pod["metadata"]["uid"], "annotations": changed}}

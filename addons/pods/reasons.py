@@ -1,0 +1,160 @@
+"""Why a pod is not further on, and what was done to it: one sentence per code, in two languages.
+
+Codes are stored (`PodRow.blocker`, `Decision.code`, `Orphan.reason`); sentences are made when
+somebody reads. A sentence says what, why and, where a person can help, what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+# Blockers.
+WAITING_FOR_SCHEDULE: Final = "WaitingForSchedule"
+MISSING_REFERENCE: Final = "MissingReference"
+NO_STOCK: Final = "NoStock"
+QUOTA: Final = "QuotaExceeded"
+THROTTLED: Final = "Throttled"
+INVALID_SPEC: Final = "InvalidSpec"
+ACCOUNT_TROUBLE: Final = "AccountTrouble"
+UNKNOWN_OUTCOME: Final = "UnknownOutcome"
+CLOUD_UNAVAILABLE: Final = "CloudUnavailable"
+CLUSTER_UNAVAILABLE: Final = "ClusterUnavailable"
+STARTING: Final = "InstanceStarting"
+IMAGE_PULLING: Final = "ImagePulling"
+IMAGE_PULL_FAILING: Final = "ImagePullFailing"
+CONTAINER_FAILING: Final = "ContainerFailing"
+DELETING: Final = "WaitingForDeletion"
+FINALIZERS: Final = "WaitingForFinalizers"
+CLUSTER_PAUSED: Final = "ClusterPaused"
+HALTED: Final = "BreakerHalted"
+RETRYING: Final = "Retrying"
+INTERNAL: Final = "InternalError"
+# Decisions.
+INTENDED: Final = "InstanceRequested"
+CREATED: Final = "InstanceCreated"
+ADOPTED: Final = "InstanceAdopted"
+DELETED: Final = "InstanceDeleting"
+CLOSED: Final = "InstanceGone"
+REFUSED: Final = "PodRefused"
+LOST: Final = "InstanceLost"
+REPLACED: Final = "InstanceReplaced"
+FINISHED: Final = "PodFinished"
+POD_DELETED: Final = "PodDeleted"
+# Orphans.
+ORPHAN_NO_POD: Final = "NoPod"
+ORPHAN_NO_ROW: Final = "NotInLedger"
+ORPHAN_NO_CLUSTER: Final = "NoCluster"
+ORPHAN_SECOND: Final = "SecondInstance"
+# Breaker.
+MASS_DISAPPEARANCE: Final = "MassDisappearance"
+EMPTY_LIST: Final = "EmptyList"
+MANY_DELETES: Final = "ManyDeletes"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """`text` is filled with the values of the row; a value that is missing reads as a dash."""
+
+    text: Promise
+    warning: bool = False
+
+
+REASONS: Mapping[str, Reason] = {
+    WAITING_FOR_SCHEDULE: Reason(_("The scheduler has not chosen a node for it yet.")),
+    MISSING_REFERENCE: Reason(
+        _("{message}. It starts as soon as that exists: create it, or correct the name."), True
+    ),
+    NO_STOCK: Reason(
+        _(
+            "No stock of {spec} in {zones}. We try again by ourselves; "
+            "add a zone to the virtual node, or ask for another size, to start sooner."
+        ),
+        True,
+    ),
+    QUOTA: Reason(
+        _("The quota of the cloud account is used up ({message}). Delete something or raise it."),
+        True,
+    ),
+    THROTTLED: Reason(_("The cloud limits our calls at the moment; the next one is soon.")),
+    INVALID_SPEC: Reason(_("It can never run as it is: {field}: {message} {fix}"), True),
+    ACCOUNT_TROUBLE: Reason(
+        _(
+            "The cloud account does not let us create instances: {message} "
+            "Check the credential, its permissions and the balance."
+        ),
+        True,
+    ),
+    UNKNOWN_OUTCOME: Reason(
+        _(
+            "The cloud did not answer whether the instance was created. "
+            "We look for it before asking again, so that it is never paid twice."
+        ),
+        True,
+    ),
+    CLOUD_UNAVAILABLE: Reason(_("The cloud does not answer ({message}). We try again."), True),
+    CLUSTER_UNAVAILABLE: Reason(_("The cluster does not answer ({message}). We try again."), True),
+    STARTING: Reason(_("Instance {instance} is being started.")),
+    IMAGE_PULLING: Reason(_("Instance {instance} pulls its images since {since}.")),
+    IMAGE_PULL_FAILING: Reason(
+        _("Image {image} cannot be pulled: {message} Check its name and the pull secret."), True
+    ),
+    CONTAINER_FAILING: Reason(
+        _("Container {container} keeps ending ({message}). Its log says why."), True
+    ),
+    DELETING: Reason(_("Instance {instance} is being deleted; we wait until the cloud confirms.")),
+    FINALIZERS: Reason(_("Its instance is gone; others still hold the pod: {finalizers}.")),
+    CLUSTER_PAUSED: Reason(_("Work on this cluster is paused; resume it on the cluster's page.")),
+    HALTED: Reason(
+        _("Deletions for this cloud account are halted ({reason}) until a person resumes them."),
+        True,
+    ),
+    RETRYING: Reason(_("The last try failed ({message}). We try again."), True),
+    INTERNAL: Reason(_("An error of our own ({error}); we try again, and it is in the log."), True),
+    INTENDED: Reason(_("Asked {provider} for an instance of {spec} in {zones}.")),
+    CREATED: Reason(_("{provider} accepted: instance {instance}, {spec}.")),
+    ADOPTED: Reason(_("Instance {instance} was found by its tags and taken over.")),
+    DELETED: Reason(_("Asked the cloud to delete instance {instance}: {why}.")),
+    CLOSED: Reason(_("The cloud confirmed that instance {instance} is gone.")),
+    REFUSED: Reason(_("Refused: {field}: {message} {fix}"), True),
+    LOST: Reason(
+        _("Instance {instance} vanished; the pod has failed so that its owner replaces it."), True
+    ),
+    REPLACED: Reason(_("Instance {instance} found no capacity ({message}); another is asked for.")),
+    FINISHED: Reason(_("All containers have ended: {phase}.")),
+    POD_DELETED: Reason(_("The pod was removed from the cluster.")),
+    ORPHAN_NO_POD: Reason(_("Its pod no longer exists."), True),
+    ORPHAN_NO_ROW: Reason(_("It carries our tags but is not in our ledger."), True),
+    ORPHAN_NO_CLUSTER: Reason(_("Its cluster or virtual node is no longer registered."), True),
+    ORPHAN_SECOND: Reason(_("Its pod runs on another instance."), True),
+    MASS_DISAPPEARANCE: Reason(_("{missing} of {known} instances vanished at once"), True),
+    EMPTY_LIST: Reason(_("the cloud showed none of {known} instances"), True),
+    MANY_DELETES: Reason(_("{wanted} deletions at once, more than {allowed}"), True),
+}
+
+
+class _Values(dict[str, Any]):
+    def __missing__(self, key: str) -> str:
+        return "-"
+
+
+def _text(value: Any) -> Any:
+    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
+
+
+def sentence(code: str, values: Mapping[str, Any]) -> str:
+    """In the reader's language; an unknown code (of another version) reads as itself."""
+    reason = REASONS.get(code)
+    if reason is None:
+        return code
+    filled = _Values({key: _text(value) for key, value in values.items()})
+    return str(reason.text).format_map(filled).strip()
+
+
+def is_warning(code: str) -> bool:
+    reason = REASONS.get(code)
+    return reason is not None and reason.warning

@@ -1,0 +1,119 @@
+"""A pod and what it refers to, as an `InstanceSpec`. Pure: same input, same output, any cloud."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from addons.pods.containers import container, is_sidecar, resources
+from addons.pods.references import Resolved
+from addons.pods.registries import credentials
+from addons.pods.volumes import volumes
+from providers.base import Dns, HostAlias, InstanceSpec, Placement
+
+Json = Mapping[str, Any]
+CLUSTER_DOMAIN = "cluster.local"
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where the virtual node puts its instances."""
+
+    region: str
+    placements: tuple[Placement, ...]
+    security_group: str
+
+
+def translate(
+    pod: Json, resolved: Resolved, *, site: Site, tags: Mapping[str, str]
+) -> InstanceSpec:
+    """Raises `MissingReference` (wait) or `UnsupportedVolume` (never works)."""
+    spec, meta = pod["spec"], pod["metadata"]
+    inits = spec.get("initContainers") or ()
+    cpu, memory, gpu = totals(pod)
+    grace = spec.get("terminationGracePeriodSeconds")
+    return InstanceSpec(
+        name=f"{meta['namespace']}-{meta['name']}",
+        region=site.region,
+        placements=site.placements,
+        security_group=site.security_group,
+        containers=tuple(
+            container(source, pod, resolved)
+            for source in (*filter(is_sidecar, inits), *spec["containers"])
+        ),
+        init_containers=tuple(
+            container(source, pod, resolved) for source in inits if not is_sidecar(source)
+        ),
+        volumes=volumes(pod, resolved),
+        registry_credentials=credentials(pod, resolved),
+        restart_policy=spec.get("restartPolicy") or "Always",
+        grace_seconds=30 if grace is None else grace,
+        deadline_seconds=spec.get("activeDeadlineSeconds"),
+        dns=dns(pod, cluster_dns=resolved.cluster_dns),
+        host_aliases=tuple(
+            HostAlias(alias["ip"], tuple(alias.get("hostnames") or ()))
+            for alias in spec.get("hostAliases") or ()
+        ),
+        hostname=(spec.get("hostname") or meta["name"])[:63].rstrip("-."),
+        share_process_namespace=bool(spec.get("shareProcessNamespace")),
+        tags=dict(tags),
+        options=dict(meta.get("annotations") or {}),
+        cpu=cpu,
+        memory=memory,
+        gpu=gpu,
+    )
+
+
+def totals(pod: Json) -> tuple[Decimal | None, Decimal | None, int]:
+    """What the pod asks for: the sum of its containers, or the largest init container if more.
+
+    None: nobody asked. Sidecars count with the containers.
+    """
+    inits = pod["spec"].get("initContainers") or ()
+    running = [resources(c) for c in (*filter(is_sidecar, inits), *pod["spec"]["containers"])]
+    before = [resources(c) for c in inits if not is_sidecar(c)]
+
+    gpu = max(sum(row[2] for row in running), max((row[2] for row in before), default=0))
+    cpu = _most([row[0] for row in running], [row[0] for row in before])
+    return cpu, _most([row[1] for row in running], [row[1] for row in before]), gpu
+
+
+def _most(
+    together: Sequence[Decimal | None], one_by_one: Sequence[Decimal | None]
+) -> Decimal | None:
+    asked = [amount for amount in together if amount is not None]
+    peaks = [amount for amount in one_by_one if amount is not None]
+    candidates = [*([sum(asked, Decimal(0))] if asked else ()), *peaks]
+    return max(candidates) if candidates else None
+
+
+def dns(pod: Json, *, cluster_dns: str) -> Dns | None:
+    """The resolver configuration that the kubelet would write; None: the cloud's own.
+
+    Source: Kubernetes documentation, "DNS for Services and Pods". Without a cluster DNS service
+    ClusterFirst falls back to Default.
+    """
+    spec = pod["spec"]
+    policy = spec.get("dnsPolicy") or "ClusterFirst"
+    own = spec.get("dnsConfig") or {}
+    servers: list[str] = []
+    searches: list[str] = []
+    options: dict[str, str] = {}
+    if policy.startswith("ClusterFirst") and cluster_dns:
+        namespace = pod["metadata"]["namespace"]
+        servers = [cluster_dns]
+        searches = [f"{namespace}.svc.{CLUSTER_DOMAIN}", f"svc.{CLUSTER_DOMAIN}", CLUSTER_DOMAIN]
+        options = {"ndots": "5"}
+    options |= {o["name"]: o.get("value") or "" for o in own.get("options") or ()}
+    result = Dns(
+        servers=_unique(servers, own.get("nameservers")),
+        searches=_unique(searches, own.get("searches")),
+        options=tuple(options.items()),
+    )
+    return result if result != Dns() else None
+
+
+def _unique(first: Sequence[str], more: Sequence[str] | None) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*first, *(more or ()))))

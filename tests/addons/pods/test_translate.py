@@ -1,0 +1,361 @@
+import base64
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from addons.pods.references import MissingReference, Ref, Resolved, TokenRef, wanted
+from addons.pods.translate import Site, totals, translate
+from addons.pods.volumes import UnsupportedVolume
+from providers.base import Dns, EnvVar, File, InstanceSpec, Placement, VolumeKind
+from tests.addons.pods.pods import pod
+
+SITE = Site("cn-hangzhou", (Placement("cn-hangzhou-j", "vsw-j"),), "sg-1")
+
+
+def b64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def made(obj: dict[str, Any], resolved: Resolved | None = None) -> InstanceSpec:
+    return translate(obj, resolved or Resolved(), site=SITE, tags={"t": "1"})
+
+
+def with_objects(*objects: tuple[str, str, dict[str, Any] | None]) -> Resolved:
+    return Resolved(objects={Ref(kind, "shop", name): body for kind, name, body in objects})
+
+
+def env_of(obj: dict[str, Any], resolved: Resolved | None = None) -> dict[str, EnvVar]:
+    return {variable.name: variable for variable in made(obj, resolved).containers[0].env}
+
+
+def app(**fields: Any) -> dict[str, Any]:
+    return pod(containers=[{"name": "app", "image": "nginx:1", **fields}])
+
+
+def test_environment_comes_from_literals_keys_and_fields_in_order() -> None:
+    resolved = with_objects(
+        ("configmaps", "conf", {"data": {"COLOR": "red", "1bad": "x", "B": "from-map"}}),
+        ("secrets", "keys", {"data": {"token": b64("s3cret")}}),
+    )
+    env = env_of(
+        app(
+            envFrom=[{"prefix": "P_", "configMapRef": {"name": "conf"}}],
+            env=[
+                {"name": "A", "value": "1"},
+                {"name": "P_B", "value": "own"},
+                {"name": "T", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "token"}}},
+                {"name": "ALL", "value": "$(A)-$(P_COLOR)-$(T)-$(NONE)"},
+                {"name": "NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+                {"name": "IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+                {"name": "HOST", "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}},
+            ],
+        ),
+        resolved,
+    )
+    assert env["P_COLOR"].value == "red"
+    assert "P_1bad" in env  # the prefix made the name legal
+    assert env["P_B"].value == "own"
+    assert env["ALL"].value == "1-red-s3cret-$(NONE)"
+    assert env["NAME"].value == "web"
+    assert env["IP"] == EnvVar("IP", field_path="status.podIP")
+    assert env["HOST"].field_path == "status.podIP"
+
+
+@pytest.mark.parametrize(
+    ("variable", "message"),
+    [
+        ({"configMapKeyRef": {"name": "conf", "key": "k"}}, 'configmap "conf" not found'),
+        ({"secretKeyRef": {"name": "keys", "key": "k"}}, "couldn't find key k in Secret shop/keys"),
+    ],
+)
+def test_a_missing_reference_is_told_in_the_kubelets_words(
+    variable: dict[str, Any], message: str
+) -> None:
+    resolved = with_objects(("configmaps", "conf", None), ("secrets", "keys", {"data": {}}))
+    with pytest.raises(MissingReference) as caught:
+        made(app(env=[{"name": "X", "valueFrom": variable}]), resolved)
+    assert caught.value.message == message
+    assert caught.value.reason == "CreateContainerConfigError"
+
+
+def test_optional_references_may_be_missing() -> None:
+    resolved = with_objects(("configmaps", "conf", None), ("secrets", "keys", {"data": {}}))
+    env = env_of(
+        app(
+            envFrom=[{"configMapRef": {"name": "conf", "optional": True}}],
+            env=[
+                {
+                    "name": "X",
+                    "valueFrom": {"secretKeyRef": {"name": "keys", "key": "k", "optional": True}},
+                }
+            ],
+        ),
+        resolved,
+    )
+    assert env == {}
+
+
+def test_services_are_linked_unless_the_container_says_otherwise() -> None:
+    service = {
+        "metadata": {"name": "my-db"},
+        "spec": {"clusterIP": "10.0.0.9", "ports": [{"name": "sql", "port": 5432}]},
+    }
+    headless = {
+        "metadata": {"name": "none"},
+        "spec": {"clusterIP": "None", "ports": [{"port": 1}]},
+    }
+    env = env_of(
+        app(
+            env=[
+                {"name": "MY_DB_SERVICE_PORT", "value": "1"},
+                {"name": "URL", "value": "$(MY_DB_SERVICE_HOST):$(MY_DB_PORT_5432_TCP_PORT)"},
+            ]
+        ),
+        Resolved(services=(service, headless)),
+    )
+    assert env["URL"].value == "10.0.0.9:5432"
+    assert env["MY_DB_SERVICE_PORT"].value == "1"
+    assert env["MY_DB_PORT"].value == "tcp://10.0.0.9:5432"
+    assert env["MY_DB_SERVICE_PORT_SQL"].value == "5432"
+    assert not any(name.startswith("NONE_") for name in env)
+
+
+def test_resource_fields_are_in_units_of_the_divisor() -> None:
+    env = env_of(
+        app(
+            resources={"limits": {"memory": "1Gi"}, "requests": {"cpu": "1500m"}},
+            env=[
+                {
+                    "name": "M",
+                    "valueFrom": {
+                        "resourceFieldRef": {"resource": "limits.memory", "divisor": "1Mi"}
+                    },
+                },
+                {"name": "C", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu"}}},
+            ],
+        )
+    )
+    assert (env["M"].value, env["C"].value) == ("1024", "2")
+
+
+def test_limits_beat_requests_and_init_containers_count_by_the_largest() -> None:
+    asked = pod(
+        containers=[
+            {"name": "a", "image": "i", "resources": {"requests": {"cpu": "1", "memory": "1Gi"}}},
+            {
+                "name": "b",
+                "image": "i",
+                "resources": {"requests": {"cpu": "1"}, "limits": {"cpu": "2"}},
+            },
+        ],
+        initContainers=[
+            {"name": "i", "image": "i", "resources": {"limits": {"cpu": "4", "memory": "512Mi"}}},
+            {
+                "name": "side",
+                "image": "i",
+                "restartPolicy": "Always",
+                "resources": {"limits": {"memory": "1Gi", "nvidia.com/gpu": "1"}},
+            },
+        ],
+    )
+    assert totals(asked) == (Decimal(4), Decimal(2), 1)
+    spec = made(asked)
+    assert [c.name for c in spec.containers] == ["side", "a", "b"]
+    assert [c.name for c in spec.init_containers] == ["i"]
+    assert totals(pod()) == (None, None, 0)
+
+
+def test_configuration_volumes_become_files() -> None:
+    resolved = Resolved(
+        objects={
+            Ref("configmaps", "shop", "conf"): {
+                "data": {"a.txt": "A", "b.txt": "B"},
+                "binaryData": {"c.bin": b64("C")},
+            },
+            Ref("secrets", "shop", "keys"): {"data": {"k": b64("K")}},
+        },
+        tokens={TokenRef("robot", "vault", 600): "jwt"},
+    )
+    spec = made(
+        pod(
+            metadata={"labels": {"b": "2", "a": 'x"y'}},
+            serviceAccountName="robot",
+            volumes=[
+                {"name": "all", "configMap": {"name": "conf", "defaultMode": 0o400}},
+                {
+                    "name": "mix",
+                    "projected": {
+                        "sources": [
+                            {
+                                "secret": {
+                                    "name": "keys",
+                                    "items": [{"key": "k", "path": "d/k", "mode": 256}],
+                                }
+                            },
+                            {
+                                "downwardAPI": {
+                                    "items": [
+                                        {
+                                            "path": "labels",
+                                            "fieldRef": {"fieldPath": "metadata.labels"},
+                                        }
+                                    ]
+                                }
+                            },
+                            {
+                                "serviceAccountToken": {
+                                    "path": "token",
+                                    "audience": "vault",
+                                    "expirationSeconds": 600,
+                                }
+                            },
+                        ]
+                    },
+                },
+            ],
+        ),
+        resolved,
+    )
+    both, mix = spec.volumes
+    assert both.default_mode == 0o400
+    assert both.files == (File("a.txt", b"A"), File("b.txt", b"B"), File("c.bin", b"C"))
+    assert mix.files == (
+        File("d/k", b"K", 256),
+        File("labels", b'a="x\\"y"\nb="2"'),
+        File("token", b"jwt"),
+    )
+
+
+def test_other_volumes_keep_what_the_provider_needs() -> None:
+    claim = {"spec": {"volumeName": "pv-1"}}
+    disk = {
+        "spec": {
+            "capacity": {"storage": "20Gi"},
+            "csi": {
+                "driver": "disk.example.com",
+                "volumeHandle": "d-1",
+                "fsType": "ext4",
+                "volumeAttributes": {"x": "y"},
+            },
+        }
+    }
+    resolved = Resolved(
+        objects={
+            Ref("persistentvolumeclaims", "shop", "data"): claim,
+            Ref("persistentvolumes", "", "pv-1"): disk,
+        }
+    )
+    spec = made(
+        pod(
+            volumes=[
+                {"name": "tmp", "emptyDir": {"medium": "Memory", "sizeLimit": "1Gi"}},
+                {"name": "share", "nfs": {"server": "nas", "path": "/x", "readOnly": True}},
+                {"name": "disk", "persistentVolumeClaim": {"claimName": "data"}},
+            ]
+        ),
+        resolved,
+    )
+    tmp, share, mounted = spec.volumes
+    assert (tmp.kind, tmp.medium, tmp.size_limit) == (VolumeKind.EMPTY_DIR, "Memory", "1Gi")
+    assert (share.server, share.path, share.read_only) == ("nas", "/x", True)
+    assert (mounted.kind, mounted.driver, mounted.fs_type) == (
+        VolumeKind.FLEX,
+        "disk.example.com",
+        "ext4",
+    )
+    assert mounted.options == {"x": "y", "volumeHandle": "d-1"}
+
+
+def test_a_volume_of_an_unknown_kind_is_named() -> None:
+    with pytest.raises(UnsupportedVolume) as caught:
+        made(pod(volumes=[{"name": "h", "hostPath": {"path": "/"}}]))
+    assert caught.value.path == "spec.volumes[0].hostPath"
+
+
+def test_a_missing_volume_source_waits_as_the_kubelet_does() -> None:
+    resolved = with_objects(("secrets", "tls", None))
+    with pytest.raises(MissingReference) as caught:
+        made(pod(volumes=[{"name": "v", "secret": {"secretName": "tls"}}]), resolved)
+    assert caught.value.reason == "ContainerCreating"
+    assert caught.value.message == (
+        'MountVolume.SetUp failed for volume "v" : secret "tls" not found'
+    )
+
+
+def test_pull_secrets_of_both_kinds_and_of_the_service_account_are_used() -> None:
+    config = {"auths": {"https://r.example.com/v1/": {"auth": b64("bob:pw:1")}}}
+    old = {"old.example.com": {"username": "al", "password": "p2"}}
+    resolved = Resolved(
+        objects={
+            Ref("serviceaccounts", "shop", "default"): {
+                "imagePullSecrets": [{"name": "new"}, {"name": "old"}, {"name": "gone"}]
+            },
+            Ref("secrets", "shop", "new"): {"data": {".dockerconfigjson": b64(json.dumps(config))}},
+            Ref("secrets", "shop", "old"): {"data": {".dockercfg": b64(json.dumps(old))}},
+        }
+    )
+    found = made(pod(), resolved).registry_credentials
+    assert [(c.server, c.username, c.password.reveal()) for c in found] == [
+        ("r.example.com", "bob", "pw:1"),
+        ("old.example.com", "al", "p2"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        (
+            {"dnsConfig": {"options": [{"name": "ndots", "value": "2"}], "searches": ["x.y"]}},
+            Dns(
+                ("10.0.0.10",),
+                ("shop.svc.cluster.local", "svc.cluster.local", "cluster.local", "x.y"),
+                (("ndots", "2"),),
+            ),
+        ),
+        ({"dnsPolicy": "None", "dnsConfig": {"nameservers": ["1.1.1.1"]}}, Dns(("1.1.1.1",))),
+        ({"dnsPolicy": "Default"}, None),
+    ],
+)
+def test_the_resolver_is_set_up_as_in_the_cluster(
+    fields: dict[str, Any], expected: Dns | None
+) -> None:
+    assert made(pod(**fields), Resolved(cluster_dns="10.0.0.10")).dns == expected
+
+
+def test_probes_name_ports_and_a_startup_probe_delays_liveness() -> None:
+    container = made(
+        app(
+            ports=[{"name": "http", "containerPort": 8080}],
+            livenessProbe={"httpGet": {"path": "/live", "port": "http"}, "initialDelaySeconds": 5},
+            startupProbe={"tcpSocket": {"port": 8080}, "periodSeconds": 10, "failureThreshold": 30},
+            readinessProbe={"exec": {"command": ["true"]}, "timeoutSeconds": 3},
+        )
+    ).containers[0]
+    assert container.liveness is not None
+    assert container.readiness is not None
+    assert (container.liveness.handler.port, container.liveness.initial_delay) == (8080, 300)
+    assert (container.readiness.handler.command, container.readiness.timeout) == (("true",), 3)
+
+
+def test_the_containers_security_context_beats_the_pods() -> None:
+    obj = app(securityContext={"runAsUser": 7, "capabilities": {"add": ["NET_ADMIN"]}})
+    obj["spec"]["securityContext"] = {"runAsUser": 1, "runAsGroup": 2}
+    container = made(obj).containers[0]
+    assert (container.run_as_user, container.run_as_group) == (7, 2)
+    assert container.capabilities == ("NET_ADMIN",)
+
+
+def test_what_a_pod_refers_to_is_asked_once() -> None:
+    ask = wanted(
+        app(
+            envFrom=[{"secretRef": {"name": "s"}}],
+            env=[{"name": "A", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}],
+        )
+    )
+    assert ask.objects == {
+        Ref("secrets", "shop", "s"),
+        Ref("serviceaccounts", "shop", "default"),
+    }
+    assert ask.service_links
