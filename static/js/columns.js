@@ -6,7 +6,7 @@
  */
 import { el, svg } from "./dom.js";
 import { bytes, dash, money, number } from "./format.js";
-import { gettext } from "./i18n.js";
+import { gettext, pgettext } from "./i18n.js";
 import { age, ago } from "./time.js";
 
 const TONES = new Set(["ok", "prog", "warn", "bad", "done", "mute"]);
@@ -26,8 +26,21 @@ const named = (key, label, extra = {}) => ({
   ...extra,
 });
 
+/** The words of kubectl's STATUS column that have a translation; the others stay as they are. */
+const STATUS_WORDS = {
+  Running: () => pgettext("pod status", "Running"),
+  Pending: () => pgettext("pod status", "Pending"),
+  ContainerCreating: () => pgettext("pod status", "ContainerCreating"),
+  Terminating: () => pgettext("pod status", "Terminating"),
+  Completed: () => pgettext("pod status", "Completed"),
+  Succeeded: () => pgettext("pod status", "Succeeded"),
+  Failed: () => pgettext("pod status", "Failed"),
+  Unknown: () => pgettext("pod status", "Unknown"),
+};
+export const statusWord = (status) => (STATUS_WORDS[status] ? STATUS_WORDS[status]() : status);
+
 const chip = (row) => span(`chip ${TONES.has(row.tone) ? row.tone : "mute"}`,
-  row.deleted ? gettext("Deleted") : row.status_label || row.status);
+  row.deleted ? gettext("Deleted") : statusWord(row.status));
 
 const status = (note, extra = {}) => ({
   key: "status", label: () => gettext("Status"), width: 150, grow: 1.4, priority: 1, sort: "status",

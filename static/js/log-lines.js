@@ -1,7 +1,7 @@
 /* Reading log lines: the time stamp in front, the severity inside, the lines that match. */
 const STAMP = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:[.,](\d+))?(Z|[+-]\d\d:\d\d)\s?/;
-const BAD = /\b(ERROR|FATAL|CRITICAL|PANIC)\b|\blevel=(error|fatal)\b|"level":\s*"(error|fatal)"|^panic:|^E\d{4} /i;
-const WARN = /\bWARN(ING)?\b|\blevel=warn(ing)?\b|"level":\s*"warn(ing)?"|^W\d{4} /i;
+const BAD = /\b(ERROR|FATAL|CRITICAL|PANIC)\b|\blevel=(error|fatal)\b|\x22level\x22:\s*\x22(error|fatal)\x22|^panic:|^E\d{4} /i;
+const WARN = /\bWARN(ING)?\b|\blevel=warn(ing)?\b|\x22level\x22:\s*\x22warn(ing)?\x22|^W\d{4} /i;
 
 export function parseLine(raw) {
   const match = STAMP.exec(raw);

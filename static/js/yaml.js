@@ -1,12 +1,18 @@
 /* Colours keys, strings, numbers and comments of a YAML read view. */
 import { el } from "./dom.js";
 
-const LINE = /^(\s*(?:- )*)([\w./$-]+|"[^"]*")(:)(\s.*|$)/;
+const LINE = /^(\s*(?:- )*)([\w./$-]+|\x22[^\x22]*\x22)(:)(\s.*|$)/;
 
 function value(text) {
   const bare = text.trim();
   if (bare.startsWith("#")) {
     return el("span", { class: "cm" }, text);
+  }
+  const comment = /^(.*?)(\s#.*)$/.exec(text);
+  if (comment && !/[\x22\x27]/.test(comment[1])) {
+    const both = document.createDocumentFragment();
+    both.append(value(comment[1]), el("span", { class: "cm" }, comment[2]));
+    return both;
   }
   if (/^(true|false|null|~|-?\d+(\.\d+)?)$/.test(bare)) {
     return el("span", { class: "d" }, text);
