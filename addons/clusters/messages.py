@@ -1,0 +1,86 @@
+"""The sentences of the checklist: what was found, and how to mend it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
+
+TITLES = {
+    "address": lazy("Address"),
+    "tcp": lazy("Connection"),
+    "tls": lazy("Certificate"),
+    "auth": lazy("Sign-in"),
+    "version": lazy("Kubernetes version"),
+    "rights": lazy("Permissions"),
+    "clock": lazy("Clocks"),
+    "nodes": lazy("Nodes"),
+}
+
+_FOUND = {
+    "address": lazy("%(host)s is %(addresses)s"),
+    "tcp": lazy("%(address)s accepts connections on port %(port)s"),
+    "tls": lazy("trusted, %(protocol)s, valid until %(expires)s"),
+    "auth": lazy("accepted; the cluster's id is %(uid)s"),
+    "version": lazy("%(version)s"),
+    "rights": lazy("all %(count)s are granted"),
+    "clock": lazy("%(seconds)s s apart"),
+    "nodes": lazy("%(count)s nodes"),
+    "nodes/virtual": lazy("%(count)s nodes; virtual ones are there already: %(virtual)s"),
+    "address/unknown": lazy("no address found for %(host)s"),
+    "address/refused": lazy("%(address)s may not be dialled (%(rule)s)"),
+    "tcp/error": lazy("%(error)s"),
+    "tls/expires_soon": lazy("trusted, but it expires in %(days)s days (%(expires)s)"),
+    "tls/not_verified": lazy("not verified, as the kubeconfig asks: %(error)s"),
+    "version/too_old": lazy("%(version)s is older than %(oldest)s"),
+    "rights/missing": lazy("%(missing)s"),
+    "clock/unknown": lazy("the server does not tell its time"),
+    "clock/skewed": lazy("%(seconds)s s apart"),
+}
+
+_FIXES = {
+    "address/unknown": lazy("Check the server address in the kubeconfig and this server's DNS."),
+    "address/refused": lazy("An operator may allow this network with SPILLWAY_DIAL_ALLOW."),
+    "tcp/error": lazy("Open the port for this server, or use the cluster's public address."),
+    "tls/expired": lazy("Renew the API server's certificate."),
+    "tls/unknown-ca": lazy("Put the cluster's CA into certificate-authority-data."),
+    "tls/self-signed": lazy("Put the certificate into certificate-authority-data."),
+    "tls/wrong-host": lazy("Use a name of the certificate, or set tls-server-name."),
+    "tls/expires_soon": lazy("Renew it before that day."),
+    "tls/not_verified": lazy("Add certificate-authority-data: anyone on the way can listen now."),
+    "auth/error": lazy("Make a new token or certificate; the YAML below makes a service account."),
+    "version/too_old": lazy("Upgrade the cluster."),
+    "rights/missing": lazy("Apply the ClusterRole below as a cluster administrator."),
+    "clock/skewed": lazy("Set both clocks by NTP; cloud keys fail beyond 15 minutes."),
+    "nodes/error": lazy("Grant list on nodes."),
+}
+
+
+def _key(check: dict[str, Any]) -> str:
+    return f"{check['code']}/{check['reason']}"
+
+
+def detail(check: dict[str, Any]) -> str:
+    """One sentence: what the check found. `check` is `Check.as_dict()` as it is stored."""
+    if check["state"] == "skipped":
+        return _("not tried: a check before it failed")
+    values = dict(check["values"])
+    if isinstance(values.get("missing"), list):
+        values["missing"] = ", ".join(values["missing"])
+    special = _FOUND.get(_key(check)) if check["state"] != "ok" or check["reason"] else None
+    if check["state"] == "ok" and check["code"] != "nodes":
+        special = None
+    sentence = special or (_FOUND[check["code"]] if check["state"] == "ok" else "%(error)s")
+    return str(sentence) % {"error": "", **values}
+
+
+def fix(check: dict[str, Any]) -> str:
+    if check["state"] in {"ok", "skipped"}:
+        return ""
+    found = _FIXES.get(_key(check))
+    return str(found) if found else ""
+
+
+def title(check: dict[str, Any]) -> str:
+    return str(TITLES[check["code"]])
