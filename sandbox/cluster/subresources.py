@@ -22,7 +22,7 @@ async def bind(registry: Registry, req: Request, namespace: str, pod: str, body:
 
     def transform(entry: Entry) -> Obj:
         obj = entry.copy()
-        _check_bindable(entry)
+        _check_bindable(entry, (body.get("metadata") or {}).get("uid"))
         obj["metadata"].pop("resourceVersion", None)
         obj["spec"]["nodeName"] = node
         annotations = (body.get("metadata") or {}).get("annotations")
@@ -36,9 +36,12 @@ async def bind(registry: Registry, req: Request, namespace: str, pod: str, body:
     await registry.change(req, pods, namespace, pod, transform, "binding")
 
 
-def _check_bindable(entry: Entry) -> None:
+def _check_bindable(entry: Entry, uid: str | None) -> None:
     meta, spec = entry.obj["metadata"], entry.obj["spec"]
     name = entry.key[1]
+    if uid and uid != meta["uid"]:
+        why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {meta['uid']}"
+        raise errors.conflict("pods/binding", "", name, why)
     if "deletionTimestamp" in meta:
         why = f"pod {name} is being deleted, cannot be assigned to a host"
         raise errors.conflict("pods/binding", "", name, why)
