@@ -76,14 +76,17 @@ class Deployments(Controller[Key]):
             self.orphan_sets[key[0]],
         )
         if deleting(deployment):
-            return await self._stand_still(deployment, sets)
+            await self._stand_still(deployment, sets)
+            return None
         if deployment["spec"].get("paused"):
             await self._mark_paused(deployment)
-            return await self._resize(self._fresh(deployment), sets)
+            await self._resize(self._fresh(deployment), sets)
+            return None
         await self._mark_resumed(deployment)
         deployment = self._fresh(deployment)
         if self._resized(deployment, sets):
-            return await self._resize(deployment, sets)
+            await self._resize(deployment, sets)
+            return None
         if (deployment["spec"].get("strategy") or {}).get("type") == "Recreate":
             return await self._recreate(deployment, sets)
         return await self._roll(deployment, sets)
@@ -339,13 +342,10 @@ def _available(rs: Obj) -> int:
 def _saturated(deployment: Obj, rs: Obj) -> bool:
     desired = annotations_of(rs).get(revisions.DESIRED)
     wanted = replicas_of(deployment)
-    return replicas_of(rs) == wanted == _available(rs) and desired == str(wanted)
+    return bool(replicas_of(rs) == wanted == _available(rs) and desired == str(wanted))
 
 
 def _complete(deployment: Obj, status: dict[str, Any]) -> bool:
     wanted = replicas_of(deployment)
-    return (
-        status.get("updatedReplicas", 0) == wanted
-        and status.get("replicas", 0) == wanted
-        and status.get("availableReplicas", 0) == wanted
-    )
+    counted = ("updatedReplicas", "replicas", "availableReplicas")
+    return all(status.get(name, 0) == wanted for name in counted)

@@ -128,7 +128,7 @@ def _timed_out(deployment: Obj, current: Obj | None, now: float) -> bool:
     if current.get("reason") == TIMED_OUT:
         return True
     deadline = deployment["spec"]["progressDeadlineSeconds"]
-    return now >= seconds_of(current.get("lastUpdateTime")) + deadline
+    return now >= seconds_of(current.get("lastUpdateTime")) + float(deadline)
 
 
 def _failures(conditions: list[Obj], sets: list[Obj], new: Obj | None, now: float) -> list[Obj]:
@@ -136,7 +136,7 @@ def _failures(conditions: list[Obj], sets: list[Obj], new: Obj | None, now: floa
     failure = next((c for c in (condition_of(rs, "ReplicaFailure") for rs in sources) if c), None)
     if failure is None:
         return [c for c in conditions if c["type"] != "ReplicaFailure"]
-    copied = {k: failure[k] for k in ("type", "status", "reason", "message") if k in failure}
+    copied: Obj = {k: failure[k] for k in ("type", "status", "reason", "message") if k in failure}
     return with_updates(conditions, {**copied, "lastUpdateTime": stamp(now)}, now)
 
 
@@ -146,4 +146,4 @@ def needs_look_in(deployment: Obj, now: float) -> float | None:
     current = condition_of(deployment, "Progressing")
     if deadline is None or current is None or current.get("reason") in _NO_CLOCK:
         return None
-    return max(1.0, seconds_of(current.get("lastUpdateTime")) + deadline - now + 1)
+    return max(1.0, seconds_of(current.get("lastUpdateTime")) + float(deadline) - now + 1)

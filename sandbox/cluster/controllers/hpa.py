@@ -61,7 +61,7 @@ class Autoscalers(Controller[Key]):
             way = "below minReplicas" if wanted > size else "above maxReplicas"
             text = f"New size: {wanted}; reason: Current number of replicas {way}"
             await self.events.emit(self.name, scaler, "SuccessfulRescale", text)
-        return wanted
+        return int(wanted)
 
     def _judge(self, status: Obj, kind: str, state: str, reason: str) -> None:
         condition = {

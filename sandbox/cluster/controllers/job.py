@@ -14,6 +14,7 @@ from .objects import (
     controller_of,
     controller_uid,
     deleting,
+    pod_finished,
     with_condition,
 )
 from .owning import PodControl, pod_from
@@ -58,9 +59,11 @@ class Jobs(Controller[Key]):
         job = await self._count(job)
         verdict = self._verdict(job)
         if verdict is not None:
-            return await self._end(job, verdict)
+            await self._end(job, verdict)
+            return None
         if job["spec"].get("suspend"):
-            return await self._suspend(job)
+            await self._suspend(job)
+            return None
         return await self._work_on(job)
 
     def _pods(self, job: Obj) -> list[Obj]:
@@ -151,7 +154,7 @@ class Jobs(Controller[Key]):
         failed = status.get("failed") or 0
         return jobstatus.failure_of(job, pods, failed, self.context.now())
 
-    async def _end(self, job: Obj, verdict: Verdict) -> float | None:
+    async def _end(self, job: Obj, verdict: Verdict) -> None:
         living = active(self._pods(job))
         for pod in living:
             await self.pod_control.delete(job, pod)
@@ -162,7 +165,7 @@ class Jobs(Controller[Key]):
         self._tally(job, status)
         if not over:
             await self.context.write_status(RESOURCE, job, status)
-            return None
+            return
         status = self._with(status, verdict)
         status.pop("active", None)
         if verdict.kind == "Complete":
@@ -171,7 +174,6 @@ class Jobs(Controller[Key]):
         else:
             await self.events.emit(self.name, job, verdict.reason, verdict.message, kind="Warning")
         await self.context.write_status(RESOURCE, job, status)
-        return None
 
     async def _suspend(self, job: Obj) -> None:
         for pod in active(self._pods(job)):
@@ -204,7 +206,7 @@ class Jobs(Controller[Key]):
         indexes = self._free_indexes(job, living) if _indexed(job) else None
         for place in range(count):
             pod = pod_from(job["spec"]["template"], job)
-            pod["metadata"]["finalizers"] = [*pod["metadata"]["finalizers"], TRACKING]
+            pod["metadata"].setdefault("finalizers", []).append(TRACKING)
             if indexes is not None:
                 if place >= len(indexes):
                     return
@@ -225,7 +227,7 @@ class Jobs(Controller[Key]):
     def _tally(self, job: Obj, status: dict[str, Any]) -> None:
         pods = self._pods(job)
         living = active(pods)
-        ending = [p for p in pods if deleting(p) and not jobstatus.pod_finished(p)]
+        ending = [p for p in pods if deleting(p) and not pod_finished(p)]
         status.pop("active", None)
         if living:
             status["active"] = len(living)
@@ -284,7 +286,7 @@ def _indexed(job: Obj) -> bool:
 
 def _index(job: Obj, pod: Obj, index: int) -> None:
     meta = pod["metadata"]
-    meta["annotations"][INDEX] = str(index)
+    meta.setdefault("annotations", {})[INDEX] = str(index)
     meta["labels"][INDEX] = str(index)
     meta["generateName"] = f"{job['metadata']['name']}-{index}-"
     pod["spec"].setdefault("hostname", f"{job['metadata']['name']}-{index}")

@@ -141,8 +141,8 @@ def wanted_active(job: Obj, pods: list[Obj], succeeded: int) -> int:
     parallelism = job["spec"].get("parallelism", 1)
     completions = job["spec"].get("completions")
     if completions is None:
-        return len(active(pods)) if succeeded else parallelism
-    return min(parallelism, int(completions) - succeeded)
+        return len(active(pods)) if succeeded else int(parallelism)
+    return min(int(parallelism), int(completions) - succeeded)
 
 
 def back_off(failed: int, last_failure: float, now: float) -> float:

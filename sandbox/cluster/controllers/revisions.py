@@ -52,7 +52,7 @@ def template_hash(template: Obj, collisions: int | None = None) -> str:
 
 def same_template(left: Obj, right: Obj) -> bool:
     """Equal but for the hash label."""
-    return _bare(left) == _bare(right)
+    return bool(_bare(left) == _bare(right))
 
 
 def _bare(template: Obj) -> Any:

@@ -12,8 +12,9 @@ from sandbox.cluster.clock import Clock
 from ..informer import Obj
 from ..timing import seconds_of, stamp_micro
 from .environment import Environment, Missing
+from .machine import FOREVER, Machine, Say
 from .program import Ending, Line, play
-from .shell import FOREVER, Machine, Say, run
+from .shell import run
 
 Frame = tuple[int, bytes]
 PROMPT = b"/ # "
@@ -128,16 +129,12 @@ class NodeBackend:
                 if words.split(" ")[0] == "exit":
                     machine.last = int(words[5:] or 0) if words[5:].strip().isdigit() else 0
                     return
-                async for frame in self._play(["sh", "-c", words], machine) if words else _none():
-                    yield frame
+                if words:
+                    async for frame in self._play(["sh", "-c", words], machine):
+                        yield frame
                 if tty:
                     yield 1, PROMPT
             await asyncio.sleep(0)
-
-
-async def _none() -> AsyncIterator[Frame]:
-    return
-    yield 0, b""
 
 
 def _timed(items: Any, started: float, ended: float | None) -> Any:
@@ -172,7 +169,7 @@ def _run_of(pod: Obj, name: str, *, previous: bool) -> tuple[float, float | None
     if found is None:
         return None
     last = (found.get("lastState") or {}).get("terminated")
-    state = {"terminated": last} if previous else (found.get("state") or {})
+    state: Obj = {"terminated": last} if previous else (found.get("state") or {})
     if "running" in state:
         return seconds_of(state["running"]["startedAt"]), None
     end = state.get("terminated") or last

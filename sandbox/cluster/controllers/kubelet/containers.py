@@ -12,8 +12,8 @@ from typing import Any
 
 from ..informer import Obj
 from ..timing import seconds_of, stamp
+from .machine import FOREVER
 from .program import Ending
-from .shell import FOREVER
 
 FIRST_BACK_OFF = 10.0
 LONGEST_BACK_OFF = 300.0
@@ -200,7 +200,8 @@ def _after_end(container: Obj, status: Obj, setting: Setting) -> Outcome:
     if status.get("restartCount", 0) == 0:
         return _start(container, status, setting, pulled=False)
     delay = back_off(status)
-    text = f"back-off {_short(delay)} restarting failed container={container['name']} pod={setting.pod}"
+    which = f"container={container['name']} pod={setting.pod}"
+    text = f"back-off {_short(delay)} restarting failed {which}"
     state = {"waiting": {"reason": "CrashLoopBackOff", "message": text}}
     note = Note(
         "BackOff",

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ..context import Context
 from ..informer import Informer, Obj
 from ..objects import annotations_of, labels_of
-from .shell import Machine
+from .machine import Machine
 
 
 class Missing(Exception):

@@ -105,7 +105,8 @@ class Pods(Controller[Key]):
         now = self.context.now()
         status = self._begin(pod, now)
         if self._overdue(pod, status, now):
-            return await self._fail_deadline(pod, status, now)
+            await self._fail_deadline(pod, status, now)
+            return None
         round_ = _Round()
         if not (pod.get("status") or {}).get("startTime"):
             first = (pod["spec"].get("initContainers") or pod["spec"]["containers"])[0]

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from ..informer import Obj
 from ..timing import stamp
-from .shell import FOREVER, Machine, Say, Wait, run
+from .machine import FOREVER, Machine, Say, Wait
+from .shell import run
 
 LONGEST = 5_000
 

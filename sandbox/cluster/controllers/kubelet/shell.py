@@ -2,65 +2,18 @@
 
 Scripts become *steps*: text on one of two channels, or seconds of sleep, and an exit code. Known:
 `;` `&&` `||` newlines, `$VAR`, quotes, `if`, `while`/`until`/`for` loops, and the commands in
-`_SIMPLE`; of a pipe only the first command runs.
+`commands.SIMPLE`; of a pipe only the first command runs.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections.abc import Iterator
 
-from ..timing import stamp
+from .commands import ONE_SHOT, SERVERS, SIMPLE, arithmetic, duration
+from .machine import FOREVER, Exit, Machine, Say, Step, Wait
 
-FOREVER = 10.0**9
 LONGEST_LOOP = 100_000
-_SERVERS = {"tail", "nginx", "httpd", "python", "python3", "node", "java", "redis-server"}
-_ONE_SHOT = {"-s", "-v", "-V", "-t", "-T", "--version", "-version"}
-
-
-class Say(NamedTuple):
-    """Text written to stdout (1) or stderr (2)."""
-
-    channel: int
-    text: str
-
-
-class Wait(NamedTuple):
-    """Seconds that pass."""
-
-    seconds: float
-
-
-Step = Say | Wait
-
-
-class Exit(Exception):
-    """`exit N`."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(str(code))
-        self.code = code
-
-
-@dataclass
-class Machine:
-    """What a command sees of its container."""
-
-    env: dict[str, str]
-    files: Mapping[str, str]
-    hostname: str
-    now: Callable[[], float]
-    processes: tuple[str, ...] = ()
-    variables: dict[str, str] = field(default_factory=dict)
-    last: int = 0
-
-    def value(self, name: str) -> str:
-        """A shell variable, then the environment."""
-        if name == "?":
-            return str(self.last)
-        return self.variables.get(name, self.env.get(name, ""))
 
 
 def run(argv: list[str], machine: Machine) -> Iterator[Step]:
@@ -87,14 +40,18 @@ def _script(text: str, machine: Machine) -> Iterator[Step]:
     yield from _block(_words(text), machine)
 
 
+_TOKEN = re.compile(
+    r"""\n | ;;? | [12]?>&[12] | [12&]?>>?[ ]*[^\s;&|]+ | && | \|\| | \| | &"""
+    r"""| (?: "(?:\\.|[^"\\])*" | '[^']*' | \$\([^)]*\) | \\. | [^\s;&|"'\\>] )+""",
+    re.VERBOSE,
+)
+
+
 def _words(text: str) -> list[str]:
     """Tokens; operators stand alone, quoting is kept for `_expand`."""
     text = re.sub(r"\\\n", " ", text)
     text = re.sub(r"^\s*#.*$", "", text, flags=re.MULTILINE)
-    pattern = (
-        r"""\n|;;|;|&&|\|\||\||&>?|(?:"(?:\\.|[^"\\])*"|'[^']*'|\$\([^)]*\)|\\.|[^\s;&|"'\\])+"""
-    )
-    return [";" if word == "\n" else word for word in re.findall(pattern, text)]
+    return [";" if word == "\n" else word for word in _TOKEN.findall(text)]
 
 
 def _block(words: list[str], machine: Machine) -> Iterator[Step]:
@@ -183,20 +140,34 @@ def _if(words: list[str], machine: Machine) -> Iterator[Step]:
 def _simple(words: list[str], machine: Machine) -> Iterator[Step]:
     if "|" in words:
         words = words[: words.index("|")]
-    argv, silent = [], False
-    for word in words:
-        if re.match(r"^[12&]?>", word):
-            silent = True
-        elif not (silent and argv and not word.startswith("-") and word.startswith("/")):
-            argv.append(_expand(word, machine))
+    argv = [_expand(word, machine) for word in words if not _REDIRECTION.match(word)]
+    redirections = [word for word in words if _REDIRECTION.match(word)]
     assignment = re.match(r"^([A-Za-z_]\w*)=(.*)$", argv[0], re.DOTALL) if argv else None
     if assignment:
         machine.variables[assignment[1]] = assignment[2]
         machine.last = 0
         return
     for step in _program(argv, machine) if argv else ():
-        if not (silent and isinstance(step, Say)):
-            yield step
+        kept = _redirected(step, redirections)
+        if kept is not None:
+            yield kept
+
+
+_REDIRECTION = re.compile(r"^[12&]?>")
+
+
+def _redirected(step: Step, redirections: list[str]) -> Step | None:
+    """The step on the channel that the redirections choose; None when it goes to a file."""
+    for word in redirections:
+        if not isinstance(step, Say):
+            return step
+        source = 2 if word.startswith("2") else 1
+        if step.channel != source and not word.startswith("&"):
+            continue
+        if ">&" not in word:
+            return None
+        step = Say(int(word[-1]), step.text)
+    return step
 
 
 def _expand(word: str, machine: Machine) -> str:
@@ -216,34 +187,11 @@ def _substitute(text: str, machine: Machine) -> str:
         steps = _script(found[1], machine)
         return "".join(s.text for s in steps if isinstance(s, Say)).rstrip("\n")
 
-    text = re.sub(r"\$\(\(([^)]*)\)\)", lambda m: _arithmetic(m[1], machine), text)
+    text = re.sub(r"\$\(\(([^)]*)\)\)", lambda m: arithmetic(m[1], machine), text)
     text = re.sub(r"(?:\$\(([^)]*)\))", inner, text)
     text = re.sub(r"`([^`]*)`", inner, text)
     name = r"\$\{([A-Za-z_]\w*|\?)(?::-[^}]*)?\}|\$([A-Za-z_]\w*|\?)"
     return re.sub(name, lambda m: machine.value(m[1] or m[2]), text)
-
-
-def _arithmetic(text: str, machine: Machine) -> str:
-    known = re.sub(r"\$?([A-Za-z_]\w*)", lambda m: machine.value(m[1]) or "0", text)
-    found = re.fullmatch(r"\s*(-?\d+)\s*(?:([-+*/%])\s*(-?\d+)\s*)?", known)
-    if found is None:
-        return "0"
-    if found[2] is None:
-        return found[1]
-    return str(_calculate(int(found[1]), found[2], int(found[3])))
-
-
-def _calculate(left: int, operator: str, right: int) -> int:
-    if operator in "/%" and right == 0:
-        return 0
-    results = {
-        "+": lambda: left + right,
-        "-": lambda: left - right,
-        "*": lambda: left * right,
-        "/": lambda: left // right,
-        "%": lambda: left % right,
-    }
-    return results[operator]()
 
 
 def _command(argv: list[str], machine: Machine) -> Iterator[Step]:
@@ -254,188 +202,15 @@ def _command(argv: list[str], machine: Machine) -> Iterator[Step]:
     if name == "exec":
         yield from _program(args, machine) if args else ()
     elif name == "sleep":
-        yield Wait(_duration(args))
-    elif name in _SERVERS and not _ONE_SHOT & set(args):
+        yield Wait(duration(args))
+    elif name in SERVERS and not ONE_SHOT & set(args):
         yield Wait(FOREVER)
     elif name == "seq":
         yield Say(1, "".join(f"{n}\n" for n in range(1, int(args[-1]) + 1)))
-    elif name in _SIMPLE:
-        code, steps = _SIMPLE[name](args, machine)
+    elif name in SIMPLE:
+        code, steps = SIMPLE[name](args, machine)
         machine.last = code
         yield from steps
     else:
         machine.last = 127
         yield Say(2, f"sh: {argv[0]}: not found\n")
-
-
-def _duration(args: list[str]) -> float:
-    units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-    total = 0.0
-    for arg in args:
-        if arg in {"infinity", "inf"}:
-            return FOREVER
-        digits, unit = (arg[:-1], units[arg[-1]]) if arg[-1:] in units else (arg, 1)
-        try:
-            total += float(digits) * unit
-        except ValueError:
-            return 0.0
-    return total
-
-
-Result = tuple[int, list[Step]]
-
-
-def _out(text: str, code: int = 0) -> Result:
-    return code, [Say(1, text)] if text else []
-
-
-def _echo(args: list[str], _: Machine) -> Result:
-    newline = "\n"
-    while args and args[0] in {"-n", "-e", "-ne", "-en"}:
-        newline = "" if "n" in args[0] else newline
-        args = args[1:]
-    return _out(" ".join(args) + newline)
-
-
-def _printf(args: list[str], _: Machine) -> Result:
-    text = (args[0] if args else "").replace("\\n", "\n").replace("\\t", "\t")
-    for value in args[1:]:
-        text = re.sub(r"%[sdi]", lambda _m, v=value: v, text, count=1)
-    return _out(text)
-
-
-def _date(args: list[str], machine: Machine) -> Result:
-    now = machine.now()
-    if "+%s" in args:
-        return _out(f"{int(now)}\n")
-    return _out(stamp(now).replace("T", " ").replace("Z", " UTC") + "\n")
-
-
-def _env(args: list[str], machine: Machine) -> Result:
-    if args:
-        value = machine.env.get(args[0])
-        return _out(f"{value}\n") if value is not None else _out("", 1)
-    return _out("".join(f"{k}={v}\n" for k, v in machine.env.items()))
-
-
-def _cat(args: list[str], machine: Machine) -> Result:
-    steps: list[Step] = []
-    code = 0
-    for path in args:
-        if path in machine.files:
-            steps.append(Say(1, machine.files[path]))
-        else:
-            code = 1
-            steps.append(Say(2, f"cat: {path}: No such file or directory\n"))
-    return code, steps
-
-
-_ROOT = [
-    "bin",
-    "dev",
-    "etc",
-    "home",
-    "lib",
-    "opt",
-    "proc",
-    "root",
-    "run",
-    "sbin",
-    "sys",
-    "tmp",
-    "usr",
-    "var",
-]
-
-
-def _ls(args: list[str], machine: Machine) -> Result:
-    path = next((a for a in args if not a.startswith("-")), "/").rstrip("/")
-    if path in machine.files:
-        return _out(f"{path}\n")
-    prefix = path + "/"
-    names = {f[len(prefix) :].split("/")[0] for f in machine.files if f.startswith(prefix)}
-    if not path:
-        names |= set(_ROOT)
-    if names or path.strip("/") in _ROOT:
-        return _out("".join(f"{name}\n" for name in sorted(names)))
-    return 1, [Say(2, f"ls: {path}: No such file or directory\n")]
-
-
-def _processes(_: list[str], machine: Machine) -> Result:
-    rows = [f"{n:>5} root      0:00 {line}\n" for n, line in enumerate(machine.processes, 1)]
-    return _out("  PID USER     TIME  COMMAND\n" + "".join(rows))
-
-
-def _test(args: list[str], machine: Machine) -> Result:
-    args = [a for a in args if a != "]"]
-    if len(args) == 2 and args[0] in {"-f", "-e", "-d", "-r"}:
-        return 0 if args[1] in machine.files else 1, []
-    if len(args) == 2:
-        return int((args[0] == "-z") == bool(args[1])), []
-    if len(args) != 3:
-        return 0 if args and args[0] else 1, []
-    return 0 if _holds(*args) else 1, []
-
-
-def _holds(left: str, operator: str, right: str) -> bool:
-    if operator in {"=", "=="}:
-        return left == right
-    if operator == "!=":
-        return left != right
-    try:
-        a, b = int(left), int(right)
-    except ValueError:
-        return False
-    return {
-        "-lt": a < b, "-le": a <= b, "-gt": a > b, "-ge": a >= b, "-eq": a == b, "-ne": a != b,
-    }.get(operator, False)  # fmt: skip
-
-
-_NVIDIA = "\n".join(
-    (
-        "+---------------------------------------------------------------------------+",
-        "| NVIDIA-SMI 440.33.01    Driver Version: 440.33.01    CUDA Version: 10.2   |",
-        "|   0  Tesla P100-PCIE...  Off  | 00000000:00:08.0 Off |                  0 |",
-        "+---------------------------------------------------------------------------+",
-        "",
-    )
-)
-
-_SIMPLE: dict[str, Callable[[list[str], Machine], Result]] = {
-    "echo": _echo,
-    "printf": _printf,
-    "date": _date,
-    "env": _env,
-    "printenv": _env,
-    "cat": _cat,
-    "ls": _ls,
-    "ps": _processes,
-    "test": _test,
-    "[": _test,
-    "hostname": lambda _, m: _out(f"{m.hostname}\n"),
-    "whoami": lambda _, __: _out("root\n"),
-    "id": lambda _, __: _out("uid=0(root) gid=0(root) groups=0(root)\n"),
-    "pwd": lambda _, __: _out("/\n"),
-    "nproc": lambda _, __: _out("2\n"),
-    "uname": lambda a, m: _out(f"Linux {m.hostname} 5.10.134 x86_64\n" if a else "Linux\n"),
-    "nvidia-smi": lambda _, __: _out(_NVIDIA),
-    "expr": lambda a, m: _out(_arithmetic(" ".join(a).replace("\\", ""), m) + "\n"),
-    **dict.fromkeys(
-        (
-            "true",
-            ":",
-            "set",
-            "export",
-            "trap",
-            "kill",
-            "cd",
-            "mkdir",
-            "touch",
-            "rm",
-            "nginx",
-            "wait",
-        ),
-        lambda _, __: (0, []),
-    ),
-    "false": lambda _, __: (1, []),
-}
