@@ -235,3 +235,9 @@ class Step(models.Model):
             models.UniqueConstraint(fields=["operation", "index"], name="step_index"),
         ]
         ordering = ["index"]
+
+
+class Identity(models.Model):
+    """The one row that names this installation on the instances it pays for; never changes."""
+
+    name = models.CharField(max_length=64, unique=True)
