@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import MISSING, fields
 from typing import Any
 
 import msgspec
 
 from providers.base import Instance
 
+_REQUIRED = {field.name for field in fields(Instance) if field.default is MISSING}
+
 
 def encode(instance: Instance) -> dict[str, Any]:
     """Times as RFC 3339, decimals as strings, what is empty left out."""
     plain: dict[str, Any] = msgspec.to_builtins(instance)
-    return {key: value for key, value in plain.items() if value not in (None, "", [], {})}
+    return {
+        key: value
+        for key, value in plain.items()
+        if key in _REQUIRED or value not in (None, "", [], {})
+    }
 
 
 def decode(value: dict[str, Any]) -> Instance | None:

@@ -83,7 +83,10 @@ _SHAPES: tuple[tuple[re.Pattern[str], type[ProviderError]], ...] = tuple(
             r".*InsufficientBalance$|.*Arrearage$|.*NotEnabled$|SignatureDoesNotMatch.*",
             AccountTrouble,
         ),
-        (r"QuotaExceeded.*|.*QuotaExceed(ed)?$|.*Quota.*Full$|.*LimitExceed(ed)?$", QuotaExceeded),
+        (
+            r"QuotaExceed(ed)?(\..+)?|.*QuotaExceed(ed)?$|.*Quota.*Full$|.*LimitExceed(ed)?$",
+            QuotaExceeded,
+        ),
         (r".*ContainerGroup(Id)?\.?(NotFound|NotExist)$", NotFound),
         (r"Incorrect.*Status.*|OperationConflict.*", Busy),
         (r"InternalError.*|ServiceUnavailable.*|.*Timeout$", Unavailable),

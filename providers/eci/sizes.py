@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from providers.base import Container, InstanceSpec, Size
+from providers.eci import options
 
 _TABLE: dict[str, tuple[str, ...]] = {
     "0.25": ("0.5", "1"),
@@ -219,7 +220,13 @@ def billed_size(spec: InstanceSpec) -> Size:
 
 
 def asked(spec: InstanceSpec) -> tuple[Decimal, Decimal]:
-    """vCPU and GiB of the whole instance: the spec's own sums, else those of its containers."""
+    """vCPU and GiB of the whole instance.
+
+    `eci-cpu` and `eci-memory` win, then the spec's own sums, then those of its containers.
+    """
+    cpu, memory = options.own_size(spec.options)
+    if cpu is not None or memory is not None:
+        return cpu or Decimal(0), memory or Decimal(0)
     if spec.cpu is not None or spec.memory is not None:
         return spec.cpu or Decimal(0), spec.memory or Decimal(0)
     cpu, memory, _ = sums(spec.containers, spec.init_containers)

@@ -32,7 +32,13 @@ from kube.errors import AddressRefused
 from kube.secret import Secret
 from providers.eci import errors
 from providers.eci.endpoints import endpoint, host_of
-from providers.errors import AccountTrouble, ProviderError, Unavailable, UnknownOutcome
+from providers.errors import (
+    AccountTrouble,
+    InvalidSpec,
+    ProviderError,
+    Unavailable,
+    UnknownOutcome,
+)
 
 VERSIONS = {"eci": "2018-08-08", "sts": "2015-04-01", "vpc": "2016-04-28", "ecs": "2014-05-26"}
 _ALGORITHM = "ACS3-HMAC-SHA256"
@@ -159,7 +165,7 @@ class Wire:
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise Unavailable(f"{action}: {error}", code="NoConnection") from error
         except (aiohttp.ClientError, TimeoutError, asyncio.IncompleteReadError) as error:
-            raise UnknownOutcome(f"{action}: {error!r}", code="NoAnswer") from error
+            raise UnknownOutcome(f"{action}: {type(error).__name__}", code="NoAnswer") from error
 
     async def aclose(self) -> None:
         if self._session is not None:
@@ -187,6 +193,10 @@ def _read(status: int, headers: Mapping[str, str], body: bytes, action: str) -> 
 
 
 def _unreadable(status: int, action: str) -> ProviderError:
-    if status >= 500:
-        return UnknownOutcome(f"{action}: HTTP {status} without a JSON body", code=str(status))
-    return UnknownOutcome(f"{action}: HTTP {status}, the body is no JSON object", code="Unreadable")
+    """A 4xx that is not ECI's own comes from a gateway in front of it, so nothing happened."""
+    told = f"{action}: HTTP {status}, the body is no JSON object"
+    if status in {413, 414, 431}:
+        return InvalidSpec(told, code="RequestTooLarge")
+    if 400 <= status < 500:
+        return Unavailable(told, code=f"HTTP{status}")
+    return UnknownOutcome(told, code=f"HTTP{status}")

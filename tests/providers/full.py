@@ -1,0 +1,108 @@
+"""A spec that uses every field of `InstanceSpec`."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from kube.secret import Secret
+from providers.base import (
+    Container,
+    Dns,
+    EnvVar,
+    File,
+    Handler,
+    HostAlias,
+    InstanceSpec,
+    Mount,
+    Placement,
+    Port,
+    Probe,
+    RegistryCredential,
+    Volume,
+    VolumeKind,
+)
+
+MAIN = Container(
+    "main",
+    "nginx:1.27",
+    command=("nginx",),
+    args=("-g", "daemon off;"),
+    env=(EnvVar("A", "1 2*~/é"), EnvVar("EMPTY"), EnvVar("IP", field_path="status.podIP")),
+    working_dir="/srv",
+    ports=(Port(80), Port(53, "UDP")),
+    mounts=(Mount("files", "/etc/app", read_only=True), Mount("nfs", "/data", sub_path="a")),
+    cpu=Decimal("1.5"),
+    memory=Decimal(3),
+    pull_policy="IfNotPresent",
+    liveness=Probe(Handler(path="/healthz", port=80, scheme="HTTPS"), initial_delay=3),
+    readiness=Probe(Handler(command=("cat", "/ready")), failure=5),
+    post_start=Handler(port=80, path="/started"),
+    pre_stop=Handler(command=("nginx", "-s", "quit")),
+    run_as_user=1000,
+    run_as_group=2000,
+    run_as_non_root=True,
+    read_only_root=True,
+    capabilities=("NET_ADMIN",),
+    stdin=True,
+    stdin_once=True,
+    tty=True,
+    termination_path="/dev/termination-log",
+    termination_policy="File",
+)
+SIDECAR = Container(
+    "sidecar",
+    "busybox:1",
+    cpu=Decimal("0.5"),
+    memory=Decimal(1),
+    liveness=Probe(Handler(port=81)),
+    pre_stop=Handler(port=81),
+)
+FULL = InstanceSpec(
+    name="default-web-0",
+    region="cn-hangzhou",
+    placements=(Placement("cn-hangzhou-j", "vsw-1"), Placement("cn-hangzhou-k", "vsw-2")),
+    security_group="sg-1",
+    containers=(MAIN, SIDECAR),
+    init_containers=(Container("init", "busybox:1", command=("true",), run_as_user=0),),
+    volumes=(
+        Volume("scratch", VolumeKind.EMPTY_DIR, medium="Memory", size_limit="1Gi"),
+        Volume(
+            "files",
+            VolumeKind.FILES,
+            default_mode=0o644,
+            files=(File("app.toml", b"a = 1\n", 0o600), File("b.bin", bytes(range(256)))),
+        ),
+        Volume("nfs", VolumeKind.NFS, server="nas.example", path="/share", read_only=True),
+        Volume(
+            "disk",
+            VolumeKind.FLEX,
+            driver="alicloud/disk",
+            fs_type="ext4",
+            options={"volumeSize": "20"},
+        ),
+    ),
+    registry_credentials=(RegistryCredential("registry.example", "robot", Secret("hunter2")),),
+    restart_policy="OnFailure",
+    grace_seconds=45,
+    deadline_seconds=600,
+    dns=Dns(("10.0.0.10",), ("default.svc.cluster.local",), (("ndots", "5"),)),
+    host_aliases=(HostAlias("10.0.0.9", ("db", "db.example")),),
+    hostname="web-0",
+    share_process_namespace=True,
+    tags={"spillway-console": "c", "spillway-pod-uid": "u"},
+    options={
+        "k8s.aliyun.com/eci-spot-strategy": "SpotWithPriceLimit",
+        "k8s.aliyun.com/eci-spot-price-limit": "0.25",
+        "k8s.aliyun.com/eci-spot-duration": "0",
+        "k8s.aliyun.com/eci-with-eip": "true",
+        "k8s.aliyun.com/eip-bandwidth": "10",
+        "k8s.aliyun.com/eci-ram-role-name": "reader",
+        "k8s.aliyun.com/eci-auto-imc": "true",
+        "k8s.aliyun.com/eci-extra-ephemeral-storage": "50Gi",
+        "k8s.aliyun.com/acr-instance-ids": "cri-1,cn-beijing:cri-2",
+        "k8s.aliyun.com/eci-compute-category": "economy,general",
+        "k8s.aliyun.com/eci-ntp-server": "100.100.5.1",
+        "k8s.aliyun.com/eci-custom-tags": "team:blue,stage:prod",
+        "example.com/other": "untouched",
+    },
+)
