@@ -15,6 +15,7 @@ from sandbox.cluster.auth import Authenticator, basic_token
 from sandbox.cluster.client import Client
 from sandbox.cluster.clock import Clock, SystemClock
 from sandbox.cluster.columns import Column
+from sandbox.cluster.crds import CustomKind, Definitions
 from sandbox.cluster.faults import Faults
 from sandbox.cluster.history import History
 from sandbox.cluster.identity import Identity
@@ -26,6 +27,7 @@ from sandbox.cluster.request import Request, User
 from sandbox.cluster.resources import Catalog, Resource
 from sandbox.cluster.server import Server
 from sandbox.cluster.store import Store
+from sandbox.cluster.webhooks import Webhooks
 
 Obj = dict[str, Any]
 NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
@@ -63,6 +65,9 @@ class Cluster:
         self.rng = random.Random(seed)
         self.admission = Admission(self.store, self.rng)
         self.registry = Registry(self.store, self.catalog, self.admission, self.clock, self.rng)
+        self.webhooks = Webhooks(self.store, self.registry)
+        self.admission.webhooks = self.webhooks
+        self.definitions = Definitions(self.store, self.catalog)
         self.client = Client(self.registry)
         self.pager = Pager(self.store, self.clock)
         self.identity = Identity.load_or_make(state_dir)
@@ -80,11 +85,11 @@ class Cluster:
 
     def selectable(self, resource: Resource) -> tuple[str, ...]:
         """Return the extra field selectors of a custom resource."""
-        return ()
+        return resource.schema.selectable if isinstance(resource.schema, CustomKind) else ()
 
     def custom_columns(self, resource: Resource) -> tuple[Column, ...]:
         """Return the printer columns a CRD declares."""
-        return ()
+        return resource.schema.columns if isinstance(resource.schema, CustomKind) else ()
 
     async def bootstrap(self) -> None:
         """Create the objects every cluster has, where they are missing."""
@@ -133,6 +138,7 @@ class Cluster:
 
     def _restored(self) -> None:
         self.authorizer.reset()
+        self.definitions.load()
 
     def snapshot(self, path: Path) -> None:
         """Write every object into the file ``path``, atomically."""
@@ -157,6 +163,7 @@ class Cluster:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
         await self.server.stop()
+        await self.webhooks.close()
         if self._journal:
             self._journal.close()
             self._journal = None

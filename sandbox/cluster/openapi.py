@@ -125,8 +125,9 @@ def _operation(resource: Resource, action: str, name: str, parameters: tuple[str
     if action == "patch":
         operation["parameters"].append(_parameter("force", "boolean"))
         patch = {"schema": {"type": "object"}}
-        kinds = ("json-patch+json", "merge-patch+json", "strategic-merge-patch+json")
-        forms = (*kinds, "apply-patch+yaml")
+        forms = ["json-patch+json", "merge-patch+json", "apply-patch+yaml"]
+        if not resource.custom:
+            forms.append("strategic-merge-patch+json")
         operation["requestBody"] = {"content": {f"application/{form}": patch for form in forms}}
     return operation
 

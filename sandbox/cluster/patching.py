@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sandbox.cluster import errors, patches
+from sandbox.cluster import errors, patches, scale
 from sandbox.cluster.apply import apply
 from sandbox.cluster.registry import Registry
 from sandbox.cluster.request import Request
@@ -23,6 +23,8 @@ async def patch(
     subresource: str = "",
 ) -> Obj:
     """Patch and return the stored object; ``kind`` is merge, json, strategic or apply."""
+    if subresource == "scale":
+        return await scale.write(registry, req, resource, namespace, name, body, kind)
     if kind == "apply":
         return await apply(registry, req, resource, namespace, name, body, subresource)
     shape = registry.shape(resource)

@@ -170,7 +170,12 @@ def _single(out: Obj, field: Field, raw: Any) -> None:
     value = _value(field.type, raw)
     if field.name in _INLINE and isinstance(value, dict):
         out.update(value)
-    elif value or field.name in _KEEP_ZERO or field.type == "util.intstr.IntOrString" or (value == {} and raw == b"" and field.name in ("emptyDir", "podSelector")):
+    elif (
+        value
+        or field.name in _KEEP_ZERO
+        or field.type == "util.intstr.IntOrString"
+        or (value == {} and raw == b"" and field.name in ("emptyDir", "podSelector"))
+    ):
         out[field.name] = value
 
 

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.cluster import errors, managed, schema, strategies
+from sandbox.cluster import crds, errors, managed, schema, strategies
 from sandbox.cluster.admission import Admission, Attributes
 from sandbox.cluster.clock import Clock, rfc3339
+from sandbox.cluster.crds import CustomKind
 from sandbox.cluster.defaults import apply_defaults
 from sandbox.cluster.request import Request
 from sandbox.cluster.resources import Catalog, Resource
@@ -50,8 +51,8 @@ class Registry:
 
     def shape(self, resource: Resource) -> Shape:
         """Return the shape of a kind."""
-        if resource.custom:
-            return resource.schema if isinstance(resource.schema, Shape) else schema.ANY
+        if isinstance(resource.schema, CustomKind):
+            return resource.schema.shape
         return schema.of_kind(resource.group, resource.version, resource.kind)
 
     def entry(self, resource: Resource, namespace: str, name: str) -> Entry:
@@ -68,7 +69,9 @@ class Registry:
         self._check_type(resource, obj)
         if not isinstance(obj.setdefault("metadata", {}), dict):
             raise errors.bad_request("metadata must be an object")
-        found = schema.Findings()
+        found = schema.Findings(fill=not resource.custom)
+        if isinstance(resource.schema, CustomKind):
+            resource.schema.apply_defaults(obj)
         clean: Obj = schema.normalise(self.shape(resource), obj, "", found)
         self._report(req, resource, found)
         if found.missing and subresource != "status":
@@ -76,6 +79,13 @@ class Registry:
             self._missing(resource, clean, found)
         clean["apiVersion"], clean["kind"] = resource.api_version, resource.kind
         clean.setdefault("metadata", {})
+        return clean
+
+    def finish(self, req: Request, resource: Resource, obj: Obj, subresource: str) -> Obj:
+        """Return an object a webhook changed, cleaned and defaulted again."""
+        clean = self.decode(req, resource, obj, subresource)
+        if not resource.custom and subresource != "status":
+            apply_defaults(resource.storage, clean)
         return clean
 
     def _check_type(self, resource: Resource, obj: Obj) -> None:
@@ -131,8 +141,10 @@ class Registry:
             apply_defaults(resource.storage, obj)
         attributes = Attributes("CREATE", resource, namespace, meta.get("name", ""), obj, None, req)
         obj = await self.admission.mutate(attributes)
+        strategies.begin_status(resource, obj)
         self._check_free(resource, namespace, meta.get("name", ""))
         validate(resource, obj, None)
+        crds.check(resource, obj)
         await self.admission.validate(attributes.replaced(obj))
         self._check_free(resource, namespace, obj["metadata"]["name"])
         self.admission.check_namespace(attributes)
@@ -233,6 +245,7 @@ class Registry:
         )
         new = await self.admission.mutate(attributes)
         validate(resource, new, old, subresource)
+        crds.check(resource, new)
         await self.admission.validate(attributes.replaced(new))
         return new
 

@@ -138,8 +138,12 @@ def of_kind(group: str, version: str, kind: str) -> Shape:
 
 @dataclass(slots=True)
 class Findings:
-    """What a walk met: ``unknown`` field paths, ``missing`` required ones, ``wrong`` types."""
+    """What a walk met: ``unknown`` field paths, ``missing`` required ones, ``wrong`` types.
 
+    ``fill`` writes zero values for required scalars missing under ``status``.
+    """
+
+    fill: bool = True
     unknown: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     wrong: list[tuple[str, str, Any]] = field(default_factory=list)
@@ -192,7 +196,7 @@ def _absent(child: Shape | None, key: str, path: str, out: Obj, found: Findings)
     where = f"{path}.{key}" if path else key
     if not where.startswith("status"):
         found.missing.append(where)
-    elif child is not None and child.type in _ZERO:
+    elif found.fill and child is not None and child.type in _ZERO:
         out[key] = _ZERO[child.type]
         if out[key] is None:
             del out[key]

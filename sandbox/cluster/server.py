@@ -173,7 +173,8 @@ class Server:
         query = request.query
         watching = query.get("watch", "").lower() in ("true", "1")
         verb = route.verb(request.method, target, watching=watching)
-        self._cluster.authorizer.check(user, verb, target)
+        streams = target.subresource in ("exec", "attach", "portforward")
+        self._cluster.authorizer.check(user, "create" if streams else verb, target)
         faults = self._cluster.faults
         writes = verb in ("update", "patch")
         if writes and faults.conflict_rate and self._rng.random() < faults.conflict_rate:

@@ -65,6 +65,10 @@ def prepare_create(resource: Resource, obj: Obj, uid: str, moment: str) -> None:
         obj.pop("status", None)
     if has_generation(resource):
         meta["generation"] = 1
+
+
+def begin_status(resource: Resource, obj: Obj) -> None:
+    """Give a new object the status its kind starts with."""
     begin = _INITIAL.get(resource.name)
     if begin:
         begin(obj)
@@ -88,6 +92,28 @@ def _new_namespace(obj: Obj) -> None:
     obj["status"] = {"phase": "Active"}
 
 
+def _new_definition(obj: Obj) -> None:
+    spec, moment = obj["spec"], obj["metadata"]["creationTimestamp"]
+    said = (
+        ("NamesAccepted", "NoConflicts", "no conflicts found"),
+        ("Established", "InitialNamesAccepted", "the initial names have been accepted"),
+    )
+    obj["status"] = {
+        "acceptedNames": dict(spec["names"]),
+        "conditions": [
+            {
+                "type": kind,
+                "status": "True",
+                "reason": reason,
+                "message": message,
+                "lastTransitionTime": moment,
+            }
+            for kind, reason, message in said
+        ],
+        "storedVersions": [v["name"] for v in spec["versions"] if v.get("storage")],
+    }
+
+
 def _status(value: Obj) -> Callable[[Obj], None]:
     def begin(obj: Obj) -> None:
         obj["status"] = {k: (dict(v) if isinstance(v, dict) else v) for k, v in value.items()}
@@ -98,6 +124,7 @@ def _status(value: Obj) -> Callable[[Obj], None]:
 _INITIAL: dict[str, Callable[[Obj], None]] = {
     "pods": _new_pod,
     "namespaces": _new_namespace,
+    "customresourcedefinitions.apiextensions.k8s.io": _new_definition,
     "deployments.apps": _status({}),
     "replicasets.apps": _status({"replicas": 0}),
     "statefulsets.apps": _status({"replicas": 0, "availableReplicas": 0}),
@@ -145,9 +172,11 @@ def prepare_update(resource: Resource, old: Obj, new: Obj, subresource: str) -> 
     _keep_metadata(old["metadata"], new["metadata"])
     if subresource == "status":
         _status_only(resource, old, new)
-    elif not subresource and resource.has_status:
+    elif subresource not in ("binding", "approval") and resource.has_status:
         _spec_only(old, new)
     if resource.name == "namespaces" and subresource != "finalize":
+        _restore(old, new, "spec")
+    if resource.name == "certificatesigningrequests.certificates.k8s.io":
         _restore(old, new, "spec")
     if has_generation(resource):
         changed = any(

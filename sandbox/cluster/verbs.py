@@ -13,6 +13,7 @@ from sandbox.cluster import (
     errors,
     patching,
     reviews,
+    scale,
     subresources,
     tables,
     watch,
@@ -420,6 +421,21 @@ async def _eviction(call: Call) -> web.Response:
     return wire.document(errors.success(), 201)
 
 
+async def _scale(call: Call) -> web.Response:
+    target, registry = call.target, call.cluster.registry
+    if call.verb == "get":
+        entry = registry.entry(call.resource, target.namespace, target.name)
+        return wire.document(scale.of(call.resource, entry.obj))
+    kind = wire.PATCHES.get(wire.content_type(call.http), "") if call.verb == "patch" else ""
+    if call.verb not in ("patch", "update"):
+        raise errors.method_not_allowed(call.resource.plural, call.resource.group)
+    body, req = await wire.body(call.http), call.options()
+    changed = await scale.write(
+        registry, req, call.resource, target.namespace, target.name, body, kind
+    )
+    return wire.document(changed)
+
+
 _VERBS: dict[str, Callable[[Call], Any]] = {
     "get": _get,
     "list": _list,
@@ -430,4 +446,8 @@ _VERBS: dict[str, Callable[[Call], Any]] = {
     "delete": _delete,
     "deletecollection": _delete_collection,
 }
-_SUBRESOURCES: dict[str, Callable[[Call], Any]] = {"binding": _binding, "eviction": _eviction}
+_SUBRESOURCES: dict[str, Callable[[Call], Any]] = {
+    "binding": _binding,
+    "eviction": _eviction,
+    "scale": _scale,
+}
