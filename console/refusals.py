@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from django.db import IntegrityError
 from django.utils.translation import gettext as _
 
+from addons.clusters import messages as texts
+from addons.clusters import register
+from kube import KubeconfigRefused
 from kube.errors import KubeError
 from providers import accounts
 from providers.errors import (
@@ -92,12 +95,48 @@ def _account(error: accounts.AccountError) -> Refusal:
     return Refusal("key_changed", _("Somebody else changed the key meanwhile."), _("Look again."))
 
 
+def _cluster(error: register.RegisterError) -> Refusal:
+    if isinstance(error, register.ChecksFailed):
+        bad = [check.as_dict() for check in error.checks if check.state == "bad"]
+        detail = "; ".join(f"{texts.title(check)}: {texts.detail(check)}" for check in bad)
+        fix = " ".join(text for check in bad if (text := texts.fix(check)))
+        return Refusal("checks_failed", detail, fix, 422)
+    if isinstance(error, register.AlreadyThere):
+        return Refusal(
+            "already_registered",
+            _("This cluster is registered already, as %(name)s.") % {"name": error.cluster.name},
+            _("Open that one; rotate its kubeconfig there."),
+        )
+    if isinstance(error, register.OtherCluster):
+        return Refusal(
+            "other_cluster",
+            _("This kubeconfig leads to another cluster."),
+            _("Register it as a cluster of its own."),
+            422,
+        )
+    return Refusal(
+        "cluster_in_use",
+        _("Virtual nodes are still there: %(nodes)s") % {"nodes": error},
+        _("Remove them first, so that nothing is left running and billed."),
+    )
+
+
+def _kubeconfig(error: KubeconfigRefused) -> Refusal:
+    detail = "; ".join(f"{problem.path}: {problem.message}" for problem in error.problems)
+    fix = " ".join(problem.fix for problem in error.problems)
+    return Refusal("kubeconfig_refused", detail, fix, 422)
+
+
 def explain(error: Exception) -> Refusal:
     """The refusal behind an exception of a lower room; raises it again when it is none."""
     if isinstance(error, accounts.AccountError):
         return _account(error)
     if isinstance(error, ProviderError):
         return _cloud(error)
+    if isinstance(error, register.RegisterError):
+        return _cluster(error)
+    if isinstance(error, KubeconfigRefused):
+        return _kubeconfig(error)
     if isinstance(error, KubeError):
         detail = _("The cluster answered: %(error)s") % {"error": error}
         return Refusal("cluster_refused", detail, "", 502)
@@ -108,4 +147,10 @@ def explain(error: Exception) -> Refusal:
     raise error
 
 
-EXPLAINED = (accounts.AccountError, ProviderError, KubeError, IntegrityError)
+EXPLAINED = (
+    accounts.AccountError,
+    register.RegisterError,
+    ProviderError,
+    KubeError,
+    IntegrityError,
+)

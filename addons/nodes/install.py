@@ -1,0 +1,291 @@
+"""Adding and removing virtual nodes, step by step; cordon and uncordon at once.
+
+`add_node` and `remove_node` start operations; their steps stand below. The Node object itself is
+kept by the watch process, which reads the rows.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.contrib.auth.models import Group
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from addons.announce import announce
+from addons.models import Cluster, Operation, PodRow, VirtualNode
+from addons.operations import NotYet, StepFailed, StepFunction, start
+from addons.runtime.contract import Context
+from addons.runtime.loop import runtime
+from kube import LEASES, NODES, PODS
+from kube import errors as kube_errors
+from providers import registry
+from providers.base import Catalogue
+from providers.models import CloudAccount, Instance, Orphan
+
+LEASE_NAMESPACE = "kube-node-lease"
+
+
+def add_node(
+    cluster: Cluster,
+    account: CloudAccount,
+    *,
+    zone: str,
+    placements: list[dict[str, str]],
+    security_group: str,
+    actor: str,
+    team: Group,
+    name: str = "",
+) -> Operation:
+    """An operation that ends when the node is Ready. Placements: its own zone first."""
+    name = name or registry.dialect(account.provider).node_name(zone)
+    arguments = {
+        "account": account.pk,
+        "zone": zone,
+        "placements": placements,
+        "security_group": security_group,
+    }
+    return start(
+        "add-node", target=name, cluster=cluster, team=team, actor=actor, arguments=arguments
+    )
+
+
+def remove_node(node: VirtualNode, *, actor: str, team: Group, instances: str) -> Operation:
+    """`instances` is `delete`, or `leave`: they go on, billed, in the orphan list."""
+    return start(
+        "remove-node",
+        target=node.name,
+        cluster=node.cluster,
+        team=team,
+        actor=actor,
+        arguments={"node": node.pk, "instances": instances},
+    )
+
+
+def set_unschedulable(node: VirtualNode, value: bool) -> None:
+    """Cordon or uncordon. Raises `kube.errors.KubeError`."""
+
+    async def patch() -> None:
+        kube = await runtime().kube(node.cluster_id)
+        await kube.patch(NODES, node.name, {"spec": {"unschedulable": value}})
+
+    runtime().run(patch())
+    VirtualNode.objects.filter(pk=node.pk).update(unschedulable=value)
+    transaction.on_commit(lambda: announce("nodes", [node.pk]))
+
+
+# --- add ----------------------------------------------------------------------------------------
+
+
+async def _preflight(ctx: Context, operation: Operation) -> str:
+    """The name is free, the subnets are there with free addresses, the quota is not used up."""
+    assert operation.cluster_id is not None
+    await _name_is_free(ctx, operation)
+    given = operation.arguments
+    account = await ctx.db(CloudAccount.objects.get, pk=given["account"])
+    provider = await ctx.provider(account.pk, account.region)
+    if not isinstance(provider, Catalogue):
+        return ""
+    known = {subnet.id: subnet for subnet in await provider.subnets()}
+    for placement in given["placements"]:
+        found = known.get(placement["subnet"])
+        if found is None:
+            raise StepFailed(
+                _("The vSwitch %(id)s is not there.") % {"id": placement["subnet"]},
+                _("Choose one of this region that the key may see."),
+            )
+        if found.zone != placement["zone"]:
+            raise StepFailed(
+                _("The vSwitch %(id)s lies in %(zone)s.") % {"id": found.id, "zone": found.zone},
+                _("Choose the zone of the vSwitch."),
+            )
+    free = sum(known[item["subnet"]].free_ips for item in given["placements"])
+    if free == 0:
+        raise StepFailed(
+            _("The vSwitches have no free address."), _("Add a vSwitch with free addresses.")
+        )
+    quota = await provider.quota()
+    if quota.cpu_used >= quota.cpu_max:
+        raise StepFailed(
+            _("The vCPU quota of %(max)s is used up.") % {"max": quota.cpu_max},
+            _("Raise it by a ticket to the cloud."),
+        )
+    return _("%(free)s free addresses; %(used)s of %(max)s vCPU used") % {
+        "free": free,
+        "used": quota.cpu_used,
+        "max": quota.cpu_max,
+    }
+
+
+async def _name_is_free(ctx: Context, operation: Operation) -> None:
+    assert operation.cluster_id is not None
+    ours = VirtualNode.objects.filter(cluster_id=operation.cluster_id, name=operation.target)
+    if await ctx.db(ours.exists):
+        return
+    kube = await ctx.kube(operation.cluster_id)
+    try:
+        await kube.get(NODES, operation.target)
+    except kube_errors.NotFound:
+        return
+    raise StepFailed(
+        _("The cluster has a node named %(name)s already.") % {"name": operation.target},
+        _("Choose another name, or remove that node first."),
+    )
+
+
+def _save_node(operation: Operation) -> int:
+    given: dict[str, Any] = operation.arguments
+    account = CloudAccount.objects.get(pk=given["account"])
+    node, _new = VirtualNode.objects.get_or_create(
+        cluster_id=operation.cluster_id,
+        name=operation.target,
+        defaults={
+            "account": account,
+            "provider": account.provider,
+            "region": account.region,
+            "zone": given["zone"],
+            "placements": given["placements"],
+            "security_group": given["security_group"],
+        },
+    )
+    return node.pk
+
+
+async def _register(ctx: Context, operation: Operation) -> str:
+    pk = await ctx.db(_save_node, operation)
+    await ctx.announce("nodes", pk)
+    return operation.target
+
+
+async def _ready(ctx: Context, operation: Operation) -> str:
+    rows = VirtualNode.objects.filter(cluster_id=operation.cluster_id, name=operation.target)
+    node = await ctx.db(rows.first)
+    if node is None:
+        raise StepFailed(_("The node was removed meanwhile."))
+    if node.state != VirtualNode.State.READY:
+        raise NotYet(_("not Ready yet"), 0.3)
+    return _("Ready, version %(version)s") % {"version": node.version}
+
+
+# --- remove -------------------------------------------------------------------------------------
+
+
+def _mark_removing(operation: Operation, now: datetime) -> VirtualNode | None:
+    node = VirtualNode.objects.filter(pk=operation.arguments["node"]).first()
+    if node and node.removing_at is None:
+        node.removing_at, node.state = now, VirtualNode.State.REMOVING
+        node.save(update_fields=["removing_at", "state"])
+    return node
+
+
+async def _cordon(ctx: Context, operation: Operation) -> str:
+    node = await ctx.db(_mark_removing, operation, ctx.now())
+    if node is None:
+        return ""
+    kube = await ctx.kube(node.cluster_id)
+    try:
+        await kube.patch(NODES, node.name, {"spec": {"unschedulable": True}})
+    except kube_errors.NotFound:
+        return _("the Node is gone already")
+    await ctx.announce("nodes", node.pk)
+    return ""
+
+
+def _leave(operation: Operation, now: datetime) -> int:
+    """Put what runs on the orphan list and close its ledger rows: an explicit choice."""
+    node = VirtualNode.objects.select_related("cluster").get(pk=operation.arguments["node"])
+    rows = Instance.objects.filter(
+        cluster_uid=node.cluster.uid, node_name=node.name, state=Instance.State.ACTIVE
+    ).exclude(cloud_id="")
+    left = 0
+    for row in rows:
+        with transaction.atomic():
+            Orphan.objects.get_or_create(
+                account_id=row.account_id,
+                cloud_id=row.cloud_id,
+                closed_at=None,
+                defaults={
+                    "instance": row,
+                    "name": row.pod_name,
+                    "region": row.region,
+                    "zone": row.zone,
+                    "cluster_uid": row.cluster_uid,
+                    "namespace": row.namespace,
+                    "pod_name": row.pod_name,
+                    "pod_uid": row.pod_uid,
+                    "reason": "LeftByChoice",
+                    "cloud_state": row.cloud_state,
+                    "spec": row.spec,
+                    "price_per_hour": row.price_per_hour,
+                    "currency": row.currency,
+                    "created_at": row.cloud_created_at,
+                    "found_at": now,
+                    "seen_at": now,
+                },
+            )
+            Instance.objects.filter(pk=row.pk).update(
+                state=Instance.State.CLOSED, closed_at=now, close_reason="LeftByChoice"
+            )
+        left += 1
+    return left
+
+
+def _pods_and_instances(node: VirtualNode) -> tuple[list[tuple[str, str, str]], int]:
+    pods = PodRow.objects.filter(node=node, gone_at=None)
+    instances = Instance.objects.filter(
+        cluster_uid=node.cluster.uid, node_name=node.name, state__in=Instance.OPEN
+    )
+    return list(pods.values_list("namespace", "name", "uid")), instances.count()
+
+
+async def _drain(ctx: Context, operation: Operation) -> str:
+    node = await ctx.db(
+        VirtualNode.objects.select_related("cluster").filter(pk=operation.arguments["node"]).first
+    )
+    if node is None:
+        return ""
+    if operation.arguments["instances"] == "leave":
+        left = await ctx.db(_leave, operation, ctx.now())
+        return _("%(n)s instances go on, on the orphan list") % {"n": left}
+    pods, instances = await ctx.db(_pods_and_instances, node)
+    kube = await ctx.kube(node.cluster_id)
+    for namespace, name, uid in pods:
+        try:
+            await kube.delete(PODS, name, namespace, uid=uid)
+        except (kube_errors.NotFound, kube_errors.Conflict):
+            continue
+    if pods or instances:
+        text = _("%(pods)s pods and %(instances)s instances are still there")
+        raise NotYet(text % {"pods": len(pods), "instances": instances})
+    return _("nothing of it runs any more")
+
+
+async def _unregister(ctx: Context, operation: Operation) -> str:
+    assert operation.cluster_id is not None
+    kube = await ctx.kube(operation.cluster_id)
+    for resource, namespace in ((NODES, None), (LEASES, LEASE_NAMESPACE)):
+        try:
+            await kube.delete(resource, operation.target, namespace)
+        except kube_errors.NotFound:
+            continue
+    return ""
+
+
+async def _forget(ctx: Context, operation: Operation) -> str:
+    await ctx.db(VirtualNode.objects.filter(pk=operation.arguments["node"]).delete)
+    await ctx.announce("nodes", operation.arguments["node"])
+    return ""
+
+
+ADD: tuple[tuple[str, StepFunction], ...] = (
+    ("preflight", _preflight),
+    ("register", _register),
+    ("ready", _ready),
+)
+REMOVE: tuple[tuple[str, StepFunction], ...] = (
+    ("cordon", _cordon),
+    ("drain", _drain),
+    ("unregister", _unregister),
+    ("forget", _forget),
+)

@@ -1,0 +1,262 @@
+"""Long actions as named steps, each safe to repeat: a crash in the middle is another pass.
+
+A kind of operation is a list of steps; a step is an async function that does its work or raises
+
+    StepFailed   it cannot be done: the operation ends failed, the person reads error and fix
+    NotYet       look again in `seconds`; after the step's deadline that is a failure too
+
+Anything a cluster or a cloud refuses for the moment counts as `NotYet`. The queue drives it: one
+key per operation, one step per look, under the lease of its cluster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.contrib.auth.models import Group
+from django.db import transaction
+from django.utils import timezone
+from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from addons.announce import announce
+from addons.models import Cluster, Operation, Step
+from addons.runtime.contract import Context, Outcome
+from addons.runtime.nudge import poke
+from addons.runtime.resync import operation_shard
+from kube.errors import KubeError
+from providers.errors import ProviderError
+
+State = Operation.State
+RUNNING = (State.QUEUED, State.RUNNING)
+DEADLINE = timedelta(minutes=10)
+LOG_LINES = 500
+
+
+class StepFailed(Exception):
+    def __init__(self, error: str, fix: str = "") -> None:
+        super().__init__(error)
+        self.error = error
+        self.fix = fix
+
+
+class NotYet(Exception):
+    def __init__(self, detail: str, seconds: float = 1.0) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.seconds = seconds
+
+
+class Refused(Exception):
+    """The operation may not be cancelled or retried as it stands now."""
+
+
+StepFunction = Callable[[Context, Operation], Awaitable[str]]
+
+# kind -> dotted path of a Sequence[tuple[step name, StepFunction]]
+KINDS = {
+    "add-node": "addons.nodes.install.ADD",
+    "remove-node": "addons.nodes.install.REMOVE",
+}
+_TITLES = {
+    "add-node": gettext_lazy("Add virtual node %(target)s"),
+    "remove-node": gettext_lazy("Remove virtual node %(target)s"),
+}
+_STEP_TITLES = {
+    "preflight": gettext_lazy("Preflight checks"),
+    "register": gettext_lazy("Register the node"),
+    "ready": gettext_lazy("Wait until it is Ready"),
+    "cordon": gettext_lazy("Cordon the node"),
+    "drain": gettext_lazy("End its pods and instances"),
+    "unregister": gettext_lazy("Delete the Node and its Lease"),
+    "forget": gettext_lazy("Forget the node"),
+}
+
+
+def title(operation: Operation) -> str:
+    return str(_TITLES[operation.kind]) % {"target": operation.target}
+
+
+def step_title(name: str) -> str:
+    return str(_STEP_TITLES[name])
+
+
+def steps_of(kind: str) -> Sequence[tuple[str, StepFunction]]:
+    found: Sequence[tuple[str, StepFunction]] = import_string(KINDS[kind])
+    return found
+
+
+def start(
+    kind: str,
+    *,
+    target: str,
+    cluster: Cluster,
+    team: Group,
+    actor: str,
+    arguments: Mapping[str, Any],
+) -> Operation:
+    """Queue an operation; the one that is under way for the same target wins."""
+    with transaction.atomic():
+        Cluster.objects.select_for_update().get(pk=cluster.pk)
+        known = Operation.objects.filter(
+            kind=kind, cluster=cluster, target=target, state__in=RUNNING
+        ).first()
+        if known:
+            return known
+        operation = Operation.objects.create(
+            kind=kind,
+            target=target,
+            cluster=cluster,
+            team=team,
+            actor=actor,
+            arguments=dict(arguments),
+        )
+        Step.objects.bulk_create(
+            Step(operation=operation, index=index, name=name)
+            for index, (name, _function) in enumerate(steps_of(kind))
+        )
+        _queue(operation)
+    return operation
+
+
+def _queue(operation: Operation) -> None:
+    poke(operation_shard(operation), f"operation:{operation.pk}")
+    transaction.on_commit(lambda: announce("operations", [operation.pk]))
+
+
+def cancel(operation: Operation) -> None:
+    """It stops after the step that runs now. Raises `Refused` when it has ended."""
+    if not Operation.objects.filter(pk=operation.pk, state__in=RUNNING).update(cancel_asked=True):
+        raise Refused(_("The operation has ended already."))
+    _queue(operation)
+
+
+def retry(operation: Operation) -> None:
+    """Go on from the step that failed. Raises `Refused` when nothing failed."""
+    with transaction.atomic():
+        again = Operation.objects.filter(
+            pk=operation.pk, state__in=[State.FAILED, State.CANCELLED]
+        ).update(state=State.QUEUED, error="", fix="", ended_at=None, cancel_asked=False)
+        if not again:
+            raise Refused(_("Only a failed or cancelled operation can go on."))
+        Step.objects.filter(operation=operation).exclude(state=Step.State.DONE).update(
+            state=Step.State.WAITING, started_at=None, ended_at=None, detail=""
+        )
+        _queue(operation)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The operation and its first open step; None: nothing is left to do."""
+
+    operation: Operation
+    step: Step | None
+
+
+def _begin(pk: int, now: datetime) -> Look | None:
+    """What to do next; None when the operation has ended."""
+    operation = (
+        Operation.objects.select_related("cluster", "team").filter(pk=pk, state__in=RUNNING).first()
+    )
+    if operation is None:
+        return None
+    if operation.cancel_asked:
+        _end(operation, State.CANCELLED, now)
+        return None
+    if operation.state == State.QUEUED:
+        operation.state = State.RUNNING
+        operation.started_at = operation.started_at or now
+        operation.save(update_fields=["state", "started_at"])
+    step = operation.steps.exclude(state=Step.State.DONE).first()
+    if step is None:
+        _end(operation, State.SUCCEEDED, now)
+        return None
+    if step.state != Step.State.RUNNING:
+        step.state, step.started_at = Step.State.RUNNING, now
+        step.save(update_fields=["state", "started_at"])
+        log(operation, f"{step.name}: started", now)
+    return Look(operation, step)
+
+
+def log(operation: Operation, text: str, now: datetime, level: str = "info") -> None:
+    """Append a line, unless it says what the last one said."""
+    entry = {"at": now.isoformat(timespec="milliseconds"), "text": text, "level": level}
+    if operation.log and operation.log[-1]["text"] == text:
+        return
+    operation.log = [*operation.log, entry][-LOG_LINES:]
+    operation.save(update_fields=["log"])
+
+
+def _end(
+    operation: Operation, state: Operation.State, now: datetime, error: str = "", fix: str = ""
+) -> None:
+    operation.state, operation.ended_at = state, now
+    operation.error, operation.fix = error, fix
+    operation.save(update_fields=["state", "ended_at", "error", "fix"])
+    log(operation, f"{state.value}{': ' + error if error else ''}", now)
+
+
+def _done(look: Look, detail: str, now: datetime) -> None:
+    step = look.step
+    assert step is not None
+    step.state, step.ended_at, step.detail = Step.State.DONE, now, detail
+    step.save(update_fields=["state", "ended_at", "detail"])
+    log(look.operation, f"{step.name}: {detail or 'done'}", now)
+    if not look.operation.steps.exclude(state=Step.State.DONE).exists():
+        _end(look.operation, State.SUCCEEDED, now)
+
+
+def _waits(look: Look, detail: str, now: datetime) -> bool:
+    """Note why the step is not done; False when its time is over."""
+    step = look.step
+    assert step is not None
+    step.detail = detail
+    step.save(update_fields=["detail"])
+    log(look.operation, f"{step.name}: {detail}", now, "warn")
+    if step.started_at and now - step.started_at > DEADLINE:
+        _fail(
+            look, StepFailed(detail, _("It was waited for ten minutes. Mend it, then retry.")), now
+        )
+        return False
+    return True
+
+
+def _fail(look: Look, failure: StepFailed, now: datetime) -> None:
+    step = look.step
+    assert step is not None
+    step.state, step.ended_at, step.detail = Step.State.FAILED, now, failure.error
+    step.save(update_fields=["state", "ended_at", "detail"])
+    _end(look.operation, State.FAILED, now, failure.error, failure.fix)
+
+
+async def reconcile_operation(ctx: Context, key: str) -> Outcome:
+    """One step of one operation."""
+    pk = int(key.partition(":")[2])
+    look = await ctx.db(_begin, pk, ctx.now())
+    await ctx.announce("operations", pk)
+    if look is None or look.step is None:
+        return Outcome()
+    function = dict(steps_of(look.operation.kind))[look.step.name]
+    outcome = await _run(ctx, look, function)
+    await ctx.announce("operations", pk)
+    return outcome
+
+
+async def _run(ctx: Context, look: Look, function: StepFunction) -> Outcome:
+    try:
+        detail = await function(ctx, look.operation)
+    except StepFailed as failure:
+        await ctx.db(_fail, look, failure, timezone.now())
+        return Outcome()
+    except NotYet as wait:
+        going_on = await ctx.db(_waits, look, wait.detail, ctx.now())
+        return Outcome(requeue_after=wait.seconds) if going_on else Outcome()
+    except (KubeError, ProviderError) as error:
+        going_on = await ctx.db(_waits, look, str(error), ctx.now())
+        return Outcome(requeue_after=2.0, failed=True) if going_on else Outcome()
+    await ctx.db(_done, look, detail, ctx.now())
+    return Outcome(requeue_after=0.0)

@@ -1,0 +1,206 @@
+"""Clusters: the list, one of them, and what may be changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from addons.clusters import messages as texts
+from addons.clusters import rbac, register
+from addons.models import Cluster, PodRow
+from console import audit, pages
+from console.access import Role, access, visible
+from console.live.topics import cluster_row, node_row, pod_row
+from console.refusals import EXPLAINED, explain
+from kube import parse_kubeconfig
+from providers.models import CloudAccount
+
+TABS = (
+    ("overview", gettext_lazy("Overview")),
+    ("checks", gettext_lazy("Checks")),
+    ("settings", gettext_lazy("Settings")),
+)
+
+
+def _attrs(**more: str) -> dict[str, str]:
+    return {"class": "input", "autocomplete": "off", **more}
+
+
+class ClusterForm(forms.Form):
+    """What people may edit of a cluster."""
+
+    name = forms.CharField(
+        max_length=64, label=gettext_lazy("Name"), widget=forms.TextInput(attrs=_attrs())
+    )
+    environment = forms.CharField(
+        max_length=32,
+        required=False,
+        label=gettext_lazy("Environment"),
+        widget=forms.TextInput(attrs=_attrs(placeholder="production")),
+    )
+    region = forms.CharField(
+        max_length=64,
+        required=False,
+        label=gettext_lazy("Region"),
+        widget=forms.TextInput(attrs=_attrs(placeholder="cn-hangzhou")),
+    )
+    account = forms.ModelChoiceField(
+        CloudAccount.objects.none(),
+        required=False,
+        label=gettext_lazy("Credential"),
+        widget=forms.Select(attrs={"class": "input"}),
+        help_text=gettext_lazy("The default for its virtual nodes; it can be chosen later."),
+    )
+
+    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["account"]
+        field.queryset = visible(CloudAccount, request.user)  # type: ignore[attr-defined]
+        field.label_from_instance = lambda row: f"{row.name} ({row.region})"  # type: ignore[attr-defined]
+
+
+class KubeconfigForm(forms.Form):
+    kubeconfig = forms.CharField(
+        max_length=512_000,
+        strip=False,
+        label="Kubeconfig",
+        widget=forms.Textarea(
+            attrs={"class": "input mono", "rows": "14", "spellcheck": "false", "data-drop": ""}
+        ),
+        help_text=gettext_lazy("kubectl config view --raw --flatten --minify"),
+    )
+
+
+@require_safe
+@login_required
+def clusters(request: HttpRequest) -> HttpResponse:
+    extra = {"table_label": _("Clusters")}
+    return pages.table(request, "clusters", "pages/clusters.html", extra)
+
+
+def checks_of(cluster: Cluster) -> list[dict[str, Any]]:
+    return [checked(check) for check in cluster.checks]
+
+
+def checked(check: dict[str, Any]) -> dict[str, Any]:
+    """A stored check as the checklist shows it."""
+    return {
+        "code": check["code"],
+        "state": "todo" if check["state"] == "skipped" else check["state"],
+        "title": texts.title(check),
+        "took": f"{check['ms']} ms" if check["ms"] else "",
+        "detail": texts.detail(check),
+        "fix": texts.fix(check),
+        "yaml": check["values"].get("yaml", ""),
+    }
+
+
+@require_http_methods(["GET", "POST"])
+@login_required
+def cluster(request: HttpRequest, slug: str, tab: str = "overview") -> HttpResponse:
+    if tab not in dict(TABS):
+        raise Http404
+    role = Role.OPERATOR if request.method == "POST" else Role.VIEWER
+    found = access(Cluster, request.user, role=role, slug=slug)
+    initial = {
+        "name": found.name,
+        "environment": found.environment,
+        "region": found.region,
+        "account": found.account_id,
+    }
+    form = ClusterForm(request, request.POST or None, initial=initial)
+    if request.method == "POST" and form.is_valid():
+        register.change(found, form.cleaned_data)
+        audit.record(request, "cluster.change", found.slug, team=found.team)
+        messages.success(request, _("Saved."))
+        return redirect("cluster-tab", slug, "settings")
+    now = timezone.now()
+    pods = PodRow.objects.filter(cluster=found, gone_at=None).select_related(
+        "cluster", "node", "instance"
+    )
+    context = {
+        "cluster": found,
+        "row": cluster_row(found, now),
+        "nodes": [node_row(node, now) for node in found.nodes.select_related("cluster")],
+        "pods": [pod_row(pod, now) for pod in pods.order_by("-created_at")[:10]],
+        "checks": checks_of(found),
+        "role_yaml": rbac.manifest(),
+        "form": form,
+        "kubeconfig_form": KubeconfigForm(),
+        "tab": tab,
+        "tabs": TABS,
+        "scope": found,
+    }
+    return render(request, "pages/cluster.html", context, status=422 if form.errors else 200)
+
+
+@require_POST
+@login_required
+def check(request: HttpRequest, slug: str) -> HttpResponse:
+    found = access(Cluster, request.user, role=Role.OPERATOR, slug=slug)
+    register.check_again(found, now=timezone.now())
+    audit.record(request, "cluster.check", found.slug, team=found.team)
+    return redirect("cluster-tab", slug, "checks")
+
+
+@require_POST
+@login_required
+def pause(request: HttpRequest, slug: str) -> HttpResponse:
+    """Stop or go on reconciling; running instances are not touched."""
+    found = access(Cluster, request.user, role=Role.OPERATOR, slug=slug)
+    register.change(found, {"paused": not found.paused})
+    action = "cluster.pause" if found.paused else "cluster.resume"
+    audit.record(request, action, found.slug, team=found.team)
+    text = _("Reconciling is paused.") if found.paused else _("Reconciling goes on.")
+    messages.success(request, text)
+    return redirect("cluster", slug)
+
+
+@require_POST
+@login_required
+def rotate(request: HttpRequest, slug: str) -> HttpResponse:
+    found = access(Cluster, request.user, role=Role.OPERATOR, slug=slug)
+    form = KubeconfigForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, _("Paste a kubeconfig."))
+        return redirect("cluster-tab", slug, "settings")
+    parsed = parse_kubeconfig(form.cleaned_data["kubeconfig"])
+    usable = [context for context in parsed.contexts if context.usable]
+    chosen = next((c for c in usable if c.name == parsed.current_context), None)
+    chosen = chosen or (usable[0] if usable else None)
+    try:
+        target = parsed.target(chosen.name if chosen else parsed.current_context)
+        expires = chosen.certificate_expires if chosen else None
+        register.rotate(found, target, now=timezone.now(), expires=expires)
+    except EXPLAINED as error:
+        refusal = explain(error)
+        messages.error(request, f"{refusal.detail} {refusal.fix}".strip())
+    else:
+        audit.record(request, "cluster.rotate", found.slug, team=found.team)
+        messages.success(request, _("The new kubeconfig is in use."))
+    return redirect("cluster-tab", slug, "settings")
+
+
+@require_POST
+@login_required
+def remove(request: HttpRequest, slug: str) -> HttpResponse:
+    found = access(Cluster, request.user, role=Role.OWNER, slug=slug)
+    team = found.team
+    try:
+        register.forget(found)
+    except EXPLAINED as error:
+        refusal = explain(error)
+        messages.error(request, f"{refusal.detail} {refusal.fix}".strip())
+        return redirect("cluster-tab", slug, "settings")
+    audit.record(request, "cluster.remove", slug, team=team)
+    messages.success(request, _("The cluster is forgotten."))
+    return redirect("clusters")
