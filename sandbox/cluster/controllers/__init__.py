@@ -9,7 +9,10 @@ judges them by their Leases like all others.
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Any
+
+from sandbox.cluster.errors import ApiError
 
 from .bootstrap import bootstrap
 from .config import Config
@@ -35,9 +38,12 @@ from .scheduler import Scheduler
 from .serviceaccount import ServiceAccounts
 from .statefulset import StatefulSets
 from .tainteviction import TaintEviction
+from .volumes import Volumes
 
 if TYPE_CHECKING:
     from sandbox.cluster.cluster import Cluster
+
+log = logging.getLogger(__name__)
 
 LOOPS: tuple[type[Controller[Any]], ...] = (
     Namespaces,
@@ -55,6 +61,7 @@ LOOPS: tuple[type[Controller[Any]], ...] = (
     PodGarbage,
     Endpoints,
     DisruptionBudgets,
+    Volumes,
     GarbageCollector,
     EventExpiry,
 )
@@ -89,11 +96,21 @@ class Manager:
     async def supervise(self, ready: asyncio.Event) -> None:
         """Bootstrap, let the loops go, unsubscribe at the end."""
         try:
-            await bootstrap(self.context)
+            await self._bootstrap()
             ready.set()
             await asyncio.Event().wait()
         finally:
             self.context.close()
+
+    async def _bootstrap(self) -> None:
+        while True:
+            try:
+                await bootstrap(self.context)
+            except ApiError as error:
+                log.warning("bootstrap of %s: %s", self.context.name, error)
+                await self.context.clock.sleep(1.0)
+            else:
+                return
 
     def start(self) -> list[asyncio.Task[None]]:
         """One task per loop and one that supervises; cancel them all to stop."""

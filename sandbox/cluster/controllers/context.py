@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING
 
 from sandbox.cluster.client import Client
 from sandbox.cluster.clock import Clock
 from sandbox.cluster.errors import ApiError
+from sandbox.cluster.request import User
 from sandbox.cluster.resources import Catalog
 
 from .informer import Informer, Obj
@@ -40,6 +42,14 @@ class Context:
         self.config = config
         self._informers: dict[str, Informer] = {}
         self.events = Recorder(client, clock, self.informer("events"))
+
+    def speaking_as(self, user: str, manager: str) -> Context:
+        """The same context, writing as another user and field manager."""
+        other = copy(self)
+        groups = ("system:authenticated",)
+        other.client = self.client.as_user(User(user, groups), manager)
+        other.events = self.events.through(other.client)
+        return other
 
     def informer(self, resource: str) -> Informer:
         """The shared view of a resource, started on first use."""

@@ -135,16 +135,21 @@ class Controller(Generic[K]):
     """Base of the control loops: `watch` fills the queue, `reconcile` empties it."""
 
     name = "controller"
+    manager = "kube-controller-manager"
     workers = 1
 
     def __init__(self, context: Context) -> None:
-        self.context = context
-        self.client = context.client
+        self.context = context.speaking_as(self.user(), self.manager)
+        self.client = self.context.client
         self.clock = context.clock
-        self.events = context.events
+        self.events = self.context.events
         self.queue: WorkQueue[K] = WorkQueue(context.clock)
         self._failures: dict[K, int] = {}
         self.setup()
+
+    def user(self) -> str:
+        """Who the loop writes as."""
+        return f"system:serviceaccount:kube-system:{self.name}"
 
     def setup(self) -> None:
         """Connect informers to the queue."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable
+from copy import copy
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, NamedTuple
@@ -54,6 +55,12 @@ class Recorder:
         self._clock = clock
         self._same = informer.index("identity", _identity)
         self._buckets: OrderedDict[tuple[str, str], _Bucket] = OrderedDict()
+
+    def through(self, client: Client) -> Recorder:
+        """The same recorder, writing as another client."""
+        other = copy(self)
+        other._client = client
+        return other
 
     async def emit(
         self,

@@ -27,6 +27,11 @@ class Scheduler(Controller[Key]):
     """Keys are (namespace, name) of unbound pods."""
 
     name = NAME
+    manager = "kube-scheduler"
+
+    def user(self) -> str:
+        """Who the scheduler writes as."""
+        return "system:kube-scheduler"
 
     def setup(self) -> None:
         self.pods = self.context.informer("pods")

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from sandbox.cluster.clock import Clock
+from sandbox.cluster.errors import ApiError, bad_request
 
 from ..informer import Obj
 from ..timing import seconds_of, stamp_micro
@@ -38,11 +39,11 @@ class NodeBackend:
         timestamps: bool = False,
         previous: bool = False,
     ) -> AsyncIterator[bytes]:
-        """Lines of the container's present (or `previous`) run, each ending in a newline."""
+        """Lines of the container's present (or `previous`) run; ApiError 400 when it never ran."""
         spec = _spec_of(pod, container)
         run_state = _run_of(pod, container, previous=previous)
         if run_state is None:
-            return
+            raise _not_started(pod, container, previous=previous)
         started, ended = run_state
         now = self._clock.now().timestamp()
         feed = _timed(self._lines(pod, spec, started), started, ended)
@@ -176,6 +177,16 @@ def _run_of(pod: Obj, name: str, *, previous: bool) -> tuple[float, float | None
     if not end:
         return None
     return seconds_of(end["startedAt"]), seconds_of(end["finishedAt"])
+
+
+def _not_started(pod: Obj, name: str, *, previous: bool) -> ApiError:
+    where = pod["metadata"]["name"]
+    if previous:
+        return bad_request(f'previous terminated container "{name}" in pod "{where}" not found')
+    statuses = (pod.get("status") or {}).get("containerStatuses") or []
+    found: Obj = next((s for s in statuses if s["name"] == name), {})
+    reason = ((found.get("state") or {}).get("waiting") or {}).get("reason", "ContainerCreating")
+    return bad_request(f'container "{name}" in pod "{where}" is waiting to start: {reason}')
 
 
 def _verdict(code: int, command: list[str]) -> bytes:

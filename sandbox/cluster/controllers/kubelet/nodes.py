@@ -125,10 +125,22 @@ class Nodes(Controller[str]):
     """
 
     name = "kubelet"
+    manager = "kubelet"
+
+    def user(self) -> str:
+        """All nodes share one loop; `as_node` gives each its own hand."""
+        return "system:node"
+
+    def as_node(self, name: str) -> Context:
+        """The context that writes as this node's kubelet."""
+        if name not in self._hands:
+            self._hands[name] = self.context.speaking_as(f"system:node:{name}", "kubelet")
+        return self._hands[name]
 
     def __init__(self, context: Context) -> None:
         self.configs = {config.name: config for config in context.config.nodes}
         self.down: set[str] = set()
+        self._hands: dict[str, Context] = {}
         self._registered: set[str] = set()
         super().__init__(context)
 
@@ -154,8 +166,9 @@ class Nodes(Controller[str]):
         return self.context.config.pace.lease
 
     async def _register(self, config: NodeConfig) -> Obj:
-        node = await self.client.create("nodes", new_node(config, self.context.config.region))
-        await self.events.emit("kubelet", node, "Starting", "Starting kubelet.", host=config.name)
+        hand = self.as_node(config.name)
+        node = await hand.client.create("nodes", new_node(config, self.context.config.region))
+        await hand.events.emit("kubelet", node, "Starting", "Starting kubelet.", host=config.name)
         return node
 
     async def _post(self, config: NodeConfig, node: Obj) -> None:
@@ -167,10 +180,11 @@ class Nodes(Controller[str]):
         if fresh and same and ready.get("status") == "True":
             return
         status = node_status(config, node, now)
-        await self.context.write_status("nodes", node, status)
+        hand = self.as_node(config.name)
+        await hand.write_status("nodes", node, status)
         if ready.get("status") != "True":
             text = f"Node {config.name} status is now: NodeReady"
-            await self.events.emit("kubelet", node, "NodeReady", text, host=config.name)
+            await hand.events.emit("kubelet", node, "NodeReady", text, host=config.name)
 
     async def _renew(self, node: Obj) -> None:
         name = node["metadata"]["name"]
@@ -181,7 +195,7 @@ class Nodes(Controller[str]):
             return
         edited = clone(lease)
         edited["spec"]["renewTime"] = now
-        await self.client.update(LEASES, edited)
+        await self.as_node(name).client.update(LEASES, edited)
 
     async def _new_lease(self, node: Obj, now: str) -> None:
         name = node["metadata"]["name"]
@@ -197,7 +211,7 @@ class Nodes(Controller[str]):
             "spec": {"holderIdentity": name, "leaseDurationSeconds": 40, "renewTime": now},
         }
         try:
-            await self.client.create(LEASES, lease, LEASE_NAMESPACE)
+            await self.as_node(name).client.create(LEASES, lease, LEASE_NAMESPACE)
         except ApiError as error:
             if error.code != 409:
                 raise

@@ -43,12 +43,16 @@ class Pods(Controller[Key]):
     """The sync loop of all on-premises kubelets; keys are (namespace, name)."""
 
     name = "kubelet"
+    manager = "kubelet"
 
     def __init__(self, context: Context, nodes: Nodes) -> None:
         self._nodes = nodes
         self._addresses = {c.name: Addresses(c.pod_cidr) for c in nodes.configs.values()}
         self.environment = Environment(context)
         super().__init__(context)
+
+    def _hand(self, pod: Obj) -> Context:
+        return self._nodes.as_node(node_of(pod))
 
     def setup(self) -> None:
         self.pods = self.context.informer("pods")
@@ -98,7 +102,7 @@ class Pods(Controller[Key]):
         status = dict(pod.get("status") or {})
         now = self.context.now()
         status.update(phase="Failed", reason=reason, message=message, startTime=stamp(now))
-        await self.context.write_status("pods", pod, status)
+        await self._hand(pod).write_status("pods", pod, status)
         await self._tell(pod, "", [Note(reason, message.split(": ", 1)[1], "Warning")])
 
     async def _sync(self, pod: Obj) -> float | None:
@@ -123,7 +127,7 @@ class Pods(Controller[Key]):
         inits = status.get("initContainerStatuses") or []
         status["phase"] = phase_of(spec, inits, status["containerStatuses"])
         status = with_conditions(pod, status, now)
-        await self.context.write_status("pods", pod, status)
+        await self._hand(pod).write_status("pods", pod, status)
         for container, told in round_.notes:
             await self._tell(pod, container, told)
         limit = spec.get("activeDeadlineSeconds")
@@ -244,7 +248,7 @@ class Pods(Controller[Key]):
         message = "Pod was active on the node longer than the specified deadline"
         status = _all_ended(pod, status, now)
         status.update(phase="Failed", reason="DeadlineExceeded", message=message)
-        await self.context.write_status("pods", pod, with_conditions(pod, status, now))
+        await self._hand(pod).write_status("pods", pod, with_conditions(pod, status, now))
         await self._tell(pod, "", [Note("DeadlineExceeded", message)])
 
     async def _stop(self, pod: Obj) -> float | None:
@@ -263,15 +267,15 @@ class Pods(Controller[Key]):
             status = _all_ended(pod, status, now)
             codes = [c["state"]["terminated"]["exitCode"] for c in status["containerStatuses"]]
             status["phase"] = "Failed" if any(codes) else "Succeeded"
-            pod = await self.context.write_status("pods", pod, with_conditions(pod, status, now))
+            pod = await self._hand(pod).write_status("pods", pod, with_conditions(pod, status, now))
         if grace or not meta.get("finalizers"):
-            await self.context.remove("pods", pod, grace=0)
+            await self._hand(pod).remove("pods", pod, grace=0)
         return None
 
     async def _tell(self, pod: Obj, container: str, notes: list[Note]) -> None:
         path = f"spec.containers{{{container}}}" if container else ""
         for note in notes:
-            await self.events.emit(
+            await self._hand(pod).events.emit(
                 "kubelet",
                 pod,
                 note.reason,
