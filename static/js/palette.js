@@ -25,7 +25,7 @@ export function score(text, query) {
 }
 
 function pageItems() {
-  return [...document.querySelectorAll("#side nav a")].map((link) => ({
+  return [...document.querySelectorAll("#side li a")].map((link) => ({
     label: link.querySelector(".lbl").textContent, url: link.href, glyph: link.querySelector(".ic"),
   }));
 }
@@ -150,7 +150,7 @@ class Palette {
 }
 
 function goTo(letter) {
-  const links = [...document.querySelectorAll("#side nav a")];
+  const links = [...document.querySelectorAll("#side li a")];
   links.find((link) => link.dataset.to === GO[letter])?.click();
 }
 

@@ -23,7 +23,15 @@ export class FilterForm {
         this.timer = setTimeout(() => this.read(), TYPING_MS);
       }
     });
+    this.hidden().forEach((field) => {
+      field.value = this.params.get(field.name) || field.value;
+    });
     this.markButtons();
+  }
+
+  /** Fields that carry a choice made elsewhere, such as the view of the tab. */
+  hidden() {
+    return [...(this.form?.elements || [])].filter((field) => field.type === "hidden" && field.name);
   }
 
   query() {
@@ -68,6 +76,9 @@ export class FilterForm {
   publish() {
     const query = this.params.toString();
     history.replaceState(null, "", query ? `?${query}` : location.pathname);
+    document.querySelectorAll("a[data-keep-query]").forEach((link) => {
+      link.search = query;
+    });
     this.changed();
   }
 
@@ -79,7 +90,7 @@ export class FilterForm {
         field.value = "";
       }
     });
-    this.params = new URLSearchParams();
+    this.params = new URLSearchParams(this.hidden().map((field) => [field.name, field.value]).filter(([, value]) => value));
     this.markButtons();
     this.publish();
   }

@@ -158,6 +158,7 @@ def console_url(transactional_db: None, redis_server: Any, settings: Any) -> Ite
         "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
     }
     settings.ALLOWED_HOSTS = ["127.0.0.1"]
+    Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
     from console.asgi import application
 
     config = uvicorn.Config(
