@@ -6,7 +6,7 @@ does not exist (404); what one may see but not change names the missing role (40
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, Group, User
 from django.core.exceptions import PermissionDenied
@@ -18,9 +18,7 @@ from addons.models import Cluster, Operation, PodRow, VirtualNode
 from console.models import Membership
 from providers.models import CloudAccount, Orphan
 
-if TYPE_CHECKING:
-    AnyUser = User | AnonymousUser | AbstractBaseUser
-
+AnyUser = User | AnonymousUser | AbstractBaseUser
 M = TypeVar("M", bound=Model)
 Role = Membership.Role
 _RANK = {Role.VIEWER: 0, Role.OPERATOR: 1, Role.OWNER: 2}

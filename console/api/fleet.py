@@ -1,0 +1,396 @@
+"""Clusters, virtual nodes, operations and orphans over REST."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework import status
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from addons import operations
+from addons.clusters import messages, rbac, register
+from addons.models import Cluster
+from addons.nodes import install
+from addons.sweep import orphans
+from console import audit
+from console.access import Role, access, default_team
+from console.api import shapes
+from console.api.base import TopicViewSet
+from console.api.idempotency import idempotent
+from console.api.problems import Problem
+from console.live.topics import TOPICS, Row, iso
+from console.refusals import EXPLAINED, explain
+from kube import Kubeconfig, Target, parse_kubeconfig
+from providers.models import CloudAccount
+
+
+def _account(request: Request, pk: int | None) -> CloudAccount | None:
+    return access(CloudAccount, request.user, pk=pk) if pk is not None else None
+
+
+def parsed_target(data: dict[str, Any]) -> tuple[Kubeconfig, str, Target]:
+    """The kubeconfig, the context that is meant, and its target. Raises `Problem`."""
+    parsed = parse_kubeconfig(data["kubeconfig"])
+    usable = [context.name for context in parsed.contexts if context.usable]
+    wanted = data.get("context") or parsed.current_context
+    if wanted not in {context.name for context in parsed.contexts} and len(usable) == 1:
+        wanted = usable[0]
+    try:
+        return parsed, wanted, parsed.target(wanted)
+    except EXPLAINED as error:
+        raise Problem.of(explain(error)) from error
+
+
+def check_shape(check: dict[str, Any]) -> Row:
+    return {
+        "code": check["code"],
+        "state": check["state"],
+        "title": messages.title(check),
+        "detail": messages.detail(check),
+        "fix": messages.fix(check),
+        "ms": check["ms"],
+    }
+
+
+@extend_schema_view(
+    list=extend_schema(summary="Clusters", responses=shapes.ClusterShape(many=True)),
+    retrieve=extend_schema(summary="One cluster", responses=shapes.ClusterShape),
+)
+class Clusters(TopicViewSet):
+    topic_name = "clusters"
+    lookup_field = "slug"
+    lookup_url_kwarg = "pk"
+
+    def retrieve(self, request: Request, pk: str) -> Response:
+        found = self.find(request, slug=pk)
+        checks = [check_shape(check) for check in found.checks]
+        return Response({**self.row(found), "checks": checks})
+
+    @extend_schema(
+        summary="Read a kubeconfig: its contexts, and what stands against each",
+        request=shapes.KubeconfigRequest,
+        responses=OpenApiTypes.OBJECT,
+    )
+    @action(detail=False, methods=["post"])
+    def parse(self, request: Request) -> Response:
+        given = shapes.KubeconfigRequest(data=request.data)
+        given.is_valid(raise_exception=True)
+        parsed = parse_kubeconfig(given.validated_data["kubeconfig"])
+        return Response(
+            {
+                "current_context": parsed.current_context,
+                "problems": [_problem(problem) for problem in parsed.problems],
+                "contexts": [
+                    {
+                        "name": context.name,
+                        "cluster": context.cluster,
+                        "user": context.user,
+                        "server": context.server,
+                        "auth_kind": str(context.auth_kind),
+                        "namespace": context.namespace,
+                        "insecure": context.insecure,
+                        "usable": context.usable,
+                        "certificate_expires": iso(context.certificate_expires),
+                        "problems": [_problem(problem) for problem in context.problems],
+                    }
+                    for context in parsed.contexts
+                ],
+            }
+        )
+
+    @extend_schema(
+        summary="Run the checklist on a kubeconfig without storing it",
+        request=shapes.KubeconfigRequest,
+        responses=shapes.CheckShape(many=True),
+    )
+    @action(detail=False, methods=["post"], url_path="check")
+    def check_new(self, request: Request) -> Response:
+        given = shapes.KubeconfigRequest(data=request.data)
+        given.is_valid(raise_exception=True)
+        _parsed, _name, target = parsed_target(given.validated_data)
+        checks, _facts = register.examine(target, timezone.now())
+        return Response([check_shape(check.as_dict()) for check in checks])
+
+    @extend_schema(
+        summary="Register a cluster; refused unless its checklist passes",
+        request=shapes.ClusterRequest,
+        responses={201: shapes.ClusterShape},
+    )
+    @idempotent
+    def create(self, request: Request) -> Response:
+        given = shapes.ClusterRequest(data=request.data)
+        given.is_valid(raise_exception=True)
+        data = given.validated_data
+        parsed, name, target = parsed_target(data)
+        chosen = next(context for context in parsed.contexts if context.name == name)
+        team = default_team(self.user(request), role=Role.OPERATOR, name=data["team"])
+        identity = register.Identity(
+            **{key: data[key] for key in ("name", "slug", "kind", "region", "environment", "tags")}
+        )
+        try:
+            cluster = register.register(
+                target,
+                identity,
+                team=team,
+                now=timezone.now(),
+                account=_account(request, data["credential"]),
+                expires=chosen.certificate_expires,
+            )
+        except EXPLAINED as error:
+            raise Problem.of(explain(error)) from error
+        audit.record(request, "cluster.register", cluster.slug, team=team)
+        return Response(self.row(cluster), status=status.HTTP_201_CREATED)
+
+    @extend_schema(
+        summary="Change name, environment, region, credential, tags or pause",
+        request=shapes.ClusterChange,
+        responses=shapes.ClusterShape,
+    )
+    def partial_update(self, request: Request, pk: str) -> Response:
+        found = self.find(request, Role.OPERATOR, slug=pk)
+        given = shapes.ClusterChange(data=request.data, partial=True)
+        given.is_valid(raise_exception=True)
+        values = dict(given.validated_data)
+        if "credential" in values:
+            values["account"] = _account(request, values.pop("credential"))
+        register.change(found, values)
+        audit.record(request, "cluster.change", found.slug, team=found.team)
+        return Response(self.row(found))
+
+    @extend_schema(summary="Run the checklist again", request=None, responses=shapes.ClusterShape)
+    @action(detail=True, methods=["post"])
+    def check(self, request: Request, pk: str) -> Response:
+        found = self.find(request, Role.OPERATOR, slug=pk)
+        register.check_again(found, now=timezone.now())
+        return self.retrieve(request, pk)
+
+    @extend_schema(
+        summary="A new kubeconfig for the same cluster",
+        request=shapes.KubeconfigRequest,
+        responses=shapes.ClusterShape,
+    )
+    @action(detail=True, methods=["post"], url_path="rotate-kubeconfig")
+    def rotate(self, request: Request, pk: str) -> Response:
+        found = self.find(request, Role.OPERATOR, slug=pk)
+        given = shapes.KubeconfigRequest(data=request.data)
+        given.is_valid(raise_exception=True)
+        parsed, name, target = parsed_target(given.validated_data)
+        chosen = next(context for context in parsed.contexts if context.name == name)
+        try:
+            register.rotate(found, target, now=timezone.now(), expires=chosen.certificate_expires)
+        except EXPLAINED as error:
+            raise Problem.of(explain(error)) from error
+        audit.record(request, "cluster.rotate", found.slug, team=found.team)
+        return Response(self.row(found))
+
+    @extend_schema(summary="The ClusterRole to apply", responses={(200, "text/yaml"): str})
+    @action(detail=False, url_path="role")
+    def role(self, request: Request) -> Response:
+        return Response({"yaml": rbac.manifest()})
+
+    @extend_schema(summary="Forget a cluster that has no virtual nodes", responses={204: None})
+    def destroy(self, request: Request, pk: str) -> Response:
+        found = self.find(request, Role.OWNER, slug=pk)
+        team = found.team
+        try:
+            register.forget(found)
+        except EXPLAINED as error:
+            raise Problem.of(explain(error)) from error
+        audit.record(request, "cluster.remove", pk, team=team)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+def _problem(problem: Any) -> Row:
+    return {
+        "code": problem.code,
+        "path": problem.path,
+        "message": problem.message,
+        "fix": problem.fix,
+        "blocking": problem.blocking,
+    }
+
+
+@extend_schema_view(
+    list=extend_schema(summary="Virtual nodes", responses=shapes.NodeShape(many=True)),
+)
+class Nodes(TopicViewSet):
+    topic_name = "nodes"
+
+    @extend_schema(summary="One virtual node, with its object's parts", responses=shapes.NodeShape)
+    def retrieve(self, request: Request, pk: str) -> Response:
+        found = self.find(request, pk=pk)
+        detail = {
+            "labels": found.labels,
+            "taint_list": found.taints,
+            "conditions": found.conditions,
+            "capacity": found.capacity,
+            "placements": found.placements,
+            "security_group": found.security_group,
+        }
+        return Response({**self.row(found), **detail})
+
+    @extend_schema(
+        summary="Add a virtual node; the answer is an operation",
+        request=shapes.NodeRequest,
+        responses={202: shapes.OperationShape},
+    )
+    @idempotent
+    def create(self, request: Request) -> Response:
+        given = shapes.NodeRequest(data=request.data)
+        given.is_valid(raise_exception=True)
+        data = given.validated_data
+        cluster = access(Cluster, request.user, role=Role.OPERATOR, slug=data["cluster"])
+        account = access(CloudAccount, request.user, role=Role.OPERATOR, pk=data["credential"])
+        operation = install.add_node(
+            cluster,
+            account,
+            zone=data["zone"],
+            name=data["name"],
+            placements=[dict(item) for item in data["placements"]],
+            security_group=data["security_group"],
+            actor=self.user(request).get_username(),
+            team=cluster.team,
+        )
+        audit.record(request, "node.add", operation.target, team=cluster.team)
+        return _accepted(operation)
+
+    @extend_schema(
+        summary="Remove a virtual node: its instances are deleted, or left and listed as orphans",
+        request=shapes.NodeRemoval,
+        responses={202: shapes.OperationShape},
+    )
+    @idempotent
+    def destroy(self, request: Request, pk: str) -> Response:
+        found = self.find(request, Role.OWNER, pk=pk)
+        given = shapes.NodeRemoval(data=request.data or {})
+        given.is_valid(raise_exception=True)
+        choice = given.validated_data["instances"]
+        actor, team = self.user(request).get_username(), found.cluster.team
+        operation = install.remove_node(found, actor=actor, team=team, instances=choice)
+        detail = {"instances": choice}
+        audit.record(request, "node.remove", found.name, team=team, detail=detail)
+        return _accepted(operation)
+
+    @extend_schema(summary="No new pods here", request=None, responses=shapes.NodeShape)
+    @action(detail=True, methods=["post"])
+    def cordon(self, request: Request, pk: str) -> Response:
+        return self._cordon(request, pk, True)
+
+    @extend_schema(summary="New pods may come again", request=None, responses=shapes.NodeShape)
+    @action(detail=True, methods=["post"])
+    def uncordon(self, request: Request, pk: str) -> Response:
+        return self._cordon(request, pk, False)
+
+    def _cordon(self, request: Request, pk: str, value: bool) -> Response:
+        found = self.find(request, Role.OPERATOR, pk=pk)
+        try:
+            install.set_unschedulable(found, value)
+        except EXPLAINED as error:
+            raise Problem.of(explain(error)) from error
+        name = "node.cordon" if value else "node.uncordon"
+        audit.record(request, name, found.name, team=found.cluster.team)
+        found.refresh_from_db()
+        return Response(self.row(found))
+
+
+def _accepted(operation: Any) -> Response:
+    row = TOPICS["operations"].row(operation, timezone.now())
+    headers = {"Location": f"/api/v1/operations/{operation.pk}/"}
+    return Response(row, status=status.HTTP_202_ACCEPTED, headers=headers)
+
+
+@extend_schema_view(
+    list=extend_schema(summary="Operations", responses=shapes.OperationShape(many=True)),
+)
+class Operations(TopicViewSet):
+    topic_name = "operations"
+
+    @extend_schema(
+        summary="One operation with its steps and log", responses=shapes.OperationDetailShape
+    )
+    def retrieve(self, request: Request, pk: str) -> Response:
+        found = self.find(request, pk=pk)
+        steps = [
+            {
+                "index": step.index,
+                "name": step.name,
+                "label": operations.step_title(step.name),
+                "state": step.state,
+                "detail": step.detail,
+                "started_at": iso(step.started_at),
+                "ended_at": iso(step.ended_at),
+            }
+            for step in found.steps.all()
+        ]
+        running = found.state in operations.RUNNING
+        return Response(
+            {
+                **self.row(found),
+                "steps": steps,
+                "log": found.log,
+                "fix": found.fix,
+                "can_cancel": running and not found.cancel_asked,
+                "can_retry": found.state in {"failed", "cancelled"},
+            }
+        )
+
+    @extend_schema(summary="Stop after the running step", request=None, responses={202: None})
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, pk: str) -> Response:
+        return self._act(request, pk, "cancel")
+
+    @extend_schema(summary="Go on from the failed step", request=None, responses={202: None})
+    @action(detail=True, methods=["post"])
+    def retry(self, request: Request, pk: str) -> Response:
+        return self._act(request, pk, "retry")
+
+    def _act(self, request: Request, pk: str, what: str) -> Response:
+        found = self.find(request, Role.OPERATOR, pk=pk)
+        try:
+            {"cancel": operations.cancel, "retry": operations.retry}[what](found)
+        except operations.Refused as error:
+            raise Problem("operation_state", str(error)) from error
+        audit.record(request, f"operation.{what}", f"operation {pk}", team=found.team)
+        return Response(status=status.HTTP_202_ACCEPTED)
+
+
+@extend_schema_view(
+    list=extend_schema(
+        summary="Instances that cost while no pod owns them",
+        responses=shapes.OrphanShape(many=True),
+    ),
+    retrieve=extend_schema(summary="One orphan", responses=shapes.OrphanShape),
+)
+class Orphans(TopicViewSet):
+    topic_name = "orphans"
+
+    @extend_schema(summary="Delete the instance in the cloud", request=None, responses={202: None})
+    @action(detail=True, methods=["post"])
+    def delete(self, request: Request, pk: str) -> Response:
+        found = self.find(request, Role.OPERATOR, pk=pk)
+        try:
+            orphans.delete(found, by=self.user(request).get_username())
+        except orphans.OrphanError as error:
+            raise Problem("orphan_state", str(error)) from error
+        audit.record(request, "orphan.delete", found.cloud_id, team=found.account.team)
+        return Response(status=status.HTTP_202_ACCEPTED)
+
+    @extend_schema(
+        summary="Give the instance back to its pod, which must be alive",
+        request=None,
+        responses={202: None},
+    )
+    @action(detail=True, methods=["post"])
+    def adopt(self, request: Request, pk: str) -> Response:
+        found = self.find(request, Role.OPERATOR, pk=pk)
+        try:
+            orphans.adopt(found)
+        except orphans.OrphanError as error:
+            raise Problem("orphan_state", str(error)) from error
+        audit.record(request, "orphan.adopt", found.cloud_id, team=found.account.team)
+        return Response(status=status.HTTP_202_ACCEPTED)

@@ -1,0 +1,31 @@
+"""`/api/v1/`"""
+
+from __future__ import annotations
+
+from django.urls import path
+from drf_spectacular.views import SpectacularAPIView
+from rest_framework.routers import SimpleRouter
+
+from console.api import fleet, live, overview, people
+from console.api.credentials import Credentials
+from console.api.pods import Pods
+
+app_name = "api"
+router = SimpleRouter()
+router.register("clusters", fleet.Clusters, "clusters")
+router.register("nodes", fleet.Nodes, "nodes")
+router.register("pods", Pods, "pods")
+router.register("operations", fleet.Operations, "operations")
+router.register("orphans", fleet.Orphans, "orphans")
+router.register("credentials", Credentials, "credentials")
+
+urlpatterns = [
+    path("me/", people.Me.as_view(), name="me"),
+    path("tokens/", people.Tokens.as_view(), name="tokens"),
+    path("tokens/<int:pk>/", people.Token.as_view(), name="token"),
+    path("overview/", overview.Overview.as_view(), name="overview"),
+    path("views/<slug:topic>/ids/", live.Ids.as_view(), name="view-ids"),
+    path("views/<slug:topic>/rows/", live.Rows.as_view(), name="view-rows"),
+    path("schema/", SpectacularAPIView.as_view(api_version="1"), name="schema"),
+    *router.urls,
+]
