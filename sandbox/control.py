@@ -95,7 +95,7 @@ class EciControl:
         return answer([instance_row(group, now) for group in self.cloud.store.groups()])
 
     async def die(self, request: web.Request) -> web.Response:
-        """End an instance from outside."""
+        """End an instance, or only one ``container`` of it, from outside."""
         body = await body_of(request)
         now = self.cloud.now()
         self.cloud.advance(now)
@@ -103,7 +103,11 @@ class EciControl:
         if group.status in TERMINAL:
             return refuse(HTTPStatus.CONFLICT, f"{group.id} is {group.status} already")
         reason = str(body.get("reason", "SystemFailure"))
-        self.cloud.lifecycle.kill(group, now, reason, int(body.get("exit_code", 137)))
+        exit_code, name = int(body.get("exit_code", 137)), body.get("container")
+        if name:
+            self.cloud.lifecycle.crash(group, now, name, reason, exit_code)
+        else:
+            self.cloud.lifecycle.kill(group, now, reason, exit_code)
         self.cloud.settle(group)
         self.cloud.store.commit()
         return answer(instance_row(group, now))
@@ -129,8 +133,10 @@ class EciControl:
 
     async def turn(self, request: web.Request) -> web.Response:
         """Change the knobs that are given; the others keep their value."""
+        limits = self.cloud.knobs.limits
         self.cloud.knobs = self.cloud.knobs.updated(await body_of(request))
-        self.cloud.buckets.refill()
+        if self.cloud.knobs.limits != limits:
+            self.cloud.buckets.refill()
         self.cloud.save_settings()
         return answer(self.cloud.knobs)
 

@@ -14,12 +14,16 @@ from .shell import UNKNOWN, Repeat, Run
 
 __all__ = ["UNKNOWN", "Repeat", "Run", "base_name", "log_lines", "plan", "stamp"]
 
-SERVERS = frozenset(
-    ["nginx", "httpd", "redis", "mysql", "mariadb", "postgres", "mongo", "memcached", "rabbitmq", "traefik", "pause", "registry", "haproxy", "jenkins", "grafana", "prometheus", "whoami", "echoserver", "http-echo", "podinfo", "tomcat", "caddy", "kafka", "zookeeper", "elasticsearch", "consul", "vault", "etcd", "minio", "node-exporter", "coredns", "envoy", "agnhost"]
-)
-SHELLS = frozenset(
-    ["busybox", "alpine", "ubuntu", "debian", "centos", "fedora", "bash", "python", "node", "perl", "golang", "openjdk", "ruby"]
-)
+_SERVERS_TEXT = """
+nginx httpd redis mysql mariadb postgres mongo memcached rabbitmq traefik pause registry
+haproxy jenkins grafana prometheus whoami echoserver http-echo podinfo tomcat caddy kafka
+zookeeper elasticsearch consul vault etcd minio node-exporter coredns envoy agnhost
+"""
+SERVERS = frozenset(_SERVERS_TEXT.split())
+_SHELLS_TEXT = """
+busybox alpine ubuntu debian centos fedora bash python node perl golang openjdk ruby
+"""
+SHELLS = frozenset(_SHELLS_TEXT.split())
 VECTOR_ADD = (
     "[Vector addition of 50000 elements]",
     "Copy input data from the host memory to the CUDA device",

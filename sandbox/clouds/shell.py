@@ -62,12 +62,16 @@ _FOR = re.compile(
     r"for\s+(?P<name>\w+)\s+in\s+(?P<words>.*?)\s*[;\n]\s*do\s(?P<body>.*?)[;\n]\s*done\b",
     re.DOTALL,
 )
-_SERVERS = frozenset(
-    ["nginx", "httpd", "redis-server", "mysqld", "postgres", "mongod", "memcached", "tail", "java", "node", "gunicorn", "uvicorn", "apache2-foreground", "pause", "sshd", "haproxy", "caddy", "serve-hostname", "http-echo", "cat-forever"]
-)
-_QUIET = frozenset(
-    ["true", ":", "cd", "export", "set", "trap", "mkdir", "touch", "chmod", "chown", "rm", "cp", "mv", "wait", "sync", "test", "[", "ls", "cat", "kill", "apk", "apt-get", "pip", "curl", "wget", "grep", "id"]
-)
+_SERVERS_TEXT = """
+nginx httpd redis-server mysqld postgres mongod memcached tail java node gunicorn uvicorn
+apache2-foreground pause sshd haproxy caddy serve-hostname http-echo cat-forever
+"""
+_SERVERS = frozenset(_SERVERS_TEXT.split())
+_QUIET_TEXT = """
+true : cd export set trap mkdir touch chmod chown rm cp mv wait sync test [ ls cat kill
+apk apt-get pip curl wget grep id
+"""
+_QUIET = frozenset(_QUIET_TEXT.split())
 
 
 def run(argv: list[str], env: Env) -> Run:
@@ -88,16 +92,17 @@ def script(text: str, env: Env) -> Run:
     if loop is None:
         return _sequence(text, env)
     before = _sequence(loop["before"], env)
-    if before.exits or before.seconds is None:
+    if before.exits or before.seconds in {None, UNKNOWN}:
         return before
     pause = f"{loop['test']}; " if loop["test"].startswith("sleep") else ""
     body = script(pause + loop["body"], env)
     if body.exits:
         return _join(before, body)
-    start = before.seconds
-    period = max(body.seconds or 0.0, 0.2)
+    period = 10.0 if body.seconds == UNKNOWN else max(body.seconds or 0.0, 0.2)
     lines = tuple(line for _, line in body.lines)
-    return replace(before, seconds=None, exit_code=137, repeat=Repeat(period, lines, start))
+    return replace(
+        before, seconds=None, exit_code=137, repeat=Repeat(period, lines, before.seconds or 0.0)
+    )
 
 
 def _unroll(found: re.Match[str], env: Env) -> str:
@@ -107,7 +112,8 @@ def _unroll(found: re.Match[str], env: Env) -> str:
         words += map(str, range(int(span[1]), int(span[2]) + 1)) if span else [word]
     name = re.escape(found["name"])
     pattern = re.compile(rf"\$\{{{name}\}}|\${name}\b")
-    bodies = (pattern.sub(lambda _, w=word: w, found["body"]) for word in words[:MAX_LOOP])  # type: ignore[misc]
+    body = found["body"]
+    bodies = (pattern.sub(word.replace("\\", r"\\"), body) for word in words[:MAX_LOOP])
     return " ; ".join(bodies) or ":"
 
 

@@ -99,6 +99,7 @@ class EciCloud:
         if group.client_token:
             self._tokens[group.client_token] = group
         self.lifecycle.begin(group)
+        self.lifecycle.advance(group, group.created_at)
         self.settle(group)
 
     def get(self, group_id: str) -> Group:
@@ -114,7 +115,7 @@ class EciCloud:
         return group if group and now - group.created_at < TOKEN_SECONDS else None
 
     def ordered(self, after: int, tags: dict[str, str]) -> Iterator[Group]:
-        """Yield known groups in order of creation, those with every tag, after a sequence number."""
+        """Yield known groups created after a sequence number, in order, those with every tag."""
         order = self._order
         if tags:
             matches = [self._by_tag.get(pair, set()) for pair in tags.items()]
@@ -144,33 +145,12 @@ class EciCloud:
         """Bring every group to ``now``."""
         self.agenda.run_due(now)
 
-    def record(
-        self,
-        now: float,
-        action: str,
-        key: str,
-        parameters: dict[str, str],
-        status: int,
-        code: str,
-        request_id: str,
-        group_id: str,
-    ) -> None:
-        """Write a line into the ledger."""
+    def record(self, line: Call, now: float) -> None:
+        """Write a line into the ledger; its number and time are filled in here."""
         self._call_seq += 1
         moment = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds")
-        self.store.put_call(
-            Call(
-                self._call_seq,
-                moment.replace("+00:00", "Z"),
-                action,
-                key,
-                parameters,
-                status,
-                code,
-                request_id,
-                group_id,
-            )
-        )
+        line.seq, line.time = self._call_seq, moment.replace("+00:00", "Z")
+        self.store.put_call(line)
 
     def reset(self) -> None:
         """Forget every instance and call, and put knobs, faults and key settings back."""

@@ -58,7 +58,8 @@ def forbidden(action: str, product: str, account_id: str, key: str) -> ApiFault:
     name = f"{product}:{action}"
     return ApiFault(
         "Forbidden.RAM",
-        "User not authorized to operate on the specified resource, or this API doesn't support RAM.",
+        "User not authorized to operate on the specified resource,"
+        " or this API doesn't support RAM.",
         403,
         detail={
             "AuthAction": name,

@@ -35,7 +35,6 @@ class Lifecycle:
         self._steps: dict[str, Callable[[Group, float, str], None]] = {
             "schedule": self._schedule,
             "pulled": self._pulled,
-            "started": self._started,
             "ready": self._ready,
             "exit": self._exit,
             "restart": self._restart,
@@ -90,10 +89,23 @@ class Lifecycle:
         group.record("Normal", status, f"Container group is {status.lower()}", at)
         self._plan(group, at, 1.0, "rebuilt")
 
+    def crash(self, group: Group, at: float, name: str, reason: str, exit_code: int) -> None:
+        """End one running container from outside; the restart policy decides what follows.
+
+        Raises KeyError when no such container runs.
+        """
+        container = group.container(name)
+        if container is None or container.state.kind != "Running":
+            raise KeyError(name)
+        group.record("Warning", reason, f"Container {name} was killed", at)
+        self._over(group, container, at, exit_code, reason if exit_code else "Completed")
+        group.changed_at = at
+
     def kill(self, group: Group, at: float, reason: str, exit_code: int) -> None:
         """End a group from outside: a host failure, an eviction, a reclaimed spot instance."""
+        named = "OOMKilled" if reason == "OOMKilled" else "Error" if exit_code else "Completed"
         for container in group.containers:
-            self._end(container, at, exit_code, "Error")
+            self._end(container, at, exit_code, named)
         spot = reason.startswith("Spot") or reason == "Expired"
         if spot:
             group.record("Warning", "SpotToBeReleased", "The spot instance is reclaimed.", at)
@@ -210,11 +222,6 @@ class Lifecycle:
             delay = float(liveness.get("InitialDelaySeconds", 0)) + period * failures
             self._plan(group, at, delay, "unhealthy", container.name)
 
-    def _started(self, group: Group, at: float, name: str) -> None:
-        container = group.container(name)
-        if container:
-            self._start(group, container, at)
-
     def _ready(self, group: Group, at: float, name: str) -> None:
         container = group.container(name)
         if container and container.state.kind == "Running":
@@ -239,10 +246,12 @@ class Lifecycle:
         if container and container.state.kind == "Running":
             self._over(group, container, at, self.run(group, container).exit_code)
 
-    def _over(self, group: Group, container: Container, at: float, code: int) -> None:
+    def _over(
+        self, group: Group, container: Container, at: float, code: int, reason: str = ""
+    ) -> None:
         self._forget(group, container.name)
         began = container.state.started_at or at
-        self._end(container, at, code, "Completed" if code == 0 else "Error")
+        self._end(container, at, code, reason or ("Error" if code else "Completed"))
         if container in group.init_containers:
             self._init_over(group, container, at, code)
             return
@@ -271,7 +280,7 @@ class Lifecycle:
     def _back_off(self, group: Group, container: Container, at: float, ran: float) -> None:
         container.previous = container.state
         streak = 0 if ran > BACKOFF_RESET else container.restarts
-        delay = min(BACKOFF_FIRST * 2 ** min(streak, 6), BACKOFF_MAX) if streak else 1.0
+        delay = min(BACKOFF_FIRST * 2 ** min(streak - 1, 6), BACKOFF_MAX) if streak else 1.0
         text = f"back-off {delay:.0f}s restarting failed container={container.name}"
         group.record("Warning", "BackOff", "Back-off restarting failed container", at)
         container.state = State("Waiting", "CrashLoopBackOff", text)

@@ -19,6 +19,7 @@ from .cloud import COMMIT_SECONDS, EciCloud, Key
 from .errors import ApiFault, ConnectionLost, forbidden
 from .faults import Fault
 from .parameters import nest
+from .store import Call as CallLine
 
 MAX_LINE = 4 * 1024 * 1024
 _FORM = "application/x-www-form-urlencoded"
@@ -48,15 +49,14 @@ class Gateway:
 
     async def start(self, host: str, port: int) -> None:
         """Listen; port 0 picks a free one, ``url`` tells which."""
-        server = web.Server(self._handle)
-        self._runner = web.ServerRunner(
-            server,
+        server = web.Server(
+            self._handle,
             max_line_size=MAX_LINE,
             max_field_size=MAX_LINE,
             keepalive_timeout=120.0,
-            shutdown_timeout=0.2,
             access_log=None,
         )
+        self._runner = web.ServerRunner(server, shutdown_timeout=0.2)
         await self._runner.setup()
         listener = socket.create_server((host, port), backlog=1024)
         await web.SockSite(self._runner, listener).start()
@@ -89,7 +89,7 @@ class Gateway:
             self._log(envelope, 0, "ConnectionLost")
             if request.transport:
                 request.transport.abort()
-            raise asyncio.CancelledError from None
+            return web.Response(status=499)
         self._log(envelope, status, code)
         return self._respond(envelope, status, answer)
 
@@ -170,7 +170,8 @@ class Gateway:
         authorization = request.headers.get("Authorization", "")
         if authorization:
             headers = {name.lower(): value for name, value in request.headers.items()}
-            signed = signing.read_v3(request.method, path, pairs, headers, body, authorization)
+            wire = signing.Wire(request.method, path, pairs, headers, body)
+            signed = signing.read_v3(wire, authorization)
         else:
             signed = signing.read_v1(request.method, envelope.flat)
         envelope.key = signed.access_key_id
@@ -205,16 +206,16 @@ class Gateway:
 
     def _log(self, envelope: Envelope, status: int, code: str) -> None:
         parameters = {k: v for k, v in envelope.flat.items() if k not in signing.V1_COMMON}
-        self.cloud.record(
-            envelope.now,
-            envelope.action,
-            envelope.key,
-            parameters,
-            status,
-            code,
-            envelope.request_id,
-            envelope.group_id,
+        line = CallLine(
+            action=envelope.action,
+            access_key_id=envelope.key,
+            parameters=parameters,
+            status=status,
+            code=code,
+            request_id=envelope.request_id,
+            container_group_id=envelope.group_id,
         )
+        self.cloud.record(line, envelope.now)
         if self.cloud.store.owes:
             self.cloud.store.commit()
         elif self._commit is None:

@@ -4,13 +4,16 @@ Frames are binary, the first byte is the channel: 0 stdin, 1 stdout, 2 stderr, 3
 as JSON, 4 terminal size (as Kubernetes' remote command protocol v4).
 """
 
+import asyncio
 import json
 import secrets
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aiohttp import WSMsgType, web
 
-from ..programs import Run, plan
+from ..programs import UNKNOWN, Run, plan, stamp
 
 VALID_SECONDS = 30.0
 STDIN, STDOUT, STDERR, STATUS = 0, 1, 2, 3
@@ -75,7 +78,7 @@ async def serve(
     if session.interactive:
         code = await _shell(socket, session, env)
     else:
-        code = await _once(socket, plan("", session.command, env), session.tty)
+        code = await _once(socket, outcome(session.command, env), session.tty)
     if not socket.closed:
         await socket.send_bytes(bytes([STATUS]) + json.dumps(_status(code)).encode())
         await socket.close()
@@ -83,14 +86,51 @@ async def serve(
 
 
 async def _once(socket: web.WebSocketResponse, life: Run, tty: bool) -> int:
-    await _print(socket, life, tty)
-    return life.exit_code
+    printing = asyncio.ensure_future(_print(socket, life, tty))
+    reading = asyncio.ensure_future(_until_interrupt(socket))
+    await asyncio.wait({printing, reading}, return_when=asyncio.FIRST_COMPLETED)
+    interrupted = not printing.done()
+    for task in (printing, reading):
+        task.cancel()
+    await asyncio.gather(printing, reading, return_exceptions=True)
+    return 130 if interrupted else life.exit_code
+
+
+async def _until_interrupt(socket: web.WebSocketResponse) -> None:
+    async for message in socket:
+        typed = message.data if message.type is WSMsgType.BINARY else b""
+        if typed[:1] == bytes([STDIN]) and b"\x03" in typed:
+            return
 
 
 async def _print(socket: web.WebSocketResponse, life: Run, tty: bool) -> None:
-    text = life.output.replace("\n", "\r\n") if tty else life.output
-    if text and not socket.closed:
-        await socket.send_bytes(bytes([STDOUT]) + text.encode())
+    """Print as the program does: each line at its time, endless programs until interrupted."""
+    passed = 0.0
+    for at, line in life.lines:
+        await asyncio.sleep(max(0.0, at - passed))
+        passed = max(passed, at)
+        await _line(socket, line, tty)
+    while life.seconds is None and life.repeat:
+        await asyncio.sleep(life.repeat.period)
+        for line in life.repeat.lines:
+            await _line(socket, line, tty)
+    await asyncio.sleep(max(0.0, (life.seconds or 0.0) - passed))
+
+
+async def _line(socket: web.WebSocketResponse, line: str, tty: bool) -> None:
+    text = f"{stamp(line, time.time())}\n"
+    if not socket.closed:
+        data = text.replace("\n", "\r\n") if tty else text
+        await socket.send_bytes(bytes([STDOUT]) + data.encode())
+
+
+def outcome(command: list[str], env: Mapping[str, str]) -> Run:
+    """Return what a command does inside a container; an unknown program is not found."""
+    life = plan("", command, env)
+    if life.seconds != UNKNOWN:
+        return life
+    words = command[2].split() if len(command) > 2 and command[1] == "-c" else command
+    return Run(0.0, 127, ((0.0, f"sh: {words[0]}: not found"),))
 
 
 async def _shell(socket: web.WebSocketResponse, session: Session, env: dict[str, str]) -> int:
@@ -107,7 +147,7 @@ async def _shell(socket: web.WebSocketResponse, session: Session, env: dict[str,
             await socket.send_bytes(bytes([STDOUT]) + echo.encode())
         *lines, pending = (pending + typed).replace("\r", "\n").split("\n")
         for line in lines:
-            life = plan("", ["sh", "-c", line.replace("$?", str(code))], env)
+            life = outcome(["sh", "-c", line.replace("$?", str(code))], env)
             code = life.exit_code
             await _print(socket, life, session.tty)
             if life.exits or "\x04" in line:

@@ -17,9 +17,22 @@ from .errors import ApiFault
 ALGORITHM_V3 = "ACS3-HMAC-SHA256"
 EMPTY_BODY = hashlib.sha256(b"").hexdigest()
 MAX_SKEW_SECONDS = 15 * 60
-V1_COMMON = frozenset(
-    ["Action", "Version", "Format", "AccessKeyId", "Timestamp", "SignatureNonce", "SignatureMethod", "SignatureVersion", "Signature", "SecurityToken"]
-)
+_V1_COMMON_TEXT = """
+Action Version Format AccessKeyId Timestamp SignatureNonce SignatureMethod
+SignatureVersion Signature SecurityToken
+"""
+V1_COMMON = frozenset(_V1_COMMON_TEXT.split())
+
+
+@dataclass(frozen=True)
+class Wire:
+    """The parts of a request that a V3 signature covers; header names are lower-case."""
+
+    method: str
+    path: str
+    params: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -49,18 +62,12 @@ def canonical_query(params: Iterable[tuple[str, str]]) -> str:
     return "&".join(f"{encode(key)}={encode(value)}" for key, value in sorted(params))
 
 
-def canonical_request(
-    method: str,
-    path: str,
-    params: Iterable[tuple[str, str]],
-    headers: Mapping[str, str],
-    signed_headers: list[str],
-    payload_hash: str,
-) -> str:
+def canonical_request(wire: Wire, signed_headers: list[str], payload_hash: str) -> str:
     """Return the text whose SHA-256 is signed under V3."""
-    lines = "".join(f"{name}:{headers.get(name, '').strip()}\n" for name in signed_headers)
+    lines = "".join(f"{name}:{wire.headers.get(name, '').strip()}\n" for name in signed_headers)
     names = ";".join(signed_headers)
-    return f"{method}\n{path}\n{canonical_query(params)}\n{lines}\n{names}\n{payload_hash}"
+    query = canonical_query(wire.params.items())
+    return f"{wire.method}\n{wire.path}\n{query}\n{lines}\n{names}\n{payload_hash}"
 
 
 def sign_v3(secret: str, string_to_sign: str) -> str:
@@ -74,32 +81,25 @@ def sign_v1(secret: str, string_to_sign: str) -> str:
     return base64.b64encode(digest).decode()
 
 
-def read_v3(
-    method: str,
-    path: str,
-    params: Mapping[str, str],
-    headers: Mapping[str, str],
-    body: bytes,
-    authorization: str,
-) -> Signed:
-    """Read a V3 request; ``params`` is the query only, ``body`` is covered by its hash."""
+def read_v3(wire: Wire, authorization: str) -> Signed:
+    """Read a V3 request; ``params`` is the query only, the body is covered by its hash."""
     algorithm, _, rest = authorization.partition(" ")
     if algorithm != ALGORITHM_V3:
         raise ApiFault("IncompleteSignature", f"The algorithm {algorithm} is not supported.")
     fields = dict(part.strip().partition("=")[::2] for part in rest.split(","))
     if not {"Credential", "SignedHeaders", "Signature"} <= fields.keys():
         raise ApiFault("IncompleteSignature", "The Authorization header is incomplete.")
-    payload_hash = hashlib.sha256(body).hexdigest() if body else EMPTY_BODY
-    if headers.get("x-acs-content-sha256") != payload_hash:
+    payload_hash = hashlib.sha256(wire.body).hexdigest() if wire.body else EMPTY_BODY
+    if wire.headers.get("x-acs-content-sha256") != payload_hash:
         raise ApiFault(
             "SignatureDoesNotMatch", "x-acs-content-sha256 does not match the request body."
         )
     names = fields["SignedHeaders"].split(";")
-    request = canonical_request(method, path, params.items(), headers, names, payload_hash)
+    request = canonical_request(wire, names, payload_hash)
     return Signed(
         access_key_id=fields["Credential"],
-        timestamp=parse_timestamp(headers.get("x-acs-date", "")),
-        nonce=headers.get("x-acs-signature-nonce", ""),
+        timestamp=parse_timestamp(wire.headers.get("x-acs-date", "")),
+        nonce=wire.headers.get("x-acs-signature-nonce", ""),
         signature=fields["Signature"],
         string_to_sign=f"{ALGORITHM_V3}\n{hashlib.sha256(request.encode()).hexdigest()}",
         version=3,

@@ -25,9 +25,11 @@ EXTRA: dict[float, tuple[float, ...]] = {
     6: tuple(range(6, 49, 2)),
     8: tuple(range(10, 63, 2)),
 }
-EXTRA_REGIONS = frozenset(
-    ["cn-hangzhou", "cn-shanghai", "cn-qingdao", "cn-beijing", "cn-zhangjiakou", "cn-huhehaote", "cn-wulanchabu", "cn-shenzhen", "cn-heyuan", "cn-guangzhou", "cn-chengdu", "ap-southeast-1"]
-)
+_EXTRA_REGIONS_TEXT = """
+cn-hangzhou cn-shanghai cn-qingdao cn-beijing cn-zhangjiakou cn-huhehaote cn-wulanchabu
+cn-shenzhen cn-heyuan cn-guangzhou cn-chengdu ap-southeast-1
+"""
+EXTRA_REGIONS = frozenset(_EXTRA_REGIONS_TEXT.split())
 SPOT: dict[float, tuple[float, ...]] = {
     2: (2, 4, 8, 16),
     4: (4, 8, 16, 32),

@@ -18,15 +18,15 @@ KEEP_CALLS = 500_000
 _SCHEMA = """
 create table if not exists meta (name text primary key, value blob not null);
 create table if not exists groups (id text primary key, seq integer not null, body blob not null);
-create table if not exists calls (seq integer primary key, action text not null, body blob not null);
+create table if not exists calls (
+    seq integer primary key, action text not null, body blob not null
+);
 """
 
 
-class Call(msgspec.Struct):
+class Call(msgspec.Struct, kw_only=True):
     """One line of the ledger: a call as it arrived and how it was answered."""
 
-    seq: int
-    time: str
     action: str
     access_key_id: str
     parameters: dict[str, str]
@@ -34,6 +34,8 @@ class Call(msgspec.Struct):
     code: str
     request_id: str
     container_group_id: str
+    seq: int = 0
+    time: str = ""
 
 
 class Store:

@@ -1,6 +1,7 @@
 """Container groups as the ECI API shows them (models of ``alibabacloud-eci20180808`` 2.1.0)."""
 
 import hashlib
+from collections.abc import Callable
 from functools import lru_cache
 from time import gmtime, strftime
 from typing import Any
@@ -21,13 +22,19 @@ _PHASES = {
     "Failed": "Failed",
     "Expired": "Failed",
 }
-_COMMON = {
+
+
+def _truth(value: Any) -> bool:
+    return str(value).lower() == "true"
+
+
+_COMMON: dict[str, Callable[[Any], Any]] = {
     "Gpu": int,
     "ImagePullPolicy": str,
     "WorkingDir": str,
-    "Stdin": lambda v: v.lower() == "true",
-    "StdinOnce": lambda v: v.lower() == "true",
-    "Tty": lambda v: v.lower() == "true",
+    "Stdin": _truth,
+    "StdinOnce": _truth,
+    "Tty": _truth,
 }
 
 
@@ -121,7 +128,7 @@ def _container(container: Container) -> Json:
             for e in spec.get("EnvironmentVar", [])
         ],
         "VolumeMounts": [
-            {**mount, "ReadOnly": str(mount.get("ReadOnly", "")).lower() == "true"}
+            {**mount, "ReadOnly": _truth(mount.get("ReadOnly"))}
             for mount in spec.get("VolumeMount", [])
         ],
     }
@@ -179,7 +186,7 @@ def _volume(spec: Json) -> Json:
     if nfs := spec.get("NFSVolume"):
         shown["NFSVolumeServer"] = nfs.get("Server", "")
         shown["NFSVolumePath"] = nfs.get("Path", "")
-        shown["NFSVolumeReadOnly"] = str(nfs.get("ReadOnly", "")).lower() == "true"
+        shown["NFSVolumeReadOnly"] = _truth(nfs.get("ReadOnly"))
     if flex := spec.get("FlexVolume"):
         shown["FlexVolumeDriver"] = flex.get("Driver", "")
         shown["FlexVolumeFsType"] = flex.get("FsType", "")

@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 from .. import catalog, sizes
+from ..cloud import EciCloud
 from ..errors import ApiFault, invalid, missing
 from ..model import Container, Group
 from ..parameters import (
@@ -277,16 +278,19 @@ def _set_type(group: Group, types: list[str]) -> None:
     group.request["InstanceTypes"] = [kind.name for kind in fitting]
 
 
+def _take_first_in_stock(cloud: EciCloud, group: Group, zones: list[str]) -> bool:
+    types = [catalog.TYPES[name] for name in group.request.get("InstanceTypes", [])]
+    for kind in types:
+        group.cpu, group.memory, group.instance_type = kind.cpu, kind.memory, kind.name
+        if any(cloud.in_stock(zone, group) for zone in zones):
+            return True
+    return not types and any(cloud.in_stock(zone, group) for zone in zones)
+
+
 def _check_room(call: Call, group: Group) -> None:
     cloud = call.cloud
-    for name in group.request.get("InstanceTypes", [group.instance_type]):
-        if name:
-            kind = catalog.TYPES[name]
-            group.cpu, group.memory, group.instance_type = kind.cpu, kind.memory, name
-        vswitches = [cloud.network.vswitches[v] for v in group.vswitches]
-        if any(cloud.in_stock(vswitch.zone, group) for vswitch in vswitches):
-            break
-    else:
+    vswitches = [cloud.network.vswitches[v] for v in group.vswitches]
+    if not _take_first_in_stock(cloud, group, [vswitch.zone for vswitch in vswitches]):
         raise ApiFault(
             "OperationDenied.NoStock",
             "The requested resource is sold out in the specified zone, try other types of"

@@ -2,10 +2,10 @@
 
 import json
 
-from ...programs import plan
 from ..errors import ApiFault, incorrect_status, invalid
 from ..model import Container, Group
 from ..parameters import flag, required, text
+from ..sessions import outcome
 from .base import Call, Json
 
 MAX_WORDS, MAX_WORD = 20, 256
@@ -23,7 +23,7 @@ def execute(call: Call) -> Json:
     if sync and tty:
         raise invalid("TTY", "false is expected with Sync")
     if sync:
-        return {"SyncResponse": plan("", command, environment(group, container)).output}
+        return {"SyncResponse": outcome(command, environment(group, container)).output}
     token = call.cloud.sessions.open(
         group.id, container.name, command, tty=tty, stdin=flag(params, "Stdin", True), now=call.now
     )

@@ -69,15 +69,16 @@ def _page(call: Call, name: str, maximum: int, show: Callable[[Group], Json]) ->
 
 def _matching(call: Call) -> Iterator[Group]:
     params, cloud = call.params, call.cloud
-    visible_before = call.now - cloud.knobs.consistency_ms / 1000
+    delay = cloud.knobs.consistency_ms / 1000
     since = integer(params, "SinceSecond", 0) if "SinceSecond" in params else None
     filters = [(read, params[name]) for name, read in _FILTERS.items() if name in params]
     if params.get("RegionId") != cloud.region:
         return
     for group in _candidates(call):
-        if group.created_at > visible_before:
+        visible_from = group.created_at + delay
+        if visible_from > call.now:
             continue
-        if since is not None and group.changed_at < call.now - since:
+        if since is not None and max(group.changed_at, visible_from) < call.now - since:
             continue
         if all(read(group) == wanted for read, wanted in filters):
             yield group

@@ -1,4 +1,4 @@
-"""DescribeContainerGroupMetric and DescribeMultiContainerGroupMetric: plausible, repeatable figures.
+"""DescribeContainerGroupMetric and its Multi form: plausible, repeatable figures.
 
 Figures are a function of the group's id and of time, so that two readers see the same curve.
 Units: CPU.Limit is vCPU x 1000, UsageNanoCores nano cores, memory and network bytes.

@@ -3,7 +3,7 @@
 from .. import meter
 from ..errors import ApiFault, incorrect_status
 from ..model import Container, Group
-from ..parameters import flag, number, required, tags, text
+from ..parameters import flag, required, tags, text
 from .base import Call, Json
 from .create import RESTART_POLICIES, read_containers, set_size
 
@@ -84,13 +84,13 @@ def _merge(existing: list[Container], changed: list[Container]) -> None:
 
 
 def _resize(call: Call, group: Group) -> None:
+    if group.instance_type:
+        return
     before = (group.cpu, group.memory, group.instance_type)
-    asked = {
-        **{k: v for k, v in group.request.items() if k != "InstanceTypes"},
-        **{k: call.params[k] for k in ("Cpu", "Memory") if k in call.params},
-    }
-    number(asked, "Cpu")
+    asked = dict(group.request)
+    asked.update((name, call.params[name]) for name in ("Cpu", "Memory") if name in call.params)
     set_size(group, asked)
+    group.request = asked
     if (group.cpu, group.memory, group.instance_type) != before:
         call.cloud.used_cpu += group.cpu - before[0]
         meter.stop(group, call.now)
