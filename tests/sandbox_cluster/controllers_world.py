@@ -10,6 +10,7 @@ from sandbox.cluster.cluster import Cluster
 from sandbox.cluster.controllers import Manager
 from sandbox.cluster.controllers.config import Config, NodeConfig, Pace
 from sandbox.cluster.controllers.timing import stamp, stamp_micro
+from sandbox.cluster.store import decode
 
 Obj = dict[str, Any]
 
@@ -32,6 +33,8 @@ class World:
         self.cluster = Cluster("test", clock=self.clock, controllers=False, seed=7)
         self.client = self.cluster.client
         self.manager = Manager(self.cluster, config)
+        for resource in {r.storage for r in self.cluster.catalog}:
+            self.cluster.store.listen(resource, lambda event: event.entry.data)
 
     async def settle(self) -> None:
         """Let the loops work until none has anything to do at this instant."""
@@ -76,6 +79,12 @@ class World:
             for e in self.client.peek("events")
             if e["involvedObject"]["name"].startswith(name_prefix)
         }
+
+    def check_nothing_was_changed_in_place(self) -> None:
+        """Every stored object still equals the bytes that were sent to clients."""
+        for resource in self.cluster.store.resources():
+            for entry in self.cluster.store.entries(resource):
+                assert decode(entry.data) == entry.obj, f"{resource} {entry.key} changed in place"
 
     async def patch(self, resource: str, name: str, body: Obj, namespace: str | None = "default"):
         return await self.client.patch(resource, name, namespace, body, kind="merge")
@@ -169,3 +178,4 @@ async def world(*nodes: NodeConfig, **config: Any) -> AsyncIterator[World]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+    made.check_nothing_was_changed_in_place()

@@ -51,7 +51,7 @@ async def test_a_job_with_on_failure_restarts_in_place():
             "jobs.batch", job(command="exit 1", policy="OnFailure", backoffLimit=2)
         )
         await w.until(lambda: ended(w, "Failed") == "BackoffLimitExceeded")
-        assert len([p for p in w.all("pods")]) <= 1
+        assert len(w.all("pods")) <= 1
 
 
 async def test_a_finished_job_is_removed_after_its_time_to_live():

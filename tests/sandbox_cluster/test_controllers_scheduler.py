@@ -20,8 +20,8 @@ async def test_the_refusal_counts_nodes_by_reason_in_the_real_words():
         await w.until(lambda: why(w, "big"))
         assert why(w, "big") == (
             "0/3 nodes are available: 1 node(s) had untolerated taint "
-            "{virtual-kubelet.io/provider: alibabacloud}, 2 Insufficient cpu. preemption: 0/3 nodes "
-            "are available: 3 Preemption is not helpful for scheduling."
+            "{virtual-kubelet.io/provider: alibabacloud}, 2 Insufficient cpu. preemption: 0/3 "
+            "nodes are available: 3 Preemption is not helpful for scheduling."
         )
         assert "FailedScheduling" in w.reasons("big")
 

@@ -25,6 +25,7 @@ class NodeConfig:
 class Pace:
     """Seconds that simulated steps take; divided by the clock's speed."""
 
+    sandbox: float = 0.3
     pull: float = 1.2
     stop: float = 0.6
     lease: float = 10.0

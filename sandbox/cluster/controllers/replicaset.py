@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from typing import Any
 
@@ -27,6 +28,7 @@ from .owning import PodControl, claim, orphaned, pod_from
 from .timing import seconds_of
 
 BURST = 500
+WIDEST_BATCH = 64
 GATHER = 0.0002
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 _PHASES = {"Pending": 0, "Unknown": 1, "Running": 2}
@@ -95,14 +97,23 @@ class ReplicaSets(Controller[Key]):
         return None
 
     async def _grow(self, owner: Obj, count: int) -> ApiError | None:
-        for _ in range(count):
-            if (self.sets.get(key_of(owner)) or {}).get("spec") != owner["spec"]:
-                return None
-            try:
-                await self.pod_control.create(owner, pod_from(owner["spec"]["template"], owner))
-            except ApiError as error:
-                return error
+        """Create in batches of 1, 2, 4, ... so that a refusal is met once, not `count` times."""
+        batch = 1
+        while count > 0 and (self.sets.get(key_of(owner)) or {}).get("spec") == owner["spec"]:
+            results = await asyncio.gather(
+                *(self._create(owner) for _ in range(min(batch, count))), return_exceptions=True
+            )
+            for result in results:
+                if isinstance(result, ApiError):
+                    return result
+                if isinstance(result, BaseException):
+                    raise result
+            count -= batch
+            batch = min(WIDEST_BATCH, batch * 2)
         return None
+
+    async def _create(self, owner: Obj) -> None:
+        await self.pod_control.create(owner, pod_from(owner["spec"]["template"], owner))
 
     def _doubled(self, owner: Obj, active: list[Obj]) -> Counter[str]:
         """Pods per node of this ReplicaSet and its siblings of the same Deployment."""

@@ -112,17 +112,22 @@ class Pods(Controller[Key]):
             await self._fail_deadline(pod, status, now)
             return None
         round_ = _Round()
-        if not (pod.get("status") or {}).get("startTime"):
+        fresh = not (pod.get("status") or {}).get("startTime")
+        if fresh:
             first = (pod["spec"].get("initContainers") or pod["spec"]["containers"])[0]
-            pulling = Note("Pulling", f'Pulling image "{first.get("image", "")}"')
-            round_.notes.append((first["name"], [pulling]))
+            if not self._pulled(pod, first):
+                pulling = Note("Pulling", f'Pulling image "{first.get("image", "")}"')
+                round_.notes.append((first["name"], [pulling]))
         try:
             self.environment.check_volumes(pod)
         except Missing as missing:
             round_.notes.append(("", [Note("FailedMount", str(missing), "Warning")]))
             round_.look_in.append(RETRY_VOLUMES)
         else:
-            self._run_containers(pod, status, now, round_)
+            if fresh:
+                round_.look_in.append(self._seconds(self.context.config.pace.sandbox))
+            else:
+                self._run_containers(pod, status, now, round_)
         spec = pod["spec"]
         inits = status.get("initContainerStatuses") or []
         status["phase"] = phase_of(spec, inits, status["containerStatuses"])
@@ -152,11 +157,11 @@ class Pods(Controller[Key]):
 
     def _run_containers(self, pod: Obj, status: Obj, now: float, round_: _Round) -> None:
         spec = pod["spec"]
-        starts = seconds_of(status["startTime"]) + self._seconds(self.context.config.pace.pull)
-        if now >= starts and not status.get("podIP"):
+        starts = seconds_of(status["startTime"])
+        if not status.get("podIP"):
             status["podIP"] = self._address(pod)
             status["podIPs"] = [{"ip": status["podIP"]}]
-        inits = status.get("initContainerStatuses") or []
+        inits = list(status.get("initContainerStatuses") or [])
         for place, container in enumerate(spec.get("initContainers") or []):
             before = zip(spec["initContainers"][:place], inits[:place], strict=True)
             if not all(self._passed(c, s) for c, s in before):
@@ -199,16 +204,31 @@ class Pods(Controller[Key]):
         if container in (pod["spec"].get("initContainers") or []):
             sidecar = is_sidecar(container)
             policy = "Always" if sidecar else ("Never" if policy == "Never" else "OnFailure")
+        pull = self._pull_time(pod, container)
         setting = Setting(
             now=self.context.now(),
-            starts=starts,
-            pull=self._seconds(self.context.config.pace.pull),
+            starts=starts + pull,
+            pull=pull,
             policy=policy,
             pod=f"{name}_{namespace}({pod['metadata']['uid']})",
             ending=lambda: self._ending(pod, container),
             obstacle=self._obstacle(pod, container),
         )
         return containers.advance(container, state, setting)
+
+    def _pull_time(self, pod: Obj, container: Obj) -> float:
+        pull = self._seconds(self.context.config.pace.pull)
+        return 0.0 if self._pulled(pod, container) else pull
+
+    def _pulled(self, pod: Obj, container: Obj) -> bool:
+        """Another pod of the node has run the image, so it need not be pulled."""
+        if container.get("imagePullPolicy") == "Always":
+            return False
+        return any(
+            status.get("image") == container.get("image") and status.get("imageID")
+            for other in self.by_node[node_of(pod)]
+            for status in (other.get("status") or {}).get("containerStatuses") or []
+        )
 
     def _ending(self, pod: Obj, container: Obj) -> Ending:
         try:
