@@ -24,7 +24,7 @@ check: dev messages  ## format, lint, types, arrows, templates, translations, mi
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
-	$(BIN)/djlint templates --check --lint --quiet
+	$(BIN)/djlint templates --lint --quiet
 	$(BIN)/python tools/check_messages.py
 	SPILLWAY_SECRET_KEY=only-to-check-0123456789abcdef0123456789abcdef0123456789 SPILLWAY_DATA_DIR=$$(mktemp -d) $(BIN)/python manage.py makemigrations --check --dry-run --skip-checks
 	$(BIN)/mypy

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import ssl
+import os
+import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 DEADLINE_SECONDS = 120.0
 MANIFEST = Path(__file__).with_name("nginx.yaml")
@@ -31,7 +29,7 @@ class Guide:
     def run(self) -> None:
         try:
             self._run()
-        except (OSError, RuntimeError, KeyError, ValueError) as error:
+        except (OSError, RuntimeError, KeyError, ValueError, subprocess.SubprocessError) as error:
             print(f"The demo could not be filled: {error}", file=sys.stderr)
 
     def _run(self) -> None:
@@ -102,14 +100,12 @@ class Guide:
         )
 
     def _apply(self, cluster: dict[str, Any]) -> None:
-        """Server-side apply of the J1 Deployment, once per demo: later changes are the user's."""
+        """A plain `kubectl apply`, once per demo: later changes are the user's."""
         mark = self.directory / "applied"
         if mark.exists():
             return
-        kubeconfig = yaml.safe_load(Path(cluster["kubeconfig"]).read_text())
-        path = "/apis/apps/v1/namespaces/default/deployments/nginx"
-        query = "?fieldManager=kubectl&fieldValidation=Strict"
-        kubernetes(kubeconfig, "PATCH", path + query, MANIFEST.read_bytes())
+        command = ["kubectl", "--kubeconfig", cluster["kubeconfig"], "apply", "-f", str(MANIFEST)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=_path())
         mark.touch()
 
     def _until(self, condition: Any) -> None:
@@ -174,20 +170,9 @@ class Guide:
         print("\n".join(lines), flush=True)
 
 
-def kubernetes(kubeconfig: dict[str, Any], method: str, path: str, body: bytes) -> None:
-    """One server-side apply to the simulated cluster, as kubectl would send it."""
-    cluster = kubeconfig["clusters"][0]["cluster"]
-    user = kubeconfig["users"][0]["user"]
-    context = ssl.create_default_context(cadata=_pem(cluster["certificate-authority-data"]))
-    request = urllib.request.Request(cluster["server"] + path, body, method=method)
-    request.add_header("Authorization", f"Bearer {user['token']}")
-    request.add_header("Content-Type", "application/apply-patch+yaml")
-    with urllib.request.urlopen(request, context=context, timeout=30) as response:
-        response.read()
-
-
-def _pem(data: str) -> str:
-    return base64.b64decode(data).decode()
+def _path() -> dict[str, str]:
+    """The environment with this interpreter's own tools, kubectl among them, first."""
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}"}
 
 
 def _wait(path: Path) -> Path:
