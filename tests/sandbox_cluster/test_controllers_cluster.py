@@ -208,13 +208,20 @@ async def test_endpoints_follow_ready_pods():
         assert piece["ports"][0]["port"] == 8080
         await w.patch("deployments.apps", "nginx", {"spec": {"replicas": 1}})
         await w.until(lambda: len(addresses(w)) == 1)
+        unready = pod("unready")
+        unready["metadata"]["labels"] = {"app": "nginx"}
+        probe = {"exec": {"command": ["false"]}}
+        unready["spec"]["containers"][0]["readinessProbe"] = probe
+        await w.client.create("pods", unready)
+        await w.until(lambda: len(addresses(w, "notReadyAddresses")) == 1)
+        assert len(addresses(w)) == 1
         await w.client.delete("services", "web", "default")
         await w.until(lambda: w.look("endpoints", "web") is None)
 
 
-def addresses(w):
+def addresses(w, field="addresses"):
     found = w.look("endpoints", "web") or {}
-    return {a["ip"] for s in found.get("subsets") or [] for a in s.get("addresses") or []}
+    return {a["ip"] for s in found.get("subsets") or [] for a in s.get(field) or []}
 
 
 async def test_equal_events_are_counted_and_all_are_forgotten_after_an_hour():

@@ -40,13 +40,14 @@ async def test_a_full_node_leaves_room_for_preemption_in_the_message():
 
 async def test_a_waiting_pod_is_bound_as_soon_as_room_appears():
     async with world(node_config(1)) as w:
-        await w.client.create("deployments.apps", deployment(replicas=3, cpu="2"))
-        await w.until(lambda: len(w.pods("Running")) == 2)
-        await w.patch("deployments.apps", "nginx", {"spec": {"replicas": 2}})
-        await w.client.create("deployments.apps", deployment("second", replicas=1, cpu="1500m"))
-        await w.until(lambda: len(w.pods("Running")) == 3)
-        await w.pass_time(30)
-        assert not w.pods("Pending")
+        for name in ("first", "second"):
+            body = pod(name)
+            body["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "4"}}
+            await w.client.create("pods", body)
+            await w.pass_time(5)
+        assert "Insufficient cpu" in why(w, "second")
+        await w.client.delete("pods", "first", "default")
+        await w.until(lambda: w.look("pods", "second")["status"]["phase"] == "Running", within=15)
 
 
 async def test_pods_of_another_scheduler_are_left_alone():
