@@ -30,10 +30,10 @@ class Breaker:
             return "closed"
         return "half-open" if self._remaining() <= 0 else "open"
 
-    def enter(self) -> None:
-        """Call before dialling; raises CircuitOpen when the call must not be made."""
+    def enter(self) -> bool:
+        """Call before dialling; whether this call is the probe. CircuitOpen: do not call."""
         if not self._open_for:
-            return
+            return False
         remaining = self._remaining()
         if remaining > 0 or self._probing:
             wait = max(remaining, 0.1)
@@ -43,6 +43,7 @@ class Breaker:
                 retry_after=wait,
             )
         self._probing = True
+        return True
 
     def succeeded(self) -> None:
         self._failures = 0
@@ -57,9 +58,10 @@ class Breaker:
         elif not self._open_for and self._failures >= limits.failures_to_open:
             self._open(limits.open_seconds)
 
-    def abandoned(self) -> None:
-        """The call ended without telling anything about the cluster (cancelled)."""
-        self._probing = False
+    def leave(self, probe: bool) -> None:
+        """Call at the end with what `enter` said, so that a probe that proved nothing is over."""
+        if probe:
+            self._probing = False
 
     def _open(self, seconds: float) -> None:
         self._open_for = seconds

@@ -360,7 +360,9 @@ class Kube:
             yield []
             try:
                 async with aclosing(
-                    batches(response, type, max_line=self.limits.max_line)
+                    batches(
+                        response, type, max_line=self.limits.max_line, hidden=self._transport.hidden
+                    )
                 ) as source:
                     async for batch in source:
                         yield batch

@@ -145,7 +145,7 @@ def connector(
         family, kind, proto, _, sockaddr = info
         policy.check(str(sockaddr[0]))
         made = socket.socket(family, kind, proto)
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        _keep_alive(made)
         return made
 
     return aiohttp.TCPConnector(
@@ -157,3 +157,11 @@ def connector(
         ttl_dns_cache=10,
         happy_eyeballs_delay=None,
     )
+
+
+def _keep_alive(sock: socket.socket) -> None:
+    """A dead peer of a quiet stream is noticed after about a minute, not after two hours."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+        if hasattr(socket, option):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)

@@ -39,7 +39,8 @@ class Transport:
     """Sends requests to `target`; every failure leaves as a `KubeError`.
 
     Redirects are never followed and proxies of the environment never used. The token is sent
-    over https only. Nothing is retried here.
+    over https only. Nothing is retried here; aiohttp itself repeats GET, PUT and DELETE once when
+    a reused connection turns out to be closed.
     """
 
     def __init__(
@@ -77,28 +78,10 @@ class Transport:
     ) -> bytes:
         """The whole answer of a 2xx; its deadline covers queueing, sending and reading."""
         seconds = timeout or self._limits.timeout
-        progress = _Progress()
         headers = {"Content-Type": content_type} if body is not None else {}
-        try:
-            async with asyncio.timeout(seconds), self._slots:
-                self.breaker.enter()
-                progress.sent = True
-                request = _Request(method, self._url(path, query), headers, body)
-                async with self._answer(request) as response:
-                    data = await self._read(response)
-                self.breaker.succeeded()
-                return data
-        except TimeoutError as error:
-            self._count_timeout(progress)
-            where = "waiting for an answer" if progress.sent else "queued behind other calls"
-            raise errors.DeadlineExceeded(
-                f"{method} {path}: no result within {seconds:g} s ({where})",
-                seconds=seconds,
-                outcome_unknown=progress.sent and method not in _READ_ONLY,
-            ) from error
-        except asyncio.CancelledError:
-            self.breaker.abandoned()
-            raise
+        request = _Request(method, self._url(path, query), headers, body)
+        async with self._attempt(request, seconds), self._answer(request) as response:
+            return await self._read(response)
 
     @asynccontextmanager
     async def stream(
@@ -115,25 +98,18 @@ class Transport:
         """
         request = _Request("GET", self._url(path, query), {"Accept": accept}, silence=silence)
         opened = self._answer(request)
-        try:
-            async with asyncio.timeout(self._limits.timeout), self._slots:
-                self.breaker.enter()
-                response = await opened.__aenter__()
-            self.breaker.succeeded()
-        except TimeoutError as error:
-            self.breaker.failed()
-            raise errors.DeadlineExceeded(
-                f"GET {path}: stream not open within {self._limits.timeout:g} s",
-                seconds=self._limits.timeout,
-            ) from error
-        except asyncio.CancelledError:
-            self.breaker.abandoned()
-            raise
+        async with self._attempt(request, self._limits.timeout):
+            response = await opened.__aenter__()
         try:
             yield response
         finally:
             response.close()
             await opened.__aexit__(None, None, None)
+
+    @property
+    def hidden(self) -> str:
+        """What a server might say back and must not be repeated."""
+        return self._target.token.reveal() if self._target.token else ""
 
     async def close(self) -> None:
         """Closes the connections; a later call raises RuntimeError."""
@@ -141,6 +117,28 @@ class Transport:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+    @asynccontextmanager
+    async def _attempt(self, request: _Request, seconds: float) -> AsyncIterator[None]:
+        """One place among the calls in flight, under a deadline and the breaker's eye."""
+        sent = probe = False
+        try:
+            async with asyncio.timeout(seconds), self._slots:
+                probe = self.breaker.enter()
+                sent = True
+                yield
+                self.breaker.succeeded()
+        except TimeoutError as error:
+            if sent:
+                self.breaker.failed()
+            where = "waiting for an answer" if sent else "queued behind other calls"
+            raise errors.DeadlineExceeded(
+                f"{request.method} {request.url.path}: no result within {seconds:g} s ({where})",
+                seconds=seconds,
+                outcome_unknown=sent and request.writes,
+            ) from error
+        finally:
+            self.breaker.leave(probe)
 
     @asynccontextmanager
     async def _answer(self, request: _Request) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -155,9 +153,6 @@ class Transport:
                 server_hostname=self._target.tls_server_name or None,
                 timeout=self._timeouts(request.silence),
             )
-        except errors.AddressRefused:
-            self.breaker.abandoned()
-            raise
         except (aiohttp.ClientError, OSError, ssl.SSLError, UnicodeError) as error:
             if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ClientError):
                 raise
@@ -174,13 +169,12 @@ class Transport:
     async def _refuse(self, response: aiohttp.ClientResponse, what: str) -> None:
         data = await self._read(response)
         self.breaker.succeeded()
-        token = self._target.token
         raise error_from(
             response.status,
             response.headers,
             data,
             what=what,
-            hidden=token.reveal() if token else "",
+            hidden=self.hidden,
         )
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
@@ -236,15 +230,6 @@ class Transport:
             return
         date = date if date.tzinfo else date.replace(tzinfo=UTC)
         self.server_date = ServerDate(date, date.timestamp() - self._clock.time())
-
-    def _count_timeout(self, progress: _Progress) -> None:
-        if progress.sent:
-            self.breaker.failed()
-
-
-@dataclass(slots=True)
-class _Progress:
-    sent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,9 +86,10 @@ _STATUS = msgspec.json.Decoder(Status)
 
 
 class EventDecoder(Generic[T]):
-    """Decodes lines into events of objects of type `kind`."""
+    """Decodes lines into events of objects of type `kind`; `hidden` is cut out of errors."""
 
-    def __init__(self, kind: type[T]) -> None:
+    def __init__(self, kind: type[T], *, hidden: str = "") -> None:
+        self._hidden = hidden
         self._kind = kind
         self._decoder = _wire_decoder(cast("Any", kind))
 
@@ -97,11 +98,11 @@ class EventDecoder(Generic[T]):
         try:
             wires = self._decoder.decode_lines(lines)
         except msgspec.MsgspecError as error:
-            raise _explain(lines, error) from error
+            raise _explain(lines, error, self._hidden) from error
         events: list[Event[T]] = []
         for wire in wires:
             if wire.type == "ERROR":
-                raise _explain(lines, None)
+                raise _explain(lines, None, self._hidden)
             events.append(Event(wire.type, wire.object, version_of(wire.object)))
         return events
 
@@ -115,7 +116,7 @@ def version_of(item: Any) -> str:
     return str(item.metadata.resource_version)
 
 
-def _explain(lines: bytes, error: msgspec.MsgspecError | None) -> errors.KubeError:
+def _explain(lines: bytes, error: msgspec.MsgspecError | None, hidden: str) -> errors.KubeError:
     """An ERROR event does not fit the object's type: look for one before blaming the server."""
     for line in lines.splitlines():
         try:
@@ -123,24 +124,24 @@ def _explain(lines: bytes, error: msgspec.MsgspecError | None) -> errors.KubeErr
         except msgspec.MsgspecError:
             break
         if wire.type == "ERROR":
-            return _from_error_event(wire.object)
+            return _from_error_event(wire.object, hidden)
     return errors.UnexpectedAnswer(f"a watch event cannot be read: {error}")
 
 
-def _from_error_event(body: bytes | msgspec.Raw) -> errors.KubeError:
+def _from_error_event(body: msgspec.Raw, hidden: str) -> errors.KubeError:
     try:
         status = _STATUS.decode(body)
     except msgspec.MsgspecError:
         return errors.UnexpectedAnswer("a watch ended with an unreadable ERROR event")
-    return from_status(status, status.code or 500, {}, what="watch")
+    return from_status(status, status.code or 500, {}, what="watch", hidden=hidden)
 
 
 async def batches(
-    response: aiohttp.ClientResponse, kind: type[T], *, max_line: int
+    response: aiohttp.ClientResponse, kind: type[T], *, max_line: int, hidden: str = ""
 ) -> AsyncGenerator[list[Event[T]], None]:
     """Events as they arrive, those of one piece together."""
     splitter = LineSplitter(max_line)
-    decoder = EventDecoder(kind)
+    decoder = EventDecoder(kind, hidden=hidden)
     async for piece in response.content.iter_any():
         lines = splitter.feed(piece)
         if lines:

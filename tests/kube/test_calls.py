@@ -417,3 +417,24 @@ async def test_a_closed_door_stays_closed() -> None:
         await kube.version()
     with pytest.raises(RuntimeError, match="closed"):
         await kube.version()
+
+
+async def test_a_probe_that_proves_nothing_lets_the_next_one_through() -> None:
+    clock = FakeClock()
+    big = False
+
+    async def answer(request: web.Request) -> web.Response:
+        if not big:
+            assert request.transport is not None
+            request.transport.abort()
+        return web.Response(body=b"x" * 2_000)
+
+    limits = Limits(failures_to_open=1, max_body=1_000)
+    async with api(answer, limits=limits, clock=clock) as kube:
+        with pytest.raises(errors.Unreachable):
+            await kube.patch(NODES, "n", {})
+        big = True
+        clock.now += 5
+        for _ in range(2):
+            with pytest.raises(errors.UnexpectedAnswer):
+                await kube.version()
