@@ -153,5 +153,30 @@ async def test_what_quota_refuses_is_told_on_the_replica_set(kubectl):
     described = await kubectl("describe", "rs", "-l", "app=nginx")
     assert "FailedCreate" in described
     assert "exceeded quota: few" in described
+    (quota,) = await kubectl.objects("quota", "few")
+    assert quota["status"] == {"hard": {"pods": "1"}, "used": {"pods": "1"}}
     await kubectl("delete", "quota", "few")
     await kubectl("rollout", "status", "deploy/nginx", "--timeout=30s")
+
+
+async def test_a_cluster_restarted_from_its_state_keeps_its_pods(tmp_path):
+    config = Config(pace=Pace(pull=0.2, stop=0.2), coredns_replicas=1)
+    seen = []
+    for _ in range(2):
+        cluster = Cluster("walk", controllers=False, state_dir=tmp_path / "state")
+        (tmp_path / "state").mkdir(exist_ok=True)
+        await cluster.start()
+        tasks = controllers.start(cluster, config)
+        kubectl = Kubectl(tmp_path)
+        kubectl.kubeconfig.write_text(cluster.kubeconfig())
+        args = ("-n", "kube-system", "wait", "deploy/coredns", "--timeout=20s")
+        await kubectl("-n", "kube-system", "wait", "deploy/coredns", "--for=create")
+        await kubectl(*args, "--for=condition=Available")
+        await kubectl("wait", "nodes", "--all", "--for=condition=Ready", "--timeout=20s")
+        pods = await kubectl.objects("pods", "-A")
+        seen.append([(p["metadata"]["uid"], p["status"]["startTime"]) for p in pods])
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await cluster.stop()
+    assert seen[0] == seen[1] != []

@@ -1,5 +1,6 @@
 """Deployments, ReplicaSets, StatefulSets and DaemonSets on on-premises nodes."""
 
+from sandbox.cluster.controllers.revisions import MAXIMUM, proportional_sizes
 from tests.sandbox_cluster.controllers_world import VIRTUAL, deployment, world
 
 
@@ -211,3 +212,39 @@ async def test_a_stateful_set_starts_in_order_and_updates_from_the_last():
 def current_is_update(w):
     status = w.look("statefulsets.apps", "db")["status"]
     return status["currentRevision"] == status["updateRevision"]
+
+
+def replica_set(name, replicas, maximum, created):
+    notes = {MAXIMUM: str(maximum)}
+    moment = f"2026-01-01T00:00:0{created}Z"
+    meta = {
+        "name": name,
+        "annotations": notes,
+        "creationTimestamp": moment,
+    }
+    return {"metadata": meta, "spec": {"replicas": replicas}}
+
+
+def test_a_rollout_resized_half_way_keeps_its_proportions():
+    body = deployment(replicas=20)
+    body["spec"]["strategy"] = {"rollingUpdate": {"maxSurge": 2, "maxUnavailable": 0}}
+    sets = [replica_set("old", 8, 12, 1), replica_set("new", 4, 12, 2)]
+    sizes = proportional_sizes(body, sets)
+    assert sum(sizes.values()) == 22
+    assert sizes == {"old": 15, "new": 7}
+    body["spec"]["replicas"] = 4
+    assert proportional_sizes(body, sets) == {"old": 4, "new": 2}
+
+
+async def test_claims_of_a_stateful_set_are_bound_and_named_after_its_pods():
+    async with world() as w:
+        body = deployment(name="db", replicas=2)
+        body["spec"]["serviceName"] = "db"
+        resources = {"requests": {"storage": "20Gi"}}
+        spec = {"accessModes": ["ReadWriteOnce"], "resources": resources}
+        body["spec"]["volumeClaimTemplates"] = [{"metadata": {"name": "data"}, "spec": spec}]
+        await w.client.create("statefulsets.apps", body)
+        await w.until(lambda: len(w.pods("Running")) == 2)
+        claims = w.all("persistentvolumeclaims")
+        assert [c["metadata"]["name"] for c in claims] == ["data-db-0", "data-db-1"]
+        assert {c["status"]["phase"] for c in claims} == {"Bound"}

@@ -34,6 +34,7 @@ from .namespace import Namespaces
 from .nodelifecycle import NodeLifecycle
 from .podgc import PodGarbage
 from .replicaset import ReplicaSets
+from .resourcequota import ResourceQuotas
 from .scheduler import Scheduler
 from .serviceaccount import ServiceAccounts
 from .statefulset import StatefulSets
@@ -62,6 +63,7 @@ LOOPS: tuple[type[Controller[Any]], ...] = (
     Endpoints,
     DisruptionBudgets,
     Volumes,
+    ResourceQuotas,
     GarbageCollector,
     EventExpiry,
 )
@@ -76,6 +78,7 @@ class Manager:
             name=cluster.name,
             client=cluster.client,
             catalog=cluster.catalog,
+            store=cluster.store,
             clock=cluster.clock,
             config=self.config,
             ca_certificate=cluster.identity.authority.certificate.decode(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from copy import copy
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from sandbox.cluster.clock import Clock
 from sandbox.cluster.errors import ApiError
 from sandbox.cluster.request import User
 from sandbox.cluster.resources import Catalog
+from sandbox.cluster.store import Store
 
 from .informer import Informer, Obj
 from .recorder import Recorder
@@ -28,6 +30,7 @@ class Context:
         name: str,
         client: Client,
         catalog: Catalog,
+        store: Store,
         clock: Clock,
         config: Config,
         ca_certificate: str = "",
@@ -36,6 +39,7 @@ class Context:
         self.name = name
         self.client = client
         self.catalog = catalog
+        self.store = store
         self.clock = clock
         self.ca_certificate = ca_certificate
         self.address = address
@@ -83,7 +87,7 @@ class Context:
     async def remove(
         self, resource: str, obj: Obj, *, grace: int | None = None, propagation: str = "Background"
     ) -> None:
-        """Delete exactly this object; its being gone already is success."""
+        """Delete exactly this object; its being gone already is success. Lets others run."""
         meta = obj["metadata"]
         try:
             await self.client.delete(
@@ -97,6 +101,7 @@ class Context:
         except ApiError as error:
             if error.code not in {404, 409}:
                 raise
+        await asyncio.sleep(0)
 
     def close(self) -> None:
         """Unsubscribe."""

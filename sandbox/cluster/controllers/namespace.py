@@ -21,10 +21,17 @@ class Namespaces(Controller[str]):
         self._rounds: dict[str, int] = {}
         self.namespaces = self.context.informer("namespaces")
         self.namespaces.on_change(self._on_namespace)
+        self.context.informer("pods").on_change(self._on_pod)
 
     def _on_namespace(self, new: Obj | None, _old: Obj | None) -> None:
         if new is not None and deleting(new):
             self.queue.add(new["metadata"]["name"])
+
+    def _on_pod(self, new: Obj | None, old: Obj | None) -> None:
+        """Pods are what a namespace waits for longest."""
+        name = old["metadata"]["namespace"] if new is None and old is not None else ""
+        if name in self._rounds:
+            self.queue.add_after(name, AGAIN / 5)
 
     async def reconcile(self, key: str) -> float | None:
         """Delete what is left, say so, release the namespace when nothing is."""
