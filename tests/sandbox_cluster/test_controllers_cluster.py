@@ -63,7 +63,7 @@ async def test_pods_of_a_dead_node_are_marked_then_evicted_after_their_toleratio
         await w.client.create("deployments.apps", deployment(replicas=4, tolerations=tolerations))
         await w.until(lambda: len(w.pods("Running")) == 4)
         stranded = {p["metadata"]["name"] for p in w.pods() if p["spec"]["nodeName"] == "idc-1"}
-        w.manager.nodes.down.add("idc-1")
+        w.cluster.kubelets["idc-1"].stop()
         await w.until(lambda: taints(w, "idc-1") == UNREACHABLE)
         await w.until(
             lambda: {condition(w.look("pods", n))["status"] for n in stranded} == {"False"}
@@ -76,7 +76,7 @@ async def test_pods_of_a_dead_node_are_marked_then_evicted_after_their_toleratio
         )
         await w.until(lambda: len(w.pods("Running")) == 4)
         assert all(w.look("pods", n) for n in stranded)
-        w.manager.nodes.down.clear()
+        w.cluster.kubelets["idc-1"].resume()
         await w.until(lambda: not any(w.look("pods", n) for n in stranded))
         assert not taints(w, "idc-1")
 

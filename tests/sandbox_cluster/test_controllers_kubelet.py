@@ -113,6 +113,20 @@ def init_states(w):
     return [next(iter(status["state"])) for status in statuses] or ["none", "none"]
 
 
+async def test_a_sidecar_runs_beside_the_rest_and_ends_with_it():
+    async with world() as w:
+        body = pod("batch", image="busybox", command=["sleep", "5"], restartPolicy="Never")
+        sidecar = {"name": "proxy", "image": "nginx", "restartPolicy": "Always"}
+        body["spec"]["initContainers"] = [sidecar]
+        await w.client.create("pods", body)
+        await w.until(lambda: phase(w, "batch") == "Running")
+        (running,) = w.look("pods", "batch")["status"]["initContainerStatuses"]
+        assert "running" in running["state"]
+        await w.until(lambda: phase(w, "batch") == "Succeeded")
+        (ended,) = w.look("pods", "batch")["status"]["initContainerStatuses"]
+        assert ended["state"]["terminated"]["exitCode"] == 0
+
+
 async def test_a_missing_secret_keeps_the_pod_creating_until_it_exists():
     async with world() as w:
         body = pod("needy")

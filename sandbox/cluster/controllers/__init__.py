@@ -89,7 +89,9 @@ class Manager:
         self.loops: list[Controller[Any]] = [loop(self.context) for loop in LOOPS]
         self.loops += [self.nodes, self.pods]
         for node in self.config.nodes:
-            cluster.kubelets[node.name] = NodeBackend(self.pods.environment, cluster.clock)
+            cluster.kubelets[node.name] = NodeBackend(
+                node.name, self.pods.environment, cluster.clock, self.nodes.down
+            )
 
     async def run(self, loop: Controller[Any], ready: asyncio.Event) -> None:
         """Run one loop once the cluster is bootstrapped."""

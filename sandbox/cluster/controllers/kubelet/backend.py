@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from sandbox.cluster.clock import Clock
-from sandbox.cluster.errors import ApiError, bad_request
+from sandbox.cluster.errors import ApiError, bad_request, internal
 
 from ..informer import Obj
 from ..timing import seconds_of, stamp_micro
@@ -22,11 +22,25 @@ PROMPT = b"/ # "
 
 
 class NodeBackend:
-    """What the API server asks of a kubelet."""
+    """What the API server asks of a kubelet; `stop` and `resume` play a dead machine."""
 
-    def __init__(self, environment: Environment, clock: Clock) -> None:
+    def __init__(self, name: str, environment: Environment, clock: Clock, down: set[str]) -> None:
+        self.name = name
         self._environment = environment
         self._clock = clock
+        self._down = down
+
+    def stop(self) -> None:
+        """The kubelet dies: no Lease, no status, no pod moves until `resume`."""
+        self._down.add(self.name)
+
+    def resume(self) -> None:
+        """The kubelet is back within one Lease period."""
+        self._down.discard(self.name)
+
+    def _check_alive(self) -> None:
+        if self.name in self._down:
+            raise internal(f"error dialing backend: dial tcp: node {self.name}: connection refused")
 
     async def logs(
         self,
@@ -40,6 +54,7 @@ class NodeBackend:
         previous: bool = False,
     ) -> AsyncIterator[bytes]:
         """Lines of the container's present (or `previous`) run; ApiError 400 when it never ran."""
+        self._check_alive()
         spec = _spec_of(pod, container)
         run_state = _run_of(pod, container, previous=previous)
         if run_state is None:
@@ -76,7 +91,11 @@ class NodeBackend:
         stdin: AsyncIterator[bytes] | None,
         tty: bool,
     ) -> AsyncIterator[Frame]:
-        """(1, stdout), (2, stderr) and last (3, a Status as JSON)."""
+        """(1, stdout), (2, stderr) and last (3, a Status as JSON); ApiError 400 when not running."""
+        self._check_alive()
+        run_state = _run_of(pod, container, previous=False)
+        if run_state is None or run_state[1] is not None:
+            raise bad_request(f'container not found ("{container}")')
         machine = self._machine(pod, _spec_of(pod, container))
         shell = command[0].rsplit("/", 1)[-1] in {"sh", "bash", "ash"} and len(command) == 1
         if shell and stdin is not None:

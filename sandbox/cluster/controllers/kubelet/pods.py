@@ -131,6 +131,8 @@ class Pods(Controller[Key]):
         spec = pod["spec"]
         inits = status.get("initContainerStatuses") or []
         status["phase"] = phase_of(spec, inits, status["containerStatuses"])
+        if status["phase"] in {"Succeeded", "Failed"} and inits:
+            status["initContainerStatuses"] = [_stopped(s, now) for s in inits]
         status = with_conditions(pod, status, now)
         await self._hand(pod).write_status("pods", pod, status)
         for container, told in round_.notes:
@@ -309,6 +311,11 @@ class Pods(Controller[Key]):
 def _ready_lost(pod: Obj) -> bool:
     """Another loop took Ready away while the node was silent, or a gate was answered."""
     return (pod.get("status") or {}).get("phase") == "Running" and not pod_ready(pod)
+
+
+def _stopped(status: Obj, now: float) -> Obj:
+    """A sidecar ends when the pod has ended."""
+    return containers.terminated(status, now, 0) if "running" in status["state"] else status
 
 
 def _all(status: Obj) -> list[Obj]:
