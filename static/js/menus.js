@@ -2,6 +2,7 @@
 import { el } from "./dom.js";
 
 const GAP = 5;
+const TIP_AFTER_MS = 300;
 
 function place(menu, anchor) {
   const box = anchor.getBoundingClientRect();
@@ -49,9 +50,18 @@ function onKey(event) {
 
 const tip = el("div", { class: "tip", popover: "manual", role: "tooltip" });
 
+let tipTimer = 0;
+
 function showTip(event) {
   const owner = event.target.closest?.("[data-tip]");
-  if (!owner) {
+  clearTimeout(tipTimer);
+  if (owner) {
+    tipTimer = setTimeout(() => openTip(owner), TIP_AFTER_MS);
+  }
+}
+
+function openTip(owner) {
+  if (!owner.isConnected || document.querySelector(".menu:popover-open")) {
     return;
   }
   tip.textContent = owner.dataset.tip;
@@ -63,6 +73,7 @@ function showTip(event) {
 }
 
 function hideTip() {
+  clearTimeout(tipTimer);
   if (tip.isConnected && tip.matches(":popover-open")) {
     tip.hidePopover();
   }

@@ -1,6 +1,6 @@
 /*
  * The command palette: pages and actions found in the page itself, objects from the search
- * address (GET ?q= -> {"groups": [{"label", "items": [{"label", "hint", "url", "icon"}]}]}).
+ * address (GET ?q= -> {"groups": [{"label", "items": [{"label", "detail", "url", "icon"}]}]}).
  */
 import { el, icon, shortcutAllowed } from "./dom.js";
 import { gettext } from "./i18n.js";
@@ -82,7 +82,7 @@ class Palette {
   async searchServer(query) {
     const answer = await fetch(`${this.dialog.dataset.search}?q=${encodeURIComponent(query)}`);
     if (answer.ok && this.input.value.trim() === query) {
-      const { groups } = await answer.json();
+      const { groups = [] } = await answer.json().catch(() => ({}));
       this.render([
         { label: gettext("Go to"), items: this.rank(pageItems(), query) }, ...groups,
         { label: gettext("Actions"), items: this.rank(actionItems(), query) },
@@ -108,7 +108,7 @@ class Palette {
   option(item) {
     const glyph = item.glyph?.cloneNode?.(true) || icon(item.icon || "chevron-right");
     const option = el("div", { role: "option", id: `palette-${this.options.length}`, "aria-selected": "false" },
-      glyph, el("span", { class: "trunc" }, item.label), item.hint ? el("span", { class: "sp" }, item.hint) : null);
+      glyph, el("span", { class: "trunc" }, item.label), item.detail ? el("span", { class: "sp" }, item.detail) : null);
     this.options.push(option);
     return option;
   }

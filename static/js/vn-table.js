@@ -13,6 +13,7 @@ import { FilterForm } from "./vn-filter.js";
 import { fill, gettext, ngettext } from "./i18n.js";
 import { number } from "./format.js";
 import { Rows } from "./vn-rows.js";
+import { columnMenu, hiddenColumns } from "./vn-columns.js";
 import { bulkRow, runBulk, Selection } from "./vn-select.js";
 import { View } from "./vn-view.js";
 
@@ -30,8 +31,13 @@ class LiveTable extends HTMLElement {
     this.rows = new Rows({ topic, idsUrl: this.dataset.idsUrl, rowsUrl: this.dataset.rowsUrl, owner: this });
     this.filter = new FilterForm(this.dataset.form, () => this.reload());
     this.view = new View(this, registry[topic], { selectable: "selectable" in this.dataset, label: this.label });
+    this.view.hidden = hiddenColumns(topic);
+    this.columns = columnMenu(topic, registry[topic], this.view.hidden, () => this.view.layout());
     this.fallback = this.querySelector(":scope > .tw, :scope > .table");
-    this.bar = el("div", { class: "vt-bar" });
+    this.left = el("div", { class: "vt-left" });
+    this.news = el("div", {});
+    this.rangeText = el("span", { class: "num" });
+    this.bar = el("div", { class: "vt-bar" }, this.left, el("span", { class: "sp" }), this.news, this.rangeText, ...this.columns);
     this.said = el("div", { class: "vh", role: "status", "aria-live": "polite" });
     this.lastApply = -APPLY_EVERY_MS;
     this.bad = [];
@@ -196,11 +202,14 @@ class LiveTable extends HTMLElement {
   }
 
   paintBar() {
-    const chosen = this.selection.ids.size > 0;
-    this.bar.classList.toggle("sel", chosen);
-    this.rangeText ||= el("span", { class: "num" });
-    const left = chosen ? bulkRow(this.selection, this.querySelector("template[data-bulk]")) : this.summary();
-    this.bar.replaceChildren(...left, el("span", { class: "sp" }), ...this.pill(), this.rangeText);
+    const chosen = this.selection.ids.size;
+    const state = `${chosen}|${this.rows.pending}|${this.rows.ids.length < this.rows.total}`;
+    if (state !== this.barState) {
+      this.barState = state;
+      this.bar.classList.toggle("sel", chosen > 0);
+      this.left.replaceChildren(...(chosen ? bulkRow(this.selection, this.querySelector("template[data-bulk]")) : this.summary()));
+      this.news.replaceChildren(...this.pill());
+    }
     if (this.ready) {
       this.paintRange(...this.view.range());
     }
@@ -221,9 +230,10 @@ class LiveTable extends HTMLElement {
   }
 
   paintRange(first, last) {
-    if (this.rangeText) {
-      const values = { a: number(last ? first + 1 : 0), b: number(last), n: number(this.rows.total) };
-      this.rangeText.textContent = fill(gettext("%(a)s–%(b)s of %(n)s"), values);
+    const values = { a: number(last ? first + 1 : 0), b: number(last), n: number(this.rows.total) };
+    const text = fill(gettext("%(a)s–%(b)s of %(n)s"), values);
+    if (this.rangeText.textContent !== text) {
+      this.rangeText.textContent = text;
     }
   }
 

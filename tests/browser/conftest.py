@@ -49,6 +49,14 @@ document.addEventListener("securitypolicyviolation", (event) => {
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """WhiteNoise hands files to ASGI as plain iterators; Django warns of it on every file."""
+    for item in items:
+        if "console_url" in getattr(item, "fixturenames", ()):
+            quiet = "ignore:StreamingHttpResponse must consume synchronous iterators"
+            item.add_marker(pytest.mark.filterwarnings(quiet))
+
+
 @dataclass
 class Watched:
     """A page and everything it complained about."""
@@ -111,7 +119,8 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
             client = Client()
             client.force_login(user)
             cookies["sessionid"] = client.cookies["sessionid"].value
-        context.add_cookies([{"name": n, "value": v, "url": url} for n, v in cookies.items()])
+        origin = "/".join(url.split("/")[:3]) + "/"
+        context.add_cookies([{"name": n, "value": v, "url": origin} for n, v in cookies.items()])
         context.add_init_script(COLLECT_VIOLATIONS)
         page = context.new_page()
         seen = Watched(page)

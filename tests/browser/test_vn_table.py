@@ -170,3 +170,16 @@ def test_ten_thousand_pods_at_two_hundred_events_a_second_stay_fluent(
     assert best >= 50
     assert elements < 2500
     assert running.fleet.sent_bytes < 1_000_000
+
+
+def test_columns_are_chosen_in_a_menu_that_stays_open_while_rows_change(
+    open_page: OpenPage, serve_fleet: ServeFleet
+) -> None:
+    running = serve_fleet(pods=50, events_per_second=100)
+    page = ready(open_page(running.url).page)
+    wait_until(lambda: running.fleet.sent_bytes)
+    page.get_by_role("button", name="Columns").click()
+    page.get_by_role("checkbox", name="Instance").uncheck()
+    expect(page.get_by_role("columnheader", name="Instance")).to_have_count(0)
+    page.get_by_role("checkbox", name="Instance").check()
+    expect(page.get_by_role("columnheader", name="Instance")).to_have_count(1)
