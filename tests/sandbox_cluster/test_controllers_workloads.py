@@ -1,5 +1,8 @@
 """Deployments, ReplicaSets, StatefulSets and DaemonSets on on-premises nodes."""
 
+from collections import Counter
+
+from sandbox.cluster.controllers.replicaset import DELETION_COST, removal_rank
 from sandbox.cluster.controllers.revisions import MAXIMUM, proportional_sizes
 from tests.sandbox_cluster.controllers_world import VIRTUAL, deployment, world
 
@@ -248,3 +251,35 @@ async def test_claims_of_a_stateful_set_are_bound_and_named_after_its_pods():
         claims = w.all("persistentvolumeclaims")
         assert [c["metadata"]["name"] for c in claims] == ["data-db-0", "data-db-1"]
         assert {c["status"]["phase"] for c in claims} == {"Bound"}
+
+
+def candidate(name, *, node="n1", phase="Running", ready=True, cost=0, age=100, restarts=0):
+    since = f"2026-01-01T00:{age // 60:02d}:{age % 60:02d}Z"
+    status = {
+        "phase": phase,
+        "conditions": [
+            {"type": "Ready", "status": str(ready), "lastTransitionTime": since},
+        ],
+        "containerStatuses": [{"restartCount": restarts}],
+    }
+    meta = {"uid": name, "creationTimestamp": since, "annotations": {DELETION_COST: str(cost)}}
+    return {"metadata": meta, "spec": {"nodeName": node}, "status": status}
+
+
+def test_pods_are_removed_in_the_order_of_the_real_controller():
+    expected = [
+        candidate("unassigned", node="", phase="Pending", ready=False),
+        candidate("pending", phase="Pending", ready=False),
+        candidate("unknown", phase="Unknown", ready=False),
+        candidate("unready", ready=False, cost=100),
+        candidate("cheap", cost=-5),
+        candidate("crowded", node="crowd"),
+        candidate("fresh", age=3590),
+        candidate("restarted", restarts=3),
+        candidate("plain"),
+        candidate("dear", cost=10),
+    ]
+    doubled = Counter({"crowd": 3, "n1": 1})
+    now = 1767225600.0 + 3600
+    ranked = sorted(reversed(expected), key=lambda p: removal_rank(p, doubled, now))
+    assert [p["metadata"]["uid"] for p in ranked] == [p["metadata"]["uid"] for p in expected]

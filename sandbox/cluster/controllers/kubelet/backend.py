@@ -40,7 +40,7 @@ class NodeBackend:
 
     def _check_alive(self) -> None:
         if self.name in self._down:
-            raise internal(f"error dialing backend: dial tcp: node {self.name}: connection refused")
+            raise internal(f"error dialing backend: dial tcp {self.name}: connection refused")
 
     async def logs(
         self,
@@ -91,7 +91,7 @@ class NodeBackend:
         stdin: AsyncIterator[bytes] | None,
         tty: bool,
     ) -> AsyncIterator[Frame]:
-        """(1, stdout), (2, stderr) and last (3, a Status as JSON); ApiError 400 when not running."""
+        """(1, stdout), (2, stderr), last (3, a Status as JSON); ApiError 400 when not running."""
         self._check_alive()
         run_state = _run_of(pod, container, previous=False)
         if run_state is None or run_state[1] is not None:
