@@ -281,5 +281,6 @@ def test_pods_are_removed_in_the_order_of_the_real_controller():
     ]
     doubled = Counter({"crowd": 3, "n1": 1})
     now = 1767225600.0 + 3600
-    ranked = sorted(reversed(expected), key=lambda p: removal_rank(p, doubled, now))
+    shuffled = expected[::-1]
+    ranked = sorted(shuffled, key=lambda p: removal_rank(p, doubled, now))
     assert [p["metadata"]["uid"] for p in ranked] == [p["metadata"]["uid"] for p in expected]
