@@ -1,6 +1,7 @@
 /* Every page loads this one module; the islands come only where their element is present. */
 import { startCopy } from "./copy.js";
 import { startDialogs } from "./dialog.js";
+import { startFragments } from "./fragments.js";
 import { startHelp } from "./help.js";
 import { startLive } from "./live.js";
 import { startMenus } from "./menus.js";
@@ -34,6 +35,7 @@ startToasts();
 startCopy();
 startPalette();
 startHelp();
+startFragments();
 startLive();
 loadIslands();
 document.body.addEventListener("htmx:after:swap", loadIslands);

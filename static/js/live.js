@@ -4,7 +4,6 @@
  * On a page without a live table the Live button pauses these fragments.
  */
 import { stream } from "./stream.js";
-import { tick } from "./time.js";
 
 let paused = false;
 
@@ -39,5 +38,4 @@ function onToggle(event) {
 export function startLive() {
   customElements.define("vn-live", LiveFragment);
   document.addEventListener("click", onToggle);
-  document.body.addEventListener("htmx:after:swap", () => tick());
 }

@@ -41,11 +41,5 @@ export function startToasts() {
   document.addEventListener("click", (event) => {
     event.target.closest("[data-toast-close]")?.closest(".toast").remove();
   });
-  document.body.addEventListener("htmx:response:error", (event) => {
-    const status = event.detail?.ctx?.response?.status;
-    if (status && status !== 422) {
-      toast(gettext("The request failed."), { tone: "bad", detail: String(status) });
-    }
-  });
   document.querySelectorAll("#toasts .toast:not(.bad)").forEach(leaveLater);
 }

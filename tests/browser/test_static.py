@@ -74,6 +74,7 @@ def test_the_shell_stays_small() -> None:
         "dialog",
         "dom",
         "format",
+        "fragments",
         "help",
         "i18n",
         "live",
