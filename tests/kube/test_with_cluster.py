@@ -207,6 +207,27 @@ async def test_a_watch_replays_from_a_version_and_says_gone_when_it_cannot(
         await anext(kube.watch(PODS, resource_version=start))
 
 
+class Kubelet:
+    """A node's back end that has three lines to say."""
+
+    async def logs(self, pod: dict[str, Any], container: str, **asked: Any) -> AsyncIterator[bytes]:
+        lines = [b"one\n", b"two\n", b"three\n"]
+        for line in lines[-asked["tail_lines"] :]:
+            yield line
+
+
+async def test_logs_of_a_pod_are_read_through_the_api_server(kube: Kube, cluster: Cluster) -> None:
+    cluster.kubelets["n"] = Kubelet()
+    await kube.create(PODS, pod("p", nodeName="n"), "default")
+    for follow in (False, True):
+        log = kube.logs("default", "p", container="main", tail_lines=2, follow=follow)
+        assert b"".join([piece async for piece in log]) == b"two\nthree\n"
+    with pytest.raises(errors.NotFound):
+        await anext(kube.logs("default", "not-there"))
+    with pytest.raises(errors.Invalid, match="container"):
+        await anext(kube.logs("default", "p", container="nope"))
+
+
 async def test_permissions_are_asked_of_the_server(kube: Kube, cluster: Cluster) -> None:
     get_pods = Access("get", "pods", namespace="default")
     renew = Access("update", "leases", group="coordination.k8s.io", namespace="kube-node-lease")
