@@ -53,4 +53,7 @@ def inward(catalog: Catalog, resource: Resource, obj: Any) -> tuple[Resource, An
 def _event_out(obj: Obj) -> Obj:
     converted = {_TO_NEW.get(key, key): value for key, value in obj.items()}
     converted["apiVersion"] = "events.k8s.io/v1"
+    if not converted.get("eventTime"):
+        first = obj.get("firstTimestamp") or obj["metadata"]["creationTimestamp"]
+        converted["eventTime"] = first.removesuffix("Z").partition(".")[0] + ".000000Z"
     return converted

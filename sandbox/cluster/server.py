@@ -44,13 +44,14 @@ class Server:
         self._cluster = cluster
         self._rng = random.Random()
         self._runner: web.ServerRunner | None = None
+        self._front: web.Server[web.BaseRequest] | None = None
         self._documents: dict[tuple[str, str], tuple[int, bytes]] = {}
         self.streams: set[asyncio.Task[Any]] = set()
 
     async def start(self, host: str, port: int, context: ssl.SSLContext) -> int:
         """Listen; returns the port, which is a free one when 0 was asked."""
-        server = web.Server(self._handle)
-        self._runner = web.ServerRunner(server, access_log=None, shutdown_timeout=0.5)
+        self._front = web.Server(self._handle, access_log=None)
+        self._runner = web.ServerRunner(self._front, shutdown_timeout=0.5)
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port, ssl_context=context, backlog=1024)
         await site.start()
@@ -61,7 +62,11 @@ class Server:
         """Close the port and every stream."""
         for task in list(self.streams):
             task.cancel()
-        if self._runner:
+        if self._runner and self._front:
+            for connection in self._front.connections:
+                if connection.transport:
+                    connection.transport.abort()
+            await asyncio.sleep(0)
             await self._runner.cleanup()
             self._runner = None
 

@@ -321,6 +321,9 @@ async def _expired(call: Call, since: int | None) -> web.StreamResponse:
 
 async def _create(call: Call) -> web.Response:
     body = await wire.body(call.http)
+    if call.resource.name == "bindings":
+        name = ((body or {}).get("metadata") or {}).get("name", "")
+        return await _bind(call, name, body or {})
     resource, body = conversion.inward(call.cluster.catalog, call.resource, body)
     req = call.options()
     obj = await call.cluster.registry.create(req, resource, call.target.namespace, body)
@@ -408,9 +411,12 @@ async def _delete_collection(call: Call) -> web.Response:
 
 
 async def _binding(call: Call) -> web.Response:
-    body, req = await wire.body(call.http), call.options()
-    target = call.target
-    await subresources.bind(call.cluster.registry, req, target.namespace, target.name, body or {})
+    return await _bind(call, call.target.name, await wire.body(call.http) or {})
+
+
+async def _bind(call: Call, pod: str, body: Obj) -> web.Response:
+    req, registry = call.options(), call.cluster.registry
+    await subresources.bind(registry, req, call.target.namespace, pod, body)
     return wire.document(errors.success(), 201)
 
 
