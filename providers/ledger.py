@@ -169,24 +169,24 @@ def creating(pks: Sequence[int], *, shard: str, epoch: int, fence: Fence) -> set
 
 def created(answers: Mapping[int, base.Created], *, now: datetime, fence: Fence) -> set[int]:
     """The cloud accepted. Rows not returned were closed meanwhile: their instance is an orphan."""
-    done: set[int] = set()
     with transaction.atomic():
         fence()
-        for pk, answer in answers.items():
-            facts = {
-                "cloud_id": answer.id,
-                "request_id": answer.request_id,
-                "cloud_created_at": now,
-                "error_code": "",
-                "error_message": "",
-            }
-            rows = Instance.objects.filter(pk=pk).filter(Q(cloud_id="") | Q(cloud_id=answer.id))
-            moved = rows.filter(state__in=(State.INTENT, State.CREATING)).update(
-                state=State.ACTIVE, **facts
-            )
-            if moved or rows.filter(state__in=(State.ACTIVE, State.DELETING)).exists():
-                done.add(pk)
-    return done
+        rows = Instance.objects.select_for_update().filter(
+            pk__in=list(answers), state__in=Instance.OPEN
+        )
+        mine = [row for row in rows if row.cloud_id in {"", answers[row.pk].id}]
+        for row in mine:
+            answer = answers[row.pk]
+            row.cloud_id, row.request_id = answer.id, answer.request_id[:64]
+            row.cloud_created_at = row.cloud_created_at or now
+            row.error_code = row.error_message = ""
+            if row.state in {State.INTENT, State.CREATING}:
+                row.state = State.ACTIVE
+        Instance.objects.bulk_update(mine, _CREATED, batch_size=200)
+    return {row.pk for row in mine}
+
+
+_CREATED = ("state", "cloud_id", "request_id", "cloud_created_at", "error_code", "error_message")
 
 
 def failed_without_effect(
