@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rest_framework.request import Request
 from rest_framework.throttling import SimpleRateThrottle
-from rest_framework.views import APIView
 
 from console.models import ApiToken
+
+if TYPE_CHECKING:
+    # `rest_framework.views` imports this module while it is being imported itself.
+    from rest_framework.views import APIView
 
 
 class PerToken(SimpleRateThrottle):
