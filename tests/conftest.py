@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 import redis
+from celery import current_app
 from django.conf import settings
 
+from addons.runtime.loop import Runtime
 from console.management.commands.redis import find_binary
 
 
@@ -149,3 +151,15 @@ async def redis_client(redis_server: RedisServer) -> AsyncIterator[redis.asyncio
     client = redis.asyncio.Redis.from_url(redis_server.url)
     yield client
     await client.aclose()
+
+
+@pytest.fixture
+def runtime(redis_server: RedisServer, transactional_db: None) -> Iterator[Runtime]:
+    """A running loop with Redis and the database, nudges going to the same Redis."""
+    current_app.conf.broker_url = settings.CELERY_BROKER_URL.replace(
+        settings.CELERY_BROKER_URL.partition("?")[0],
+        redis_server.url.replace("unix", "redis+socket"),
+    )
+    made = Runtime(redis_url=redis_server.url).start()
+    yield made
+    made.stop()
