@@ -8,6 +8,7 @@ The kubelet waits with `CreateContainerConfigError` (environment) or stays in Co
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -178,10 +179,17 @@ class Resolver:
     def __init__(
         self, kube: Kube, *, monotonic: Callable[[], float], seconds: float = CACHE_SECONDS
     ) -> None:
-        self.kube = kube
+        self._kube = weakref.ref(kube)
         self._monotonic = monotonic
         self._seconds = seconds
         self._cache: dict[Any, tuple[float, asyncio.Future[Any]]] = {}
+
+    @property
+    def kube(self) -> Kube:
+        kube = self._kube()
+        if kube is None:
+            raise RuntimeError("the client of the cluster was replaced")
+        return kube
 
     async def resolve(self, pod: Json) -> Resolved:
         """Raises `KubeError` when the API cannot be asked; what is not there is None."""

@@ -1,0 +1,1 @@
+"""The eyes on the clouds: what changed, what vanished, what nobody owns."""

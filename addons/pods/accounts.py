@@ -1,0 +1,40 @@
+"""A cloud account that refuses us, and its recovery; the virtual nodes show it as a condition."""
+
+from __future__ import annotations
+
+import time
+
+from addons.pods import store
+from addons.pods.work import Work
+from providers.errors import AccountTrouble
+
+# While an account is in trouble one create is tried so often, to see whether it has healed.
+PROBE_SECONDS = 30.0
+_probed: dict[int, float] = {}
+
+
+def may_probe(account_id: int) -> bool:
+    """True for one pod each `PROBE_SECONDS`, in this process."""
+    now = time.monotonic()
+    if now < _probed.get(account_id, 0.0):
+        return False
+    _probed[account_id] = now + PROBE_SECONDS
+    return True
+
+
+async def troubled(work: Work, error: AccountTrouble) -> None:
+    account = work.scene.node.account_id
+    _probed.setdefault(account, time.monotonic() + PROBE_SECONDS)
+    trouble = store.Trouble(account, error.code or "AccountTrouble", error.message)
+    if await work.writer.do(store.set_trouble, trouble):
+        await work.ctx.announce("accounts", account)
+
+
+async def healed(work: Work) -> None:
+    account = work.scene.node.account
+    if not account.trouble:
+        return
+    changed: bool = await work.writer.do(store.set_trouble, store.Trouble(account.pk, "", ""))
+    if changed:
+        _probed.pop(account.pk, None)
+        await work.ctx.announce("accounts", account.pk)

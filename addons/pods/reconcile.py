@@ -1,0 +1,158 @@
+"""Look at one pod: read it again, decide, do one thing, tell what came of it.
+
+    GET pod + ledger rows -> decide (pure) -> one step -> Outcome
+
+Rows of former pods of the same name (another UID) are looked after in the same pass.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from addons.pods import accounts, reasons, store
+from addons.pods.decide import Account, Action, Do, Facts, decide
+from addons.pods.status import status_of
+from addons.pods.steps.create import create
+from addons.pods.steps.look import look
+from addons.pods.steps.remove import confirm, delete, delete_ownerless, finish, unmade
+from addons.pods.steps.report import ask, lost, report
+from addons.pods.store import Place, Scene
+from addons.pods.work import Work, outcome_of
+from addons.pods.writer import writer_of
+from addons.runtime.contract import Context, Outcome
+from kube import PODS, Kube
+from kube.errors import Conflict, KubeError, NotFound
+from providers.errors import ProviderError
+from providers.seen import decode
+
+Json = Mapping[str, Any]
+SCENE_SECONDS = 1.0
+
+
+async def _nothing(work: Work, action: Action) -> Outcome:
+    del work, action
+    return Outcome()
+
+
+async def _wait(work: Work, action: Action) -> Outcome:
+    if work.pod is not None and not work.pod["metadata"].get("deletionTimestamp"):
+        seen = decode(work.row.seen) if work.row else None
+        await work.put_status(status_of(work.pod, seen, now=work.now))
+    return Outcome(action.after, action.reason, action.values)
+
+
+STEPS: dict[Do, Callable[[Work, Action], Awaitable[Outcome]]] = {
+    Do.NOTHING: _nothing,
+    Do.WAIT: _wait,
+    Do.CREATE: create,
+    Do.LOOK: look,
+    Do.ASK: ask,
+    Do.REPORT: report,
+    Do.FAIL: lost,
+    Do.DELETE: delete,
+    Do.DELETE_OWNERLESS: delete_ownerless,
+    Do.CONFIRM: confirm,
+    Do.UNMADE: unmade,
+    Do.FINISH: finish,
+}
+
+
+def parse_key(key: str) -> tuple[int, str, str]:
+    """`pod:3:shop/web` -> (3, "shop", "web")."""
+    _, cluster, path = key.split(":", 2)
+    namespace, _, name = path.partition("/")
+    return int(cluster), namespace, name
+
+
+async def reconcile_pod(ctx: Context, key: str) -> Outcome:
+    """One pass over a pod and what is left of former ones; raises `LeaseLost` only."""
+    cluster_id, namespace, name = parse_key(key)
+    scene = await _scene(ctx)
+    if scene is None or scene.node.cluster_id != cluster_id:
+        return Outcome()
+    try:
+        kube = await ctx.kube(cluster_id)
+        works = await _works(ctx, scene, kube, namespace, name)
+        outcomes = await asyncio.gather(*map(_do, works))
+    except NotFound:
+        return Outcome(0.0)
+    except Conflict:
+        return Outcome(0.2)
+    except KubeError as error:
+        values = {"message": error.message}
+        return Outcome(None, reasons.CLUSTER_UNAVAILABLE, values, failed=True)
+    except ProviderError as error:
+        return outcome_of(error)
+    return _together(outcomes)
+
+
+_scenes: WeakKeyDictionary[Context, tuple[float, Scene | None]] = WeakKeyDictionary()
+
+
+async def _scene(ctx: Context) -> Scene | None:
+    held = _scenes.get(ctx)
+    now = time.monotonic()
+    if held is None or now - held[0] >= SCENE_SECONDS:
+        node_id = int(ctx.lease.shard.partition(":")[2])
+        held = (now, await ctx.db(store.scene, node_id))
+        _scenes[ctx] = held
+    return held[1]
+
+
+async def _works(ctx: Context, scene: Scene, kube: Kube, namespace: str, name: str) -> list[Work]:
+    """The live pod of that name on this node, if any, and each row that belongs to another UID."""
+    node = scene.node
+    pod = await _live(kube, namespace, name, node.name)
+    uid = pod["metadata"]["uid"] if pod else ""
+    writer = writer_of(ctx)
+    place = Place(node.cluster_id, node.cluster.uid, node.name, namespace, name, uid)
+    known = await writer.known(place)
+    base = Work(ctx, scene, writer, kube, known, namespace, name, uid, pod, known.open.get(uid))
+    former = [
+        replace(base, uid=other, pod=None, row=row)
+        for other, row in known.open.items()
+        if other != uid
+    ]
+    return [*([base] if pod else ()), *former]
+
+
+async def _live(kube: Kube, namespace: str, name: str, node: str) -> Json | None:
+    try:
+        pod: Json = await kube.get(PODS, name, namespace)
+    except NotFound:
+        return None
+    return pod if pod["spec"].get("nodeName") == node else None
+
+
+async def _do(work: Work) -> Outcome:
+    account, cluster = work.scene.node.account, work.scene.node.cluster
+    asks = work.pod is not None and (work.row is None or not work.row.cloud_id)
+    trouble = account.trouble
+    facts = Facts(
+        pod=work.pod,
+        row=work.row,
+        last=work.known.last,
+        account=Account(
+            halted=(account.halt_reason or "halted") if account.halted_at else "",
+            trouble="" if trouble and asks and accounts.may_probe(account.pk) else trouble,
+            trouble_message=account.trouble_message,
+        ),
+        now=work.now,
+        paused=cluster.paused,
+    )
+    action = decide(facts)
+    return await STEPS[action.do](work, action)
+
+
+def _together(outcomes: list[Outcome]) -> Outcome:
+    """The first speaks; the earliest next look of all counts."""
+    if not outcomes:
+        return Outcome()
+    times = [one.requeue_after for one in outcomes if one.requeue_after is not None]
+    failed = any(one.failed for one in outcomes)
+    return replace(outcomes[0], requeue_after=min(times, default=None), failed=failed)

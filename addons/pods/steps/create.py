@@ -1,0 +1,205 @@
+"""Ask the cloud for an instance: intent committed, lease checked, one call, answer committed."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import replace
+
+from addons.pods import accounts, reasons, store
+from addons.pods.container_status import Waiting
+from addons.pods.decide import Action
+from addons.pods.references import MissingReference, wanted
+from addons.pods.status import failed, status_of
+from addons.pods.translate import translate
+from addons.pods.volumes import UnsupportedVolume
+from addons.pods.work import Work, outcome_of, resolver_of
+from addons.runtime.contract import Outcome
+from providers import ledger
+from providers.base import Created, InstanceSpec, Size
+from providers.errors import (
+    AccountTrouble,
+    Busy,
+    InvalidSpec,
+    NotFound,
+    OutOfStock,
+    ProviderError,
+    UnknownOutcome,
+)
+from providers.ledger import Failure, Want
+from providers.models import Instance
+
+# A paid call may not start in the last moments of a lease.
+CALL_SECONDS = 3.0
+REFERENCE_SECONDS = 5.0
+# What was sent under a token whose outcome is unknown: the same again, or the cloud objects.
+_SENT: OrderedDict[str, InstanceSpec] = OrderedDict()
+_SENT_MAX = 512
+
+
+async def create(work: Work, action: Action) -> Outcome:
+    del action
+    try:
+        spec, size = await _prepared(work)
+    except MissingReference as missing:
+        return await _wait_for(work, missing)
+    except UnsupportedVolume as error:
+        return await refuse(work, field=error.path, message=str(error), fix="")
+    except InvalidSpec as error:
+        return await refuse(work, field="spec", message=error.message, fix="")
+    for problem in work.dialect.problems(work.live_pod):
+        if problem.fatal:
+            return await refuse(work, field=problem.path, message=problem.message, fix=problem.fix)
+    row = await _intend(work, spec, size)
+    if row is None:
+        return Outcome(1.0)
+    return await call(work, row, spec)
+
+
+async def _prepared(work: Work) -> tuple[InstanceSpec, Size]:
+    pod = work.live_pod
+    resolved = await resolver_of(work.kube).resolve(pod)
+    spec = translate(pod, resolved, site=work.site, tags={})
+    return spec, work.dialect.billed_size(spec)
+
+
+async def _intend(work: Work, spec: InstanceSpec, size: Size) -> Instance | None:
+    node, pod = work.scene.node, work.live_pod
+    work.ctx.lease.check(CALL_SECONDS)
+    want = Want(
+        account=node.account,
+        region=node.region,
+        zone=node.zone,
+        cluster_uid=node.cluster.uid,
+        node_name=node.name,
+        namespace=work.namespace,
+        pod_name=work.name,
+        pod_uid=work.uid,
+        shard=work.ctx.lease.shard,
+        epoch=work.ctx.lease.epoch,
+        asked_cpu=spec.cpu,
+        asked_memory=spec.memory,
+        size=size,
+        price=work.dialect.list_price(size, region=node.region),
+    )
+    zones = [placement.zone for placement in spec.placements]
+    first = work.row is None
+    asked = work.note(reasons.INTENDED, provider=work.dialect.title, spec=size.label, zones=zones)
+    row = await work.writer.do(store.start, want, *([asked] if first else ()))
+    references = tuple(sorted(map(str, wanted(pod).objects)))
+    if first and work.known.row is not None and references != tuple(work.known.row.references):
+        await work.writer.do(store.keep_references, store.References(work.known.row.pk, references))
+    return row
+
+
+async def call(work: Work, row: Instance, spec: InstanceSpec) -> Outcome:
+    tags = ledger.tags(row, installation=work.scene.installation)
+    spec = _SENT.get(row.token) or replace(spec, tags=tags)
+    repeated = work.row is not None and work.row.state == Instance.State.CREATING
+    provider = await work.provider()
+    work.ctx.lease.check(CALL_SECONDS)
+    _remember(row.token, spec)
+    try:
+        created = await provider.create(spec, token=row.token)
+    except ProviderError as error:
+        return await _not_created(work, row, spec, error, repeated=repeated)
+    _SENT.pop(row.token, None)
+    return await accepted(work, row, created)
+
+
+def _remember(token: str, spec: InstanceSpec) -> None:
+    _SENT[token] = spec
+    if len(_SENT) > _SENT_MAX:
+        _SENT.popitem(last=False)
+
+
+async def accepted(
+    work: Work, row: Instance, created: Created, *, code: str = reasons.CREATED
+) -> Outcome:
+    """Record the instance, write back on the pod what its owner wants to see."""
+    note = work.note(
+        code,
+        request_id=created.request_id,
+        provider=work.dialect.title,
+        instance=created.id,
+        spec=row.spec,
+    )
+    item = store.Accepted(row.pk, created, work.scene.node.cluster_id, work.uid)
+    if not await work.writer.do(store.accept, item, note):
+        return Outcome(1.0)
+    await accounts.healed(work)
+    await work.announce()
+    if work.pod is None:
+        return Outcome(0.0)
+    row.cloud_id, row.request_id = created.id, created.request_id
+    work = await work.put_annotations(row, created)
+    await work.put_status(status_of(work.live_pod, None, now=work.now))
+    await work.say(code, provider=work.dialect.title, instance=created.id, spec=row.spec)
+    return Outcome(25.0, reasons.STARTING, {"instance": created.id})
+
+
+async def _not_created(
+    work: Work, row: Instance, spec: InstanceSpec, error: ProviderError, *, repeated: bool
+) -> Outcome:
+    doubtful = isinstance(error, (UnknownOutcome, Busy, NotFound))
+    if doubtful or (repeated and isinstance(error, InvalidSpec)):
+        # A refusal after a call of unknown outcome may be about what that call has made.
+        await work.writer.do(store.unknown, Failure(row.pk, error))
+        return Outcome(2.0, reasons.UNKNOWN_OUTCOME, {"message": error.message}, failed=repeated)
+    _SENT.pop(row.token, None)
+    final = isinstance(error, InvalidSpec)
+    # Without a request id nothing was sent, so that the token is still unused.
+    again = not final and not (isinstance(error, OutOfStock) and error.request_id)
+    await work.writer.do(store.refuse, store.Refused(row.pk, error, again))
+    if final:
+        return await refuse(work, field="spec", message=error.message, fix="")
+    if isinstance(error, AccountTrouble):
+        await accounts.troubled(work, error)
+    outcome = _told(outcome_of(error), spec=row.spec, placed=spec)
+    await work.put_status(status_of(work.live_pod, None, now=work.now))
+    if reasons.is_warning(outcome.reason):
+        await work.say(outcome.reason, **outcome.values)
+        await _note_once(work, outcome)
+    return outcome
+
+
+def _told(outcome: Outcome, *, spec: str, placed: InstanceSpec) -> Outcome:
+    values = {**outcome.values, "spec": spec, "zones": [p.zone for p in placed.placements]}
+    return replace(outcome, values=values)
+
+
+async def _note_once(work: Work, outcome: Outcome) -> None:
+    """The timeline tells when a reason to wait begins, not every try."""
+    if work.known.row is not None and work.known.row.blocker == outcome.reason:
+        return
+    note = work.note(outcome.reason, **outcome.values)
+    await work.writer.do(store.nothing, None, note)
+
+
+async def _wait_for(work: Work, missing: MissingReference) -> Outcome:
+    waiting = Waiting(missing.reason, missing.message)
+    values = {"message": missing.message, "reference": missing.reference}
+    outcome = Outcome(REFERENCE_SECONDS, reasons.MISSING_REFERENCE, values)
+    if work.known.row is not None:
+        references = tuple(sorted(map(str, wanted(work.live_pod).objects)))
+        if references != tuple(work.known.row.references):
+            await work.writer.do(
+                store.keep_references, store.References(work.known.row.pk, references)
+            )
+    await work.put_status(status_of(work.live_pod, None, now=work.now, waiting=waiting))
+    await work.say(outcome.reason, **values)
+    await _note_once(work, outcome)
+    return outcome
+
+
+async def refuse(work: Work, *, field: str, message: str, fix: str) -> Outcome:
+    """The pod can never run here: it fails for good, with the field and the fix."""
+    if work.row is not None and work.row.state == Instance.State.INTENT:
+        await work.writer.do(store.not_made, work.row.pk)
+    text = f"{field}: {message} {fix}".strip()
+    status = failed(work.live_pod, reason="ProviderFailed", message=text, now=work.now)
+    await work.put_status(status)
+    values = {"field": field, "message": message, "fix": fix}
+    await work.say(reasons.REFUSED, **values)
+    await work.writer.do(store.nothing, None, work.note(reasons.REFUSED, **values))
+    await work.announce()
+    return Outcome(None, reasons.INVALID_SPEC, values)

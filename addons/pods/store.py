@@ -1,0 +1,256 @@
+"""The database's part of a reconcile, in bulk: what is known, and the handlers of the writer."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Q
+
+from addons.models import PodRow, VirtualNode
+from addons.pods.identity import installation
+from providers import base, ledger, seen
+from providers.errors import ProviderError
+from providers.ledger import Failure, Want
+from providers.models import CloudAccount, Instance, LogTail
+
+State = Instance.State
+tags = ledger.tags
+encode = seen.encode
+TAIL_BYTES = 65_536
+
+
+def _fenced() -> None:
+    """The writer has fenced the transaction already."""
+
+
+# --- reading ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """The virtual node of the shard, with its cluster and account, and our own name."""
+
+    node: VirtualNode
+    installation: str
+
+
+def scene(node_id: int) -> Scene | None:
+    """None when the node was removed."""
+    node = VirtualNode.objects.select_related("cluster", "account").filter(pk=node_id).first()
+    return Scene(node, installation()) if node else None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A pod by name, and the UID it has now (empty: there is none)."""
+
+    cluster_id: int
+    cluster_uid: str
+    node_name: str
+    namespace: str
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """`open`: by pod UID, also of former pods of that name. `last`: the newest closed one."""
+
+    open: dict[str, Instance]
+    last: Instance | None
+    row: PodRow | None
+
+
+def known(places: Sequence[Place]) -> list[Known]:
+    """In order. All places are of one virtual node."""
+    first = places[0]
+    uids = {place.uid for place in places if place.uid}
+    names = {place.name for place in places}
+    ours = Q(
+        cluster_uid=first.cluster_uid,
+        node_name=first.node_name,
+        pod_name__in=names,
+        state__in=Instance.OPEN,
+    )
+    by_name: dict[tuple[str, str], dict[str, Instance]] = defaultdict(dict)
+    for row in Instance.objects.filter(ours):
+        by_name[row.namespace, row.pod_name][row.pod_uid] = row
+    last: dict[str, Instance] = {}
+    closed = Instance.objects.filter(pod_uid__in=uids, state=State.CLOSED)
+    for row in closed.order_by("generation"):
+        last[row.pod_uid] = row
+    mirrored = PodRow.objects.filter(cluster_id=first.cluster_id, uid__in=uids)
+    pods = {pod.uid: pod for pod in mirrored.only("uid", "instance_id", "references", "blocker")}
+    return [Known(by_name[p.namespace, p.name], last.get(p.uid), pods.get(p.uid)) for p in places]
+
+
+# --- writing (handlers: payloads, now -> results) -----------------------------------------------
+
+
+def start(wants: Sequence[Want], now: datetime) -> list[Instance | None]:
+    """Intent, then creating, for the rows that are ours to call the cloud for; else None."""
+    rows = ledger.intend(wants, installation=installation(), now=now, fence=_fenced)
+    shard, epoch = wants[0].shard, wants[0].epoch
+    ours = ledger.creating([row.pk for row in rows], shard=shard, epoch=epoch, fence=_fenced)
+    return [row if row.pk in ours else None for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    pk: int
+    created: base.Created
+    cluster_id: int
+    pod_uid: str
+
+
+def accept(items: Sequence[Accepted], now: datetime) -> list[bool]:
+    """The cloud took the create; the mirror row points at the instance."""
+    done = ledger.created({i.pk: i.created for i in items}, now=now, fence=_fenced)
+    for item in items:
+        if item.pk in done:
+            PodRow.objects.filter(cluster_id=item.cluster_id, uid=item.pod_uid).update(
+                instance_id=item.pk
+            )
+    return [item.pk in done for item in items]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    pk: int
+    error: ProviderError
+    again: bool
+
+
+def refuse(items: Sequence[Refused], now: datetime) -> list[None]:
+    for again in (True, False):
+        failures = [Failure(i.pk, i.error) for i in items if i.again is again]
+        if failures:
+            ledger.failed_without_effect(failures, again=again, now=now, fence=_fenced)
+    return [None] * len(items)
+
+
+def unknown(items: Sequence[Failure], _now: datetime) -> list[None]:
+    ledger.unknown(items, fence=_fenced)
+    return [None] * len(items)
+
+
+def not_made(pks: Sequence[int], now: datetime) -> list[None]:
+    ledger.not_made(pks, now=now, fence=_fenced)
+    return [None] * len(pks)
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    account: CloudAccount
+    instance: base.Instance
+    asked_at: datetime
+
+
+def observe(items: Sequence[Telling], _now: datetime) -> list[None]:
+    groups: dict[tuple[int, datetime], list[Telling]] = defaultdict(list)
+    for item in items:
+        groups[item.account.pk, item.asked_at].append(item)
+    for (_, asked_at), members in groups.items():
+        told = [member.instance for member in members]
+        ledger.observed(members[0].account, told, asked_at=asked_at, fence=_fenced)
+    return [None] * len(items)
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    pk: int
+    asked_at: datetime
+
+
+def missing(items: Sequence[Absence], _now: datetime) -> list[bool]:
+    """Whether two answers, far enough apart, did not hold the instance."""
+    groups: dict[datetime, list[int]] = defaultdict(list)
+    for item in items:
+        groups[item.asked_at].append(item.pk)
+    proven: set[int] = set()
+    for asked_at, pks in groups.items():
+        proven |= set(ledger.missing(pks, asked_at=asked_at, fence=_fenced))
+    return [item.pk in proven for item in items]
+
+
+def deleting(pks: Sequence[int], now: datetime) -> list[bool]:
+    ours = ledger.deleting(pks, now=now, fence=_fenced)
+    return [pk in ours for pk in pks]
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    pk: int
+    reason: str
+
+
+def close(items: Sequence[Closing], now: datetime) -> list[None]:
+    groups: dict[str, list[int]] = defaultdict(list)
+    for item in items:
+        groups[item.reason].append(item.pk)
+    for reason, pks in groups.items():
+        ledger.closed(pks, reason=reason, at=now, fence=_fenced)
+    return [None] * len(items)
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    instance_id: int
+    container: str
+    text: str
+
+
+def keep_tails(items: Sequence[Tail], now: datetime) -> list[None]:
+    rows = [
+        LogTail(
+            instance_id=item.instance_id,
+            container=item.container,
+            text=item.text[-TAIL_BYTES:].replace("\x00", ""),
+            taken_at=now,
+        )
+        for item in items
+    ]
+    LogTail.objects.bulk_create(
+        rows,
+        update_conflicts=True,
+        unique_fields=["instance", "container"],
+        update_fields=["text", "taken_at"],
+    )
+    return [None] * len(items)
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    row_id: int
+    references: tuple[str, ...]
+
+
+def keep_references(items: Sequence[References], _now: datetime) -> list[None]:
+    for item in items:
+        PodRow.objects.filter(pk=item.row_id).update(references=list(item.references))
+    return [None] * len(items)
+
+
+def nothing(items: Sequence[None], _now: datetime) -> list[None]:
+    """For notes alone."""
+    return [None] * len(items)
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    account_id: int
+    code: str
+    message: str
+
+
+def set_trouble(items: Sequence[Trouble], _now: datetime) -> list[bool]:
+    """Mark the account (an empty code: unmark it); whether that changed anything."""
+    changed = []
+    for item in items:
+        rows = CloudAccount.objects.filter(pk=item.account_id).exclude(trouble=item.code[:64])
+        updated = rows.update(trouble=item.code[:64], trouble_message=item.message)
+        changed.append(bool(updated))
+    return changed
