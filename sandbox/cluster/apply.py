@@ -1,7 +1,7 @@
 """Server-side apply (``application/apply-patch+yaml``): merge, prune, conflicts, force.
 
-Kubernetes documentation, "Server-Side Apply": an applier owns what it sends; what it no longer sends
-and nobody else owns is removed; changing what another manager owns is a 409 unless forced.
+Kubernetes documentation, "Server-Side Apply": an applier owns what it sends; what it no longer
+sends and nobody else owns is removed; changing what another manager owns is a 409 unless forced.
 """
 
 from typing import Any
@@ -23,11 +23,12 @@ async def apply(
     resource: Resource,
     namespace: str,
     name: str,
+    *,
     body: Any,
     subresource: str = "",
 ) -> Obj:
     """Apply a configuration and return the stored object, made when it was missing."""
-    config = _read(registry, req, resource, namespace, name, body)
+    config = _read(registry, req, resource, namespace, name, body=body)
     shape = registry.shape(resource)
     if registry.store.get(resource.storage, namespace, name) is None:
         if subresource or config["metadata"].get("uid"):
@@ -37,13 +38,15 @@ async def apply(
         return await registry.create(req, resource, namespace, config)
 
     def transform(current: Entry) -> Obj:
-        return _merged(registry, req, resource, shape, current, config, subresource)
+        return _merged(
+            registry, req, resource, current, config=config, shape=shape, subresource=subresource
+        )
 
-    return await registry.change(req, resource, namespace, name, transform, subresource)
+    return await registry.change(req, resource, namespace, name, transform, subresource=subresource)
 
 
 def _read(
-    registry: Registry, req: Request, resource: Resource, namespace: str, name: str, body: Any
+    registry: Registry, req: Request, resource: Resource, namespace: str, name: str, *, body: Any
 ) -> Obj:
     if not req.manager:
         cause = errors.cause(
@@ -69,16 +72,24 @@ def _entry(
     registry: Registry, req: Request, resource: Resource, owned: Obj, subresource: str
 ) -> Obj:
     moment = rfc3339(registry.clock.now())
-    return managed.entry(req.manager, "Apply", resource.api_version, owned, moment, subresource)
+    return managed.entry(
+        req.manager,
+        "Apply",
+        resource.api_version,
+        owned,
+        moment=moment,
+        subresource=subresource,
+    )
 
 
 def _merged(
     registry: Registry,
     req: Request,
     resource: Resource,
-    shape: Shape,
     current: Entry,
+    *,
     config: Obj,
+    shape: Shape,
     subresource: str,
 ) -> Obj:
     live = current.copy()

@@ -3,7 +3,6 @@
 Objects returned are copies. ``peek`` and ``subscribe`` hand out stored objects, to be read only.
 """
 
-import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -88,7 +87,7 @@ class Client:
             meta.get("namespace", "") if kind.namespaced else "",
             meta["name"],
             _copy(obj),
-            subresource or "",
+            subresource=subresource or "",
         )
         return _copy(stored)
 
@@ -111,9 +110,9 @@ class Client:
             self._resource(resource),
             namespace or "",
             name,
-            json.loads(json.dumps(body)),
-            kind,
-            subresource or "",
+            body=decode(encode(body)),
+            kind=kind,
+            subresource=subresource or "",
         )
         return _copy(stored)
 

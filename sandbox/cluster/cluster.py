@@ -12,9 +12,9 @@ import yaml
 from sandbox.cluster import pki, roles
 from sandbox.cluster.admission import Admission
 from sandbox.cluster.auth import Authenticator, basic_token
+from sandbox.cluster.cells import Column
 from sandbox.cluster.client import Client
 from sandbox.cluster.clock import Clock, SystemClock
-from sandbox.cluster.columns import Column
 from sandbox.cluster.crds import CustomKind, Definitions
 from sandbox.cluster.faults import Faults
 from sandbox.cluster.history import History

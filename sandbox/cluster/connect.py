@@ -1,7 +1,7 @@
-"""pods/log, pods/exec and pods/attach: to a simulated kubelet here, or to a real one by dialling it.
+"""pods/log, pods/exec and pods/attach: to a simulated kubelet here, or by dialling a real one.
 
-exec and attach speak the WebSocket subprotocols ``v5.channel.k8s.io`` and ``v4.channel.k8s.io``: one
-byte of channel (0 stdin, 1 stdout, 2 stderr, 3 status, 4 resize, 255 close), then data.
+exec and attach speak the WebSocket subprotocols ``v5.channel.k8s.io`` and ``v4.channel.k8s.io``:
+one byte of channel (0 stdin, 1 stdout, 2 stderr, 3 status, 4 resize, 255 close), then data.
 """
 
 import asyncio

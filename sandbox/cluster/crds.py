@@ -13,7 +13,7 @@ from typing import Any
 import jsonschema
 
 from sandbox.cluster import errors, jsonpath, schema
-from sandbox.cluster.columns import Column
+from sandbox.cluster.cells import Column
 from sandbox.cluster.durations import age
 from sandbox.cluster.kinds import Problems
 from sandbox.cluster.resources import Catalog, Resource
@@ -131,15 +131,17 @@ def _plain(node: Any, *, top: bool = False) -> Any:
     if not isinstance(node, dict):
         return node
     skip = ("nullable", "default", "example", "description", "required" if top else "")
-    out = {}
+    out: Obj = {}
     for key, value in node.items():
         if key == "properties":
             out[key] = {name: _plain(item) for name, item in value.items()}
         elif key not in skip and not key.startswith("x-kubernetes-"):
             out[key] = _plain(value)
     for bound in ("Minimum", "Maximum"):
-        if isinstance(out.get(f"exclusive{bound}"), bool):
-            if out.pop(f"exclusive{bound}"):
+        strict = out.get(f"exclusive{bound}")
+        if isinstance(strict, bool):
+            del out[f"exclusive{bound}"]
+            if strict:
                 out[f"exclusive{bound}"] = out.pop(bound.lower())
     if node.get("nullable") and isinstance(out.get("type"), str):
         out["type"] = [out["type"], "null"]

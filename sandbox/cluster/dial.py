@@ -1,6 +1,6 @@
 """The way to a kubelet that is not simulated here: dialled like the real API server does.
 
-``https://<InternalIP>:<kubeletEndpoint.Port>/containerLogs/<ns>/<pod>/<container>`` and ``/exec/...``,
+``https://<InternalIP>:<kubeletEndpoint.Port>/containerLogs/<ns>/<pod>/<container>``, ``/exec/...``,
 with a client certificate of the cluster; the kubelet's own certificate is not checked, as without
 ``--kubelet-certificate-authority``.
 """

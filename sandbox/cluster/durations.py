@@ -12,10 +12,8 @@ def human(seconds: float) -> str:
         return "<invalid>"
     total = max(total, 0)
     minutes, hours, days = total // 60, total // 3600, total // 86400
-    if total < 120:
-        return f"{total}s"
     if minutes < 10:
-        return _two(minutes, "m", total % 60, "s")
+        return f"{total}s" if total < 120 else _two(minutes, "m", total % 60, "s")
     if minutes < 180:
         return f"{minutes}m"
     if hours < 8:

@@ -1,7 +1,7 @@
 """Field sets (``fieldsV1``) as nested dicts, and the walks that compute and use them.
 
-Notation of the Kubernetes ManagedFieldsEntry: ``f:name`` a field, ``k:{...}`` an item of a list map,
-``v:...`` an item of a set, ``.`` the node itself; an empty dict is a leaf.
+Notation of the Kubernetes ManagedFieldsEntry: ``f:name`` a field, ``k:{...}`` an item of a list
+map, ``v:...`` an item of a set, ``.`` the node itself; an empty dict is a leaf.
 """
 
 import json
@@ -155,7 +155,7 @@ def intersect(one: Tree, other: Tree) -> Tree:
 
 
 def leaves(tree: Tree, prefix: str = "") -> list[str]:
-    """Return the paths of the leaves as messages show them: ``.spec.containers[name="a"].image``."""
+    """Return the paths of the leaves as messages show them: ``.spec.ports[port=80].name``."""
     found = []
     for key, value in tree.items():
         if key == ".":

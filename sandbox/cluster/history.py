@@ -10,7 +10,7 @@ Obj = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One committed write; ``time`` in epoch seconds, ``phase`` and ``conditions`` for pods only."""
+    """One committed write; ``time`` in epoch seconds, ``phase`` and ``conditions`` of pods."""
 
     seq: int
     time: float
@@ -41,12 +41,21 @@ class History:
         self.last_seq = 0
 
     def record(
-        self, time: float, verb: str, resource: str, subresource: str, obj: Obj, rv: int, user: str
+        self,
+        obj: Obj,
+        *,
+        time: float,
+        verb: str,
+        resource: str,
+        subresource: str,
+        rv: int,
+        user: str,
     ) -> None:
         """Add one write; called by the store after each commit."""
         self.last_seq += 1
         meta = obj["metadata"]
-        phase, conditions = None, ()
+        phase: str | None = None
+        conditions: tuple[tuple[str, str], ...] = ()
         if resource == "pods":
             status = obj.get("status") or {}
             phase = status.get("phase")

@@ -16,12 +16,14 @@ _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z")
 _KEY = re.compile(r"[-._a-zA-Z0-9]+\Z")
 _POD_RULE = (
     "pod updates may not change fields other than `spec.containers[*].image`,"
-    "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions "
+    "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only "
+    "additions "
     "to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it "
     "was previously negative)"
 )
 _DNS_TEXT = (
-    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must "
+    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or "
+    "'-', and must "
     "start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for "
     "validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
 )
@@ -121,7 +123,10 @@ def pod_spec(spec: Obj, path: str, problems: Problems) -> None:
         effects = ("NoSchedule", "PreferNoSchedule", "NoExecute", "")
         problems.supported(f"{where}.effect", item.get("effect"), effects)
         if not item.get("key") and item.get("operator") != "Exists":
-            text = 'operator must be Exists when `key` is empty, which means "match all values and all keys"'
+            text = (
+                "operator must be Exists when `key` is empty, which means "
+                '"match all values and all keys"'
+            )
             problems.invalid(f"{where}.operator", item.get("operator", ""), text)
 
 

@@ -18,7 +18,7 @@ UNTRACKED = frozenset(("leases.coordination.k8s.io", "events"))
 
 
 def entry(
-    manager: str, operation: str, api_version: str, fields: Obj, moment: str, sub: str
+    manager: str, operation: str, api_version: str, fields: Obj, *, moment: str, subresource: str
 ) -> Obj:
     """Return one ManagedFieldsEntry."""
     made: Obj = {
@@ -29,8 +29,8 @@ def entry(
         "fieldsType": "FieldsV1",
         "fieldsV1": fields,
     }
-    if sub:
-        made["subresource"] = sub
+    if subresource:
+        made["subresource"] = subresource
     return made
 
 
@@ -45,11 +45,12 @@ def base(old: Obj | None, new: Obj) -> list[Obj]:
 def track(
     req: Request,
     resource: Resource,
-    shape: Shape,
     old: Obj | None,
     new: Obj,
-    subresource: str,
+    *,
+    shape: Shape,
     clock: Clock,
+    subresource: str = "",
 ) -> None:
     """Record in ``new`` which fields this write's manager changed."""
     meta = new["metadata"]
@@ -93,7 +94,9 @@ def _shift(
     own = fieldsets.subtract((mine or {}).get("fieldsV1") or {}, gone)
     own = fieldsets.union(own, added)
     if own:
-        result.append(entry(manager, "Update", api_version, own, moment, subresource))
+        result.append(
+            entry(manager, "Update", api_version, own, moment=moment, subresource=subresource)
+        )
     return result
 
 

@@ -18,15 +18,18 @@ async def patch(
     resource: Resource,
     namespace: str,
     name: str,
+    *,
     body: Any,
     kind: str,
     subresource: str = "",
 ) -> Obj:
     """Patch and return the stored object; ``kind`` is merge, json, strategic or apply."""
     if subresource == "scale":
-        return await scale.write(registry, req, resource, namespace, name, body, kind)
+        return await scale.write(registry, req, resource, namespace, name, body=body, kind=kind)
     if kind == "apply":
-        return await apply(registry, req, resource, namespace, name, body, subresource)
+        return await apply(
+            registry, req, resource, namespace, name, body=body, subresource=subresource
+        )
     shape = registry.shape(resource)
     if kind == "strategic" and resource.custom:
         raise errors.unsupported_media(
@@ -48,4 +51,4 @@ async def patch(
             del meta["resourceVersion"]
         return registry.decode(req, resource, changed, subresource)
 
-    return await registry.change(req, resource, namespace, name, transform, subresource)
+    return await registry.change(req, resource, namespace, name, transform, subresource=subresource)

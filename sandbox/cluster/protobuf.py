@@ -1,8 +1,8 @@
 """Protobuf bodies, as client-go's typed clients send them (client-go 0.32 and later).
 
-A body is ``k8s\\0`` and an ``Unknown`` message (1: TypeMeta, 2: the object). Field names and numbers
-come from ``data/protobuf_fields.txt``, one message a line: ``message field=number:type``, ``*``
-repeated, ``%`` a map; they are those of the public ``generated.proto`` files.
+A body is ``k8s\\0`` and an ``Unknown`` message (1: TypeMeta, 2: the object). Field names and
+numbers come from ``data/protobuf_fields.txt``, one message a line: ``message field=number:type``,
+``*`` repeated, ``%`` a map; they are those of the public ``generated.proto`` files.
 """
 
 import base64

@@ -32,7 +32,7 @@ def parse(text: str | float) -> Decimal:
     """Return the value in base units (cores, bytes, pieces); raises QuantityError."""
     number, suffix = _split(str(text))
     if suffix in _BINARY:
-        return number * 1024 ** _BINARY[suffix]
+        return number * Decimal(1024 ** _BINARY[suffix])
     if suffix in _DECIMAL:
         return number.scaleb(_DECIMAL[suffix])
     return number.scaleb(int(suffix[1:]))

@@ -148,7 +148,7 @@ class Registry:
         await self.admission.validate(attributes.replaced(obj))
         self._check_free(resource, namespace, obj["metadata"]["name"])
         self.admission.check_namespace(attributes)
-        managed.track(req, resource, self.shape(resource), None, obj, "", self.clock)
+        managed.track(req, resource, None, obj, shape=self.shape(resource), clock=self.clock)
         if req.dry_run:
             return obj
         entry = self.store.put(resource.storage, obj, Origin(req.user.name, req.verb or "create"))
@@ -183,6 +183,7 @@ class Registry:
         namespace: str,
         name: str,
         body: Any,
+        *,
         subresource: str = "",
     ) -> Obj:
         """Replace an object (PUT) and return it; 409 on a stale resourceVersion or another uid."""
@@ -199,7 +200,7 @@ class Registry:
         def transform(_: Entry) -> Obj:
             return schema_copy(encoded)
 
-        return await self.change(req, resource, namespace, name, transform, subresource)
+        return await self.change(req, resource, namespace, name, transform, subresource=subresource)
 
     async def change(
         self,
@@ -208,6 +209,7 @@ class Registry:
         namespace: str,
         name: str,
         transform: Transform,
+        *,
         subresource: str = "",
     ) -> Obj:
         """Run ``transform`` on the current version until it commits; returns the stored object.
@@ -252,7 +254,15 @@ class Registry:
     def _commit(
         self, req: Request, resource: Resource, entry: Entry, new: Obj, subresource: str
     ) -> Obj:
-        managed.track(req, resource, self.shape(resource), entry.obj, new, subresource, self.clock)
+        managed.track(
+            req,
+            resource,
+            entry.obj,
+            new,
+            subresource=subresource,
+            shape=self.shape(resource),
+            clock=self.clock,
+        )
         new["metadata"]["resourceVersion"] = str(entry.rv)
         if _same(entry.obj, new) and not _gone(resource, new):
             return entry.obj
@@ -275,7 +285,7 @@ class Registry:
         self._delete_preconditions(resource, entry, options)
         obj = entry.copy()
         grace = _grace(resource, obj, options)
-        _propagation_finalizers(resource, obj, options)
+        _propagation_finalizers(obj, options)
         meta = obj["metadata"]
         waits = grace > 0 or meta.get("finalizers") or _namespace_waits(resource, obj)
         origin = Origin(req.user.name, req.verb or "delete")
@@ -375,7 +385,7 @@ def _grace(resource: Resource, obj: Obj, options: DeleteOptions) -> int:
     return min(grace, before) if before is not None else grace
 
 
-def _propagation_finalizers(resource: Resource, obj: Obj, options: DeleteOptions) -> None:
+def _propagation_finalizers(obj: Obj, options: DeleteOptions) -> None:
     wanted = {"Foreground": "foregroundDeletion", "Orphan": "orphan"}.get(options.propagation or "")
     meta = obj["metadata"]
     kept = list(meta.get("finalizers") or ())

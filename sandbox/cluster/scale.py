@@ -70,10 +70,11 @@ async def write(
     resource: Resource,
     namespace: str,
     name: str,
+    *,
     body: Any,
     kind: str = "",
 ) -> Obj:
-    """Set the replicas from a whole Scale (``kind`` "") or from a patch of it; returns the Scale."""
+    """Set the replicas from a Scale (``kind`` "") or from a patch of one; returns the Scale."""
 
     def transform(entry: Entry) -> Obj:
         scale = of(resource, entry.obj)
@@ -91,7 +92,7 @@ async def write(
         _write(obj, _paths(resource)["specReplicasPath"], replicas)
         return obj
 
-    stored = await registry.change(req, resource, namespace, name, transform, "scale")
+    stored = await registry.change(req, resource, namespace, name, transform, subresource="scale")
     return of(resource, stored)
 
 

@@ -74,11 +74,7 @@ def _split(text: str) -> list[str]:
 
 def _label_term(part: str) -> Callable[[Mapping[str, str]], bool]:
     if found := _SET.match(part):
-        key, word, values = found.group(1), found.group(2), found.group(3)
-        wanted = {value.strip() for value in values.split(",")}
-        if word == "in":
-            return lambda labels: labels.get(key) in wanted and key in labels
-        return lambda labels: key not in labels or labels[key] not in wanted
+        return _membership(*found.groups())
     if found := _EQUAL.match(part):
         key, word, value = found.groups()
         if word == "!=":
@@ -92,6 +88,13 @@ def _label_term(part: str) -> Callable[[Mapping[str, str]], bool]:
             return lambda labels: key not in labels
         return lambda labels: key in labels
     raise bad_request(f"unable to parse requirement: found '{part.strip()}'")
+
+
+def _membership(key: str, word: str, values: str) -> Callable[[Mapping[str, str]], bool]:
+    wanted = {value.strip() for value in values.split(",")}
+    if word == "in":
+        return lambda labels: key in labels and labels[key] in wanted
+    return lambda labels: key not in labels or labels[key] not in wanted
 
 
 def _ordering(key: str, word: str, number: str) -> Callable[[Mapping[str, str]], bool]:

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from sandbox.cluster import discovery, errors, openapi, route, verbs, wire
 from sandbox.cluster.request import User
+from sandbox.cluster.store import encode
 from sandbox.cluster.verbs import Call
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Server:
         self._cluster = cluster
         self._rng = random.Random()
         self._runner: web.ServerRunner | None = None
-        self._front: web.Server[web.BaseRequest] | None = None
+        self._front: web.Server | None = None
         self._documents: dict[tuple[str, str], tuple[int, bytes]] = {}
         self.streams: set[asyncio.Task[Any]] = set()
 
@@ -170,7 +171,7 @@ class Server:
             found = openapi.document(catalog, *key)
             if found is None:
                 raise errors.no_such_path()
-            cached = self._documents[key] = (catalog.generation, wire.encode(found))
+            cached = self._documents[key] = (catalog.generation, encode(found))
         return wire.answer(cached[1])
 
     async def _resource(self, request: web.BaseRequest, user: User) -> web.StreamResponse:

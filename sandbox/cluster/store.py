@@ -145,7 +145,8 @@ class Store:
         old = table.objects.get(key)
         entry = self._version(key, obj)
         table.put(entry)
-        self._publish(resource, table, "MODIFIED" if old else "ADDED", entry, old, origin)
+        kind = "MODIFIED" if old else "ADDED"
+        self._publish(resource, table, kind, entry=entry, old=old, origin=origin)
         return entry
 
     def remove(self, resource: str, obj: Obj, origin: Origin) -> Entry:
@@ -156,7 +157,7 @@ class Store:
         old = table.objects[key]
         entry = self._version(key, obj)
         table.drop(key)
-        self._publish(resource, table, "DELETED", entry, old, origin)
+        self._publish(resource, table, "DELETED", entry=entry, old=old, origin=origin)
         return entry
 
     def drop_table(self, resource: str) -> None:
@@ -176,6 +177,7 @@ class Store:
         resource: str,
         table: Table,
         kind: str,
+        *,
         entry: Entry,
         old: Entry | None,
         origin: Origin,
@@ -183,13 +185,13 @@ class Store:
         event = Event(entry.rv, kind, entry, old)
         table.remember(event)
         self.history.record(
-            self._clock.now().timestamp(),
-            origin.verb,
-            resource,
-            origin.subresource,
             entry.obj,
-            entry.rv,
-            origin.user,
+            time=self._clock.now().timestamp(),
+            verb=origin.verb,
+            resource=resource,
+            subresource=origin.subresource,
+            rv=entry.rv,
+            user=origin.user,
         )
         if self.sink:
             self.sink(resource, entry.key, None if kind == "DELETED" else entry, entry.rv)

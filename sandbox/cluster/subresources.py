@@ -33,7 +33,7 @@ async def bind(registry: Registry, req: Request, namespace: str, pod: str, body:
         conditions.append({"type": "PodScheduled", "status": "True", "lastTransitionTime": moment})
         return obj
 
-    await registry.change(req, pods, namespace, pod, transform, "binding")
+    await registry.change(req, pods, namespace, pod, transform, subresource="binding")
 
 
 def _check_bindable(entry: Entry, uid: str | None) -> None:
@@ -102,7 +102,7 @@ async def _disrupt(registry: Registry, req: Request, budget: Entry, pod: str) ->
         return obj
 
     resource = registry.catalog.named("poddisruptionbudgets.policy")
-    await registry.change(req, resource, *budget.key, transform, "status")
+    await registry.change(req, resource, *budget.key, transform, subresource="status")
 
 
 def _refusal(budget: Entry, *, stale: bool) -> errors.ApiError:

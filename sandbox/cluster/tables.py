@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sandbox.cluster.columns import COLUMNS, Column
-from sandbox.cluster.durations import age
+from sandbox.cluster.cells import AGE, Column
+from sandbox.cluster.columns import COLUMNS
 from sandbox.cluster.resources import Resource
 
 Obj = dict[str, Any]
 NAME = Column("Name", lambda o, _: o["metadata"]["name"], format="name")
-AGE = Column("Age", lambda o, now: age(o["metadata"].get("creationTimestamp"), now))
 
 
 def columns(resource: Resource, custom: Sequence[Column] = ()) -> tuple[Column, ...]:

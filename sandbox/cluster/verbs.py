@@ -1,7 +1,7 @@
 """Resource verbs over HTTP: get, list, watch, create, update, patch, delete."""
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +78,9 @@ class Call:
         )
 
 
+Handler = Callable[[Call], Awaitable[web.StreamResponse]]
+
+
 async def serve(call: Call) -> web.StreamResponse:
     """Answer one request to a resource; raises ApiError."""
     resource, target = call.resource, call.target
@@ -85,11 +88,12 @@ async def serve(call: Call) -> web.StreamResponse:
     if special is not None:
         return special
     if target.subresource and target.subresource in _SUBRESOURCES:
-        return await _SUBRESOURCES[target.subresource](call)
-    handler = _VERBS.get(call.verb)
-    if handler is None or (not target.subresource and call.verb not in resource.verbs):
+        handler = _SUBRESOURCES[target.subresource]
+        return await handler(call)
+    serving = _VERBS.get(call.verb)
+    if serving is None or (not target.subresource and call.verb not in resource.verbs):
         raise errors.method_not_allowed(resource.plural, resource.group)
-    return await handler(call)
+    return await serving(call)
 
 
 def _view(call: Call) -> tuple[str, str]:
@@ -299,6 +303,8 @@ async def _stream(
         bookmarks=mark,
         every=call.cluster.bookmark_seconds,
     )
+    if call.cluster.faults.down and call.http.transport:
+        call.http.transport.abort()
     await response.write_eof()
     return response
 
@@ -335,7 +341,7 @@ async def _update(call: Call) -> web.Response:
     resource, body = conversion.inward(call.cluster.catalog, call.resource, body)
     req, target = call.options(), call.target
     obj = await call.cluster.registry.update(
-        req, resource, target.namespace, target.name, body, target.subresource
+        req, resource, target.namespace, target.name, body, subresource=target.subresource
     )
     return answer_object(call, obj, 200, req)
 
@@ -357,9 +363,9 @@ async def _patch(call: Call) -> web.Response:
         resource,
         target.namespace,
         target.name,
-        body,
-        kind,
-        target.subresource,
+        body=body,
+        kind=kind,
+        subresource=target.subresource,
     )
     return answer_object(call, obj, 200 if before or kind != "apply" else 201, req)
 
@@ -437,12 +443,12 @@ async def _scale(call: Call) -> web.Response:
         raise errors.method_not_allowed(call.resource.plural, call.resource.group)
     body, req = await wire.body(call.http), call.options()
     changed = await scale.write(
-        registry, req, call.resource, target.namespace, target.name, body, kind
+        registry, req, call.resource, target.namespace, target.name, body=body, kind=kind
     )
     return wire.document(changed)
 
 
-_VERBS: dict[str, Callable[[Call], Any]] = {
+_VERBS: dict[str, Handler] = {
     "get": _get,
     "list": _list,
     "watch": _watch,
@@ -452,7 +458,7 @@ _VERBS: dict[str, Callable[[Call], Any]] = {
     "delete": _delete,
     "deletecollection": _delete_collection,
 }
-_SUBRESOURCES: dict[str, Callable[[Call], Any]] = {
+_SUBRESOURCES: dict[str, Handler] = {
     "binding": _binding,
     "eviction": _eviction,
     "scale": _scale,

@@ -19,6 +19,7 @@ from sandbox.cluster.store import Entry, Event, Store, encode
 Obj = dict[str, Any]
 Encode = Callable[[Entry], bytes]
 BACKLOG = 50_000
+LOOK_SECONDS = 1.0
 INITIAL_END = "k8s.io/initial-events-end"
 
 
@@ -135,6 +136,10 @@ def bookmark(api_version: str, kind: str, revision: int, *, initial: bool) -> Ob
     return {"kind": kind, "apiVersion": api_version, "metadata": meta}
 
 
+def _stalled(faults: Faults) -> bool:
+    return faults.watch_stall
+
+
 async def run(
     stream: Stream,
     write: Callable[[bytes], Any],
@@ -152,11 +157,11 @@ async def run(
         now = clock.monotonic()
         if now >= end:
             break
-        if faults.watch_stall:
+        if _stalled(faults):
             await asyncio.sleep(0.05)
             continue
-        data = await stream.take(min(end, next_mark) - now if bookmarks else end - now)
-        if faults.watch_stall:
+        data = await stream.take(min(LOOK_SECONDS, min(end, next_mark) - now))
+        if _stalled(faults):
             stream.push(data)
             continue
         if data:
