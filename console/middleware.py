@@ -48,7 +48,7 @@ def preferences(get_response: GetResponse) -> GetResponse:
         profile = getattr(request.user, "profile", None) if request.user.is_authenticated else None
         if profile and profile.language:
             translation.activate(profile.language)
-            request.LANGUAGE_CODE = translation.get_language()  # type: ignore[attr-defined]
+            request.LANGUAGE_CODE = translation.get_language()
         name = profile.time_zone if profile else ""
         try:
             timezone.activate(zoneinfo.ZoneInfo(name or "UTC"))

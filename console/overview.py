@@ -116,4 +116,4 @@ def top_namespaces(user: AnyUser, limit: int = 5) -> list[dict[str, Any]]:
         .exclude(price=None)
         .order_by("-price")
     )
-    return list(rows[:limit])
+    return [dict(row) for row in rows[:limit]]

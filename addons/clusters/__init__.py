@@ -1,1 +1,1 @@
-"""Registering clusters: done by the lead (checklist, register, rbac); F1 need not write these."""
+"""Registered clusters: the diagnosing checklist, registration, the rights we need."""

@@ -19,7 +19,8 @@ class Found:
 
 
 def _is_virtual(node: Mapping[str, Any]) -> bool:
-    return node.get("metadata", {}).get("labels", {}).get("type") == "virtual-kubelet"
+    labels = node.get("metadata", {}).get("labels") or {}
+    return bool(labels.get("type") == "virtual-kubelet")
 
 
 def _kind(real: list[Mapping[str, Any]], version: str) -> str:

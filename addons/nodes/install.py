@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from addons.announce import announce
 from addons.models import Cluster, Operation, PodRow, VirtualNode
+from addons.nodes.reconcile import capacity_of
 from addons.operations import NotYet, StepFailed, StepFunction, start
 from addons.runtime.contract import Context
 from addons.runtime.loop import runtime
@@ -111,6 +112,8 @@ async def _preflight(ctx: Context, operation: Operation) -> str:
             _("The vCPU quota of %(max)s is used up.") % {"max": quota.cpu_max},
             _("Raise it by a ticket to the cloud."),
         )
+    given["capacity"] = capacity_of(quota)
+    await ctx.db(operation.save, update_fields=["arguments"])
     return _("%(free)s free addresses; %(used)s of %(max)s vCPU used") % {
         "free": free,
         "used": quota.cpu_used,
@@ -120,7 +123,7 @@ async def _preflight(ctx: Context, operation: Operation) -> str:
 
 async def _name_is_free(ctx: Context, operation: Operation) -> None:
     assert operation.cluster_id is not None
-    ours = VirtualNode.objects.filter(cluster_id=operation.cluster_id, name=operation.target)
+    ours = VirtualNode.objects.filter(cluster=operation.cluster_id or 0, name=operation.target)
     if await ctx.db(ours.exists):
         return
     kube = await ctx.kube(operation.cluster_id)
@@ -147,6 +150,7 @@ def _save_node(operation: Operation) -> int:
             "zone": given["zone"],
             "placements": given["placements"],
             "security_group": given["security_group"],
+            "capacity": given.get("capacity") or {},
         },
     )
     return node.pk
@@ -155,11 +159,13 @@ def _save_node(operation: Operation) -> int:
 async def _register(ctx: Context, operation: Operation) -> str:
     pk = await ctx.db(_save_node, operation)
     await ctx.announce("nodes", pk)
+    await ctx.enqueue(f"node:{pk}", f"node:{pk}", delay=300.0)
     return operation.target
 
 
 async def _ready(ctx: Context, operation: Operation) -> str:
-    rows = VirtualNode.objects.filter(cluster_id=operation.cluster_id, name=operation.target)
+    assert operation.cluster_id is not None
+    rows = VirtualNode.objects.filter(cluster=operation.cluster_id, name=operation.target)
     node = await ctx.db(rows.first)
     if node is None:
         raise StepFailed(_("The node was removed meanwhile."))

@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, Concatenate, ParamSpec, cast
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
@@ -95,4 +95,4 @@ def idempotent(
         IdempotencyKey.objects.filter(pk=row.pk).update(status=response.status_code, body=body)
         return response
 
-    return wrapper
+    return cast("Callable[Concatenate[Any, Request, P], Response]", wrapper)

@@ -102,8 +102,8 @@ def handler(exc: Exception, context: dict[str, Any]) -> Response | None:
     set_rollback()
     request = context.get("request")
     headers = {}
-    if isinstance(problem, exceptions.Throttled) and problem.wait:
-        headers["Retry-After"] = str(int(problem.wait) + 1)
+    if wait := getattr(problem, "wait", None):
+        headers["Retry-After"] = str(int(wait) + 1)
     if header := getattr(problem, "auth_header", None):
         headers["WWW-Authenticate"] = header
     return Response(

@@ -139,7 +139,7 @@ class OrphanShape(s.Serializer[Any]):
 
 class MomentShape(s.Serializer[Any]):
     at = s.DateTimeField()
-    source = s.ChoiceField(["kubernetes", "cloud", "spillway"])
+    source = s.ChoiceField(["kubernetes", "cloud", "spillway"])  # type: ignore[assignment]
     warning = s.BooleanField()
     reason = s.CharField()
     text = s.CharField()
@@ -160,7 +160,7 @@ class LogShape(s.Serializer[Any]):
 class StepShape(s.Serializer[Any]):
     index = s.IntegerField()
     name = s.CharField()
-    label = s.CharField()
+    label = s.CharField()  # type: ignore[assignment]
     state = s.ChoiceField(["waiting", "running", "done", "failed"])
     detail = _text()
     started_at = s.DateTimeField(allow_null=True)
@@ -260,7 +260,9 @@ class RotateRequest(s.Serializer[Any]):
 
 class KubeconfigRequest(s.Serializer[Any]):
     kubeconfig = s.CharField(max_length=512_000, write_only=True, trim_whitespace=False)
-    context = s.CharField(required=False, allow_blank=True, default="")
+    context = s.CharField(  # type: ignore[assignment]
+        required=False, allow_blank=True, default=""
+    )
 
 
 class ClusterRequest(KubeconfigRequest):

@@ -36,7 +36,7 @@ _FLAGS: dict[str, tuple[str, Any]] = {
 }
 
 
-class StreamConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
+class StreamConsumer(AsyncWebsocketConsumer):
     user: User
     language: str
 

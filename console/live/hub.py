@@ -75,10 +75,16 @@ class Hub:
         self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._flush_loop())]
 
     def add(self, item: Table | Flag) -> None:
-        (self._tables if isinstance(item, Table) else self._flags).add(item)  # type: ignore[arg-type]
+        if isinstance(item, Table):
+            self._tables.add(item)
+        else:
+            self._flags.add(item)
 
     def remove(self, item: Table | Flag) -> None:
-        (self._tables if isinstance(item, Table) else self._flags).discard(item)  # type: ignore[arg-type]
+        if isinstance(item, Table):
+            self._tables.discard(item)
+        else:
+            self._flags.discard(item)
 
     def changed(self, topic: str, ids: list[int]) -> None:
         self._changed[topic].update(ids)

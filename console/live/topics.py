@@ -48,7 +48,8 @@ class Topic:
     def select(self, user: AnyUser, params: str) -> QuerySet[Any]:
         """What this user sees under these filters, unordered."""
         rows: QuerySet[Any] = visible(self.model, user)
-        return self.filterset(data=QueryDict(params), queryset=rows).qs
+        found: QuerySet[Any] = self.filterset(data=QueryDict(params), queryset=rows).qs
+        return found
 
     def _order(self, sort: str) -> tuple[str, ...]:
         """`sort=name` or `sort=-name`; what cannot be sorted by keeps the topic's own order."""

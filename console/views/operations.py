@@ -27,7 +27,7 @@ def operations(request: HttpRequest) -> HttpResponse:
     return pages.table(request, "operations", "pages/operations.html", extra)
 
 
-def steps_of(operation: Operation) -> list[dict[str, object]]:
+def steps_of(operation: Operation) -> list[dict[str, str]]:
     """The steps as the stepper shows them: state, title, time, what happened."""
     states = {"waiting": "todo", "running": "now", "done": "ok", "failed": "bad"}
     now = timezone.now()
