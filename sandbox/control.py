@@ -173,10 +173,10 @@ class ControlServer:
     async def start(self, host: str, port: int) -> None:
         """Listen; port 0 picks a free one, ``url`` tells which."""
         self.app.router.add_get("/", self._index)
-        self._runner = web.AppRunner(self.app, access_log=None)
+        self._runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=0.2)
         await self._runner.setup()
         listener = socket.create_server((host, port), backlog=128)
-        await web.SockSite(self._runner, listener, shutdown_timeout=0.2).start()
+        await web.SockSite(self._runner, listener).start()
         self.url = f"http://{host}:{listener.getsockname()[1]}"
 
     async def stop(self) -> None:
