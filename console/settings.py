@@ -35,6 +35,7 @@ DIAL_ALLOW: list[str] = env.list("SPILLWAY_DIAL_ALLOW", [])
 DIAL_DENY: list[str] = env.list("SPILLWAY_DIAL_DENY", [])
 
 INSTALLED_APPS = [
+    "django.forms",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

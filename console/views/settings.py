@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zoneinfo
 from datetime import timedelta
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from django import forms
 from django.conf import settings
@@ -22,7 +22,13 @@ from console import audit, tokens
 from console.models import ApiToken, Profile
 
 
-class ProfileForm(forms.ModelForm[Profile]):
+if TYPE_CHECKING:
+    _ProfileForm = forms.ModelForm[Profile]
+else:
+    _ProfileForm = forms.ModelForm
+
+
+class ProfileForm(_ProfileForm):
     class Meta:
         model = Profile
         fields: ClassVar = ["language", "time_zone", "theme", "density", "shortcuts"]
