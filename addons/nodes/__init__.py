@@ -1,1 +1,1 @@
-"""Virtual nodes: what they look like, their heartbeat, adding and removing them."""
+"""Virtual nodes: what they look like, who keeps them alive, how they come and go."""

@@ -1,236 +1,235 @@
-"""The heartbeat of one virtual node, in the watch process, on a schedule of its own.
+"""Keeps one virtual node alive in its cluster: its Lease, its Node object, its row.
 
-    every 10 s   renew the Lease
-    on change    and every 5 minutes: node status
-    at once      make the Node again when somebody deleted it (unless it is being removed), follow
-                 cordons, labels and taints of others into the row
-
-Trouble with the cloud is a condition and a NoSchedule taint, never a NotReady: the node controller
-would evict pods that run well.
+Three loops that never wait for one another: the Lease every ten seconds; the Node whenever it is
+not as it should be, and its heartbeat every five minutes; and a watch of the Node, so that what
+people change there (labels, taints, cordon) is adopted and a Node deleted by hand comes back.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any
+from collections.abc import Callable
 
+import redis
 from django.db import DatabaseError
 
 from addons.announce import announce_async
 from addons.models import VirtualNode
-from addons.nodes import spec
+from addons.nodes import rows, spec
+from addons.runtime import nudge
 from addons.runtime.loop import Runtime
-from kube import LEASES, NODES, Event, Kube, Reflector
+from kube import LEASES, NODES, Event, Kube, Node, Reflector
 from kube.errors import AlreadyExists, Conflict, KubeError, NotFound
+from providers import registry
 
 log = logging.getLogger(__name__)
-BEAT_SECONDS = 10.0
-STATUS_SECONDS = 300.0
+
 NAMESPACE = "kube-node-lease"
+BEAT_SECONDS = 10.0
+BEAT_DEADLINE = 8.0
+RETRY_SECONDS = 2.0
+STATUS_SECONDS = 300.0
+# A new node waits so long for its capacity; then it is registered without room for pods.
+CAPACITY_PATIENCE = 20.0
 
 
 class Keeper:
-    """`see` brings the newest row from the database; `run` goes on until cancelled."""
-
-    def __init__(self, runtime: Runtime, kube: Kube, row: VirtualNode) -> None:
+    def __init__(self, runtime: Runtime, kube: Kube, node: VirtualNode) -> None:
         self._runtime = runtime
         self._kube = kube
-        self._row = row
-        self._node: dict[str, Any] | None = None
-        self._posted: tuple[Any, ...] = ()
-        self._posted_at = 0.0
-        self._wanted = asyncio.Event()
-        self._mirrored: dict[str, Any] = {}
+        self._node = node
+        self._dialect = registry.dialect(node.provider)
+        self._known: Node | None = None
+        self._listed = False
+        self._wake = asyncio.Event()
+        self._born = runtime.clock.monotonic()
+        self._reported = 0.0
+        self._beaten = self._born
 
-    def see(self, row: VirtualNode) -> None:
-        if self._facts(row) != self._facts(self._row):
-            self._wanted.set()
-        self._row = row
-
-    @staticmethod
-    def _facts(row: VirtualNode) -> tuple[Any, ...]:
-        return (row.capacity, row.account.trouble, row.cluster.version, row.removing_at)
-
-    @property
-    def _trouble(self) -> str:
-        account = self._row.account
-        return (account.trouble_message or account.trouble) if account.trouble else ""
+    def see(self, node: VirtualNode) -> None:
+        """The row as it is now, with `account` and `cluster` loaded."""
+        before, self._node = self._node, node
+        told = ("capacity", "removing_at")
+        moved = any(getattr(before, name) != getattr(node, name) for name in told)
+        trouble = spec.trouble_of(before) != spec.trouble_of(node)
+        if moved or trouble or before.cluster.version != node.cluster.version:
+            self._wake.set()
 
     async def run(self) -> None:
-        eyes = Reflector(
+        source = Reflector(
             self._kube,
             NODES,
-            fields=f"metadata.name={self._row.name}",
-            on_list=self._listed,
-            on_events=self._changed,
+            fields=f"metadata.name={self._node.name}",
+            type=Node,
+            on_list=self._on_list,
+            on_events=self._on_events,
         )
-        tasks = [asyncio.create_task(work) for work in (self._beats(), self._work(), eyes.run())]
+        loops = [asyncio.create_task(work) for work in (self._beats(), self._syncs(), source.run())]
         try:
-            await asyncio.gather(*tasks)
+            done, _ = await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
         finally:
-            for task in tasks:
+            for task in loops:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*loops, return_exceptions=True)
 
-    async def _listed(self, nodes: list[dict[str, Any]], _version: str) -> None:
-        self._node = nodes[0] if nodes else None
-        self._wanted.set()
-
-    async def _changed(self, events: list[Event[dict[str, Any]]]) -> None:
-        last = events[-1]
-        self._node = None if last.kind == "DELETED" else last.object
-        self._wanted.set()
-
-    # --- the Lease ------------------------------------------------------------------------------
+    # --- the Lease --------------------------------------------------------------------------------
 
     async def _beats(self) -> None:
+        clock = self._runtime.clock.monotonic
+        due = clock()
         while True:
-            started = self._runtime.clock.monotonic()
-            try:
-                beaten = await self._beat()
-            except KubeError as error:
-                log.warning("heartbeat of %s: %s", self._row.name, error)
-                beaten = False
-            spent = self._runtime.clock.monotonic() - started
-            await asyncio.sleep(max(0.5, BEAT_SECONDS - spent) if beaten else 1.0)
+            fine = await self._beat()
+            due = max(due + BEAT_SECONDS, clock()) if fine else clock() + RETRY_SECONDS
+            await asyncio.sleep(max(0.0, due - clock()))
 
     async def _beat(self) -> bool:
-        """Renew, or make, the Lease. False while there is no Node to own it."""
-        if self._node is None or self._row.removing_at:
-            return False
-        now = self._runtime.clock.now()
-        made = spec.lease(self._row, self._node["metadata"]["uid"], now)
+        """One renewal; False when the cluster did not take it."""
+        if self._absent_for_good():
+            return True
         try:
-            await self._kube.patch(
-                LEASES, self._row.name, {"spec": made["spec"]}, NAMESPACE, kind="merge"
-            )
-        except NotFound:
-            try:
-                await self._kube.create(LEASES, made, NAMESPACE)
-            except AlreadyExists:
-                return False
-        await self._save({"heartbeat_at": now})
+            async with asyncio.timeout(BEAT_DEADLINE):
+                await self._renew()
+        except (KubeError, TimeoutError) as error:
+            log.warning("no heartbeat for %s: %r", self._node.name, error)
+            if self._runtime.clock.monotonic() - self._beaten > spec.LEASE_SECONDS:
+                await self._row(rows.silent)
+            return False
+        self._beaten = self._runtime.clock.monotonic()
+        await self._note_beat()
         return True
 
-    # --- the Node -------------------------------------------------------------------------------
+    async def _renew(self) -> None:
+        now = self._runtime.clock.now()
+        body = {"spec": spec.lease_spec(self._node.name, now)}
+        try:
+            await self._kube.patch(LEASES, self._node.name, body, NAMESPACE)
+        except NotFound:
+            uid = self._known.metadata.uid if self._known else ""
+            fresh = spec.lease(self._node.name, uid, now)
+            await self._kube.create(LEASES, fresh, NAMESPACE)
 
-    async def _work(self) -> None:
+    async def _note_beat(self) -> None:
+        """The row may lag when the database is slow; the Lease does not wait for it."""
+        try:
+            async with asyncio.timeout(BEAT_DEADLINE):
+                now = self._runtime.clock.now()
+                await self._runtime.db_urgent(rows.beat, self._node.pk, now)
+                await announce_async(self._runtime.redis, "nodes", [self._node.pk])
+        except (DatabaseError, TimeoutError) as error:
+            log.warning("heartbeat of %s is not noted: %r", self._node.name, error)
+
+    def _absent_for_good(self) -> bool:
+        """It is being removed and its Node is gone: nothing must bring it back."""
+        return self._node.removing_at is not None and self._listed and self._known is None
+
+    # --- the Node ---------------------------------------------------------------------------------
+
+    async def _syncs(self) -> None:
         while True:
+            self._wake.clear()
             try:
-                async with asyncio.timeout(BEAT_SECONDS):
-                    await self._wanted.wait()
-            except TimeoutError:
-                pass
-            self._wanted.clear()
-            try:
-                await self._settle()
-            except Conflict:
-                self._wanted.set()
-                await asyncio.sleep(0.2)
+                pause = await self._sync()
+            except Conflict as error:
+                log.info("node %s changed meanwhile: %s", self._node.name, error)
+                pause = 0.1
             except KubeError as error:
-                log.warning("node %s: %s", self._row.name, error)
-                self._wanted.set()
-                await asyncio.sleep(1.0)
+                log.warning("node %s is not kept up: %s", self._node.name, error)
+                pause = RETRY_SECONDS
+            try:
+                async with asyncio.timeout(pause):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
 
-    async def _settle(self) -> None:
-        """One pass: the Node exists, is ours, its status is posted, the row tells of it."""
-        if self._row.removing_at:
-            if self._node:
-                await self._mirror(self._node)
-            return
-        if self._node is None:
-            await self._register()
-            return
-        await self._amend(self._node)
-        await self._post(self._node)
-        await self._mirror(self._node)
+    async def _sync(self) -> float:
+        """Make the Node what it should be; seconds until the next look, unless woken."""
+        if self._waits_for_capacity():
+            await self._ask_for_capacity()
+            return 1.0
+        try:
+            known = await self._kube.get(NODES, self._node.name, type=Node)
+        except NotFound:
+            if self._node.removing_at is None:
+                await self._register()
+            return STATUS_SECONDS
+        await self._taint(known)
+        await self._report(known)
+        return STATUS_SECONDS
+
+    def _waits_for_capacity(self) -> bool:
+        age = self._runtime.clock.monotonic() - self._born
+        return not self._node.capacity and age < CAPACITY_PATIENCE
+
+    async def _ask_for_capacity(self) -> None:
+        try:
+            await nudge.enqueue(self._runtime, self._node.shard, self._node.shard)
+        except redis.RedisError as error:
+            log.warning("the capacity of %s waits: %s", self._node.name, error)
 
     async def _register(self) -> None:
         now = self._runtime.clock.now()
         try:
-            made = await self._kube.create(
-                NODES, spec.node(self._row, trouble=self._trouble, now=now)
-            )
+            await self._kube.create(NODES, spec.manifest(self._node, self._dialect, now))
         except AlreadyExists:
-            made = await self._kube.get(NODES, self._row.name)
-        self._node = made
-        self._posted = ()
-        await self._beat()
-        await self._post(made)
-        await self._mirror(made)
-
-    async def _amend(self, node: dict[str, Any]) -> None:
-        """Our labels and taints, should somebody have taken them away; nothing of others."""
-        meta = node["metadata"]
-        present = meta.get("labels") or {}
-        lacking = {k: v for k, v in spec.labels(self._row).items() if present.get(k) != v}
-        taints = node.get("spec", {}).get("taints") or []
-        wanted = spec.taints(self._row, taints, trouble=self._trouble)
-        same = sorted(map(str, map(_plain, taints))) == sorted(map(str, map(_plain, wanted)))
-        if not lacking and same:
+            self._wake.set()
             return
-        body: dict[str, Any] = {"metadata": {"resourceVersion": meta["resourceVersion"]}}
-        if lacking:
-            body["metadata"]["labels"] = lacking
-        if not same:
-            body["spec"] = {"taints": wanted}
-        self._node = await self._kube.patch(NODES, self._row.name, body, kind="merge")
+        log.info("registered node %s", self._node.name)
+        # The API server may drop a status given at creation (status is a subresource).
+        self._reported = 0.0
+        self._wake.set()
 
-    async def _post(self, node: dict[str, Any]) -> None:
-        """The status, when it differs or is five minutes old, or when others marked us dead."""
-        known = node.get("status", {}).get("conditions") or []
-        ready = any(c.get("type") == "Ready" and c.get("status") == "True" for c in known)
-        facts = (*self._facts(self._row), node["metadata"]["uid"])
-        clock = self._runtime.clock.monotonic()
-        if ready and facts == self._posted and clock - self._posted_at < STATUS_SECONDS:
+    async def _taint(self, known: Node) -> None:
+        taints = [
+            {"key": t.key, "effect": t.effect}
+            | ({"value": t.value} if t.value else {})
+            | ({"timeAdded": t.time_added} if t.time_added else {})
+            for t in known.spec.taints or ()
+        ]
+        wanted = spec.taints(self._node, taints)
+        if wanted is not None:
+            version = {"resourceVersion": known.metadata.resource_version}
+            body = {"metadata": version, "spec": {"taints": wanted}}
+            await self._kube.patch(NODES, self._node.name, body)
+
+    async def _report(self, known: Node) -> None:
+        """The status, when it differs or its heartbeat is due."""
+        now = self._runtime.clock
+        wanted = spec.status(self._node, self._dialect, known, now.now())
+        late = now.monotonic() - self._reported >= STATUS_SECONDS or not self._reported
+        if late or spec.differs(wanted, known):
+            body = {"metadata": {"uid": known.metadata.uid}, "status": wanted}
+            await self._kube.patch(
+                NODES, self._node.name, body, kind="strategic", subresource="status"
+            )
+            self._reported = now.monotonic()
+
+    # --- the mirror -------------------------------------------------------------------------------
+
+    async def _on_list(self, nodes: list[Node], _version: str) -> None:
+        self._listed = True
+        await self._mirror(nodes[0] if nodes else None)
+
+    async def _on_events(self, events: list[Event[Node]]) -> None:
+        last = events[-1]
+        await self._mirror(None if last.kind == "DELETED" else last.object)
+
+    async def _mirror(self, node: Node | None) -> None:
+        self._known = node
+        if node is None:
+            await self._row(rows.gone)
+            self._wake.set()
             return
-        now = self._runtime.clock.now()
-        status = spec.status(self._row, known, trouble=self._trouble, now=now)
-        self._node = await self._kube.patch(
-            NODES, self._row.name, {"status": status}, kind="strategic", subresource="status"
-        )
-        self._posted, self._posted_at = facts, clock
+        wanted = spec.status(self._node, self._dialect, node, self._runtime.clock.now())
+        if spec.differs(wanted, node):
+            self._wake.set()
+        await self._row(lambda pk: rows.seen(pk, node))
 
-    async def _mirror(self, _node: dict[str, Any]) -> None:
-        node = self._node or _node
-        meta, told = node["metadata"], node.get("status", {})
-        conditions = told.get("conditions") or []
-        ready = any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions)
-        state = VirtualNode.State.READY if ready else VirtualNode.State.NOT_READY
-        await self._save(
-            {
-                "uid": meta["uid"],
-                "labels": meta.get("labels") or {},
-                "taints": node.get("spec", {}).get("taints") or [],
-                "unschedulable": bool(node.get("spec", {}).get("unschedulable")),
-                "conditions": conditions,
-                "version": told.get("nodeInfo", {}).get("kubeletVersion", ""),
-                **({} if self._row.removing_at else {"state": state}),
-            }
-        )
-
-    async def _save(self, values: dict[str, Any]) -> None:
-        fresh = {name: v for name, v in values.items() if self._mirrored.get(name) != v}
-        if not fresh:
-            return
+    async def _row(self, write: Callable[[int], bool]) -> None:
         try:
-            await self._runtime.db_urgent(_update, self._row.pk, fresh)
+            if await self._runtime.db(write, self._node.pk):
+                await announce_async(self._runtime.redis, "nodes", [self._node.pk])
         except DatabaseError as error:
-            log.warning("row of %s waits: %s", self._row.name, error)
-            return
-        self._mirrored |= fresh
-        await announce_async(self._runtime.redis, "nodes", [self._row.pk])
-
-
-def _plain(taint: dict[str, Any]) -> tuple[str, str, str]:
-    return (str(taint.get("key")), str(taint.get("value") or ""), str(taint.get("effect")))
-
-
-def _update(pk: int, values: dict[str, Any]) -> None:
-    rows = VirtualNode.objects.filter(pk=pk)
-    if "state" in values:
-        rows.filter(removing_at=None).update(state=values["state"])
-        values = {name: value for name, value in values.items() if name != "state"}
-    if values:
-        rows.update(**values)
+            log.warning("the row of %s waits for the next change: %s", self._node.name, error)

@@ -1,142 +1,196 @@
-"""The Node and Lease objects of a virtual node: pure.
+"""The Node object of a virtual node: pure functions from our row to what Kubernetes should see.
 
-Labels, taints, name and version come from the provider's dialect; what others put on the node
-(labels, annotations, taints, cordon) is theirs and stays.
+Labels, taint and annotations come from the provider's dialect, once, at registration; afterwards
+they belong to the cluster's people and are only mirrored. Ours for ever are the status and one
+taint, `spillway.io/cloud-unavailable`, which keeps new pods away while the account is in trouble.
+Ready is never taken away for that: a NotReady node has its running pods evicted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from addons.models import VirtualNode
-from providers import registry
+from kube import Node
+from kube.objects import Condition
+from providers.base import Dialect, Quota
 
-CLOUD_TAINT = {"key": "spillway.io/cloud-unavailable", "effect": "NoSchedule"}
+Json = dict[str, Any]
+CLOUD_TAINT = "spillway.io/cloud-unavailable"
 CLOUD_CONDITION = "CloudReachable"
 LEASE_SECONDS = 40
-DEFAULT_CAPACITY = {"cpu": "1000", "memory": "4Ti", "ephemeral-storage": "30Ti", "pods": "1000"}
-_PRESSURES = ("MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable")
-_CALM = {
-    "MemoryPressure": ("KubeletHasSufficientMemory", "instances bring their own memory"),
-    "DiskPressure": ("KubeletHasNoDiskPressure", "instances bring their own disk"),
-    "PIDPressure": ("KubeletHasSufficientPID", "instances bring their own kernel"),
-    "NetworkUnavailable": ("RouteCreated", "instances are in the VPC"),
-}
-# Read by drivers and old clients as texts; a virtual node has no machine to tell of.
-_NO_MACHINE = ("machineID", "systemUUID", "bootID", "kernelVersion", "osImage", "kubeProxyVersion")
+# When the cloud does not tell the account's quota, room for so many vCPU is assumed.
+ASSUMED_CPU = Decimal(1000)
+GIB_PER_CPU = 4
+# The smallest instance has a quarter of a vCPU; every instance has 30 GiB of disk without charge.
+PODS_PER_CPU = 4
+PODS_MIN, PODS_MAX = 1000, 50_000
+DISK_GIB_PER_POD = 30
 
 
-def stamp(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def micro(moment: datetime) -> str:
-    """MicroTime, as Lease wants it."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def conditions(
-    known: Iterable[Mapping[str, Any]], *, trouble: str, now: datetime
-) -> list[dict[str, Any]]:
-    """Ready while we live (heartbeat is not health); the cloud's state is a condition apart."""
-    wanted = [
-        ("Ready", "True", "KubeletReady", "Spillway serves this node"),
-        *((kind, "False", *_CALM[kind]) for kind in _PRESSURES),
-        (CLOUD_CONDITION, "False", "CloudUnavailable", trouble)
-        if trouble
-        else (CLOUD_CONDITION, "True", "CloudReachable", "the cloud accepts our key"),
-    ]
-    before = {str(item.get("type")): item for item in known}
-    result = []
-    for kind, status, reason, message in wanted:
-        old = before.get(kind, {})
-        changed = old.get("status") != status or not old.get("lastTransitionTime")
-        since = stamp(now) if changed else old["lastTransitionTime"]
-        result.append(
-            {
-                "type": kind,
-                "status": status,
-                "reason": reason,
-                "message": message,
-                "lastHeartbeatTime": stamp(now),
-                "lastTransitionTime": since,
-            }
-        )
-    return result
-
-
-def status(
-    row: VirtualNode, known: Iterable[Mapping[str, Any]], *, trouble: str, now: datetime
-) -> dict[str, Any]:
-    capacity = row.capacity or DEFAULT_CAPACITY
-    profile = _profile(row)
+def capacity(quota: Quota | None) -> dict[str, str]:
+    """What the scheduler may count on: the account's vCPU quota and what goes with it."""
+    cpu = int(quota.cpu_max if quota else ASSUMED_CPU)
+    pods = min(PODS_MAX, max(PODS_MIN, cpu * PODS_PER_CPU))
     return {
-        "capacity": capacity,
-        "allocatable": capacity,
-        "conditions": conditions(known, trouble=trouble, now=now),
-        "addresses": [{"type": "Hostname", "address": row.name}],
-        "nodeInfo": {
-            **dict.fromkeys(_NO_MACHINE, ""),
-            "architecture": profile.architecture,
-            "operatingSystem": profile.operating_system,
-            "containerRuntimeVersion": row.provider,
-            "kubeletVersion": version(row),
-        },
+        "cpu": str(cpu),
+        "memory": f"{cpu * GIB_PER_CPU}Gi",
+        "pods": str(pods),
+        "ephemeral-storage": f"{pods * DISK_GIB_PER_POD}Gi",
     }
 
 
-def version(row: VirtualNode) -> str:
-    return registry.dialect(row.provider).node_version(row.cluster.version)
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why the cloud takes no new instances; empty `reason`: it does."""
+
+    reason: str = ""
+    message: str = ""
 
 
-def _profile(row: VirtualNode) -> Any:
-    dialect = registry.dialect(row.provider)
-    return dialect.node_profile(region=row.region, zone=row.zone, name=row.name)
+def trouble_of(node: VirtualNode) -> Trouble:
+    account = node.account
+    if account.halted_at is not None:
+        return Trouble("AccountHalted", account.halt_reason)
+    if account.trouble:
+        return Trouble(_camel(account.trouble), account.trouble_message)
+    return Trouble()
 
 
-def labels(row: VirtualNode) -> dict[str, str]:
-    return dict(_profile(row).labels)
+def _camel(code: str) -> str:
+    """A cloud's code as a condition's reason: letters, digits, `_`, `,`, `:`; no dots."""
+    kept = "".join(c if c.isalnum() else "_" for c in code).strip("_")
+    return kept if kept[:1].isalpha() else "CloudTrouble"
 
 
-def taints(
-    row: VirtualNode, present: Iterable[Mapping[str, Any]], *, trouble: str
-) -> list[dict[str, Any]]:
-    """Ours and everybody else's; the cloud taint stands exactly while there is trouble."""
-    ours = [dict(taint) for taint in _profile(row).taints]
-    named = {(taint["key"], taint["effect"]) for taint in (*ours, CLOUD_TAINT)}
-    foreign = [dict(t) for t in present if (t.get("key"), t.get("effect")) not in named]
-    return [*ours, *([dict(CLOUD_TAINT)] if trouble else []), *foreign]
+def conditions(trouble: Trouble, known: Sequence[Condition], now: datetime) -> list[Json]:
+    """All of ours; the time of the last transition stays when the status is the same."""
+    wanted = (
+        ("Ready", "True", "KubeletReady", "Spillway plays the kubelet of this node"),
+        ("MemoryPressure", "False", "KubeletHasSufficientMemory", "each pod has its own instance"),
+        ("DiskPressure", "False", "KubeletHasNoDiskPressure", "each pod has its own instance"),
+        ("PIDPressure", "False", "KubeletHasSufficientPID", "each pod has its own instance"),
+        ("NetworkUnavailable", "False", "RouteCreated", "pods have addresses of their vSwitch"),
+        (
+            CLOUD_CONDITION,
+            "False" if trouble.reason else "True",
+            trouble.reason or "CloudAnswers",
+            trouble.message or "the cloud account can be used",
+        ),
+    )
+    stamp = rfc3339(now)
+    before = {c.type: c for c in known}
+    return [
+        {
+            "type": kind,
+            "status": status,
+            "reason": reason,
+            "message": message,
+            "lastHeartbeatTime": stamp,
+            "lastTransitionTime": _transition(before.get(kind), status, stamp),
+        }
+        for kind, status, reason, message in wanted
+    ]
 
 
-def node(row: VirtualNode, *, trouble: str, now: datetime) -> dict[str, Any]:
-    profile = _profile(row)
+def _transition(before: Condition | None, status: str, now: str) -> str:
+    same = before is not None and before.status == status
+    return (before.last_transition_time if same and before else None) or now
+
+
+def status(node: VirtualNode, dialect: Dialect, known: Node | None, now: datetime) -> Json:
+    """The status patch: conditions merge by type, so that those of others stay."""
+    listed = (known.status.conditions if known else None) or ()
+    resources = node.capacity or {"cpu": "0", "memory": "0", "pods": "0"}
+    return {
+        "capacity": resources,
+        "allocatable": resources,
+        "conditions": conditions(trouble_of(node), listed, now),
+        "addresses": [{"type": "Hostname", "address": node.name}],
+        "nodeInfo": _info(node, dialect),
+    }
+
+
+def _info(node: VirtualNode, dialect: Dialect) -> Json:
+    profile = dialect.node_profile(region=node.region, zone=node.zone, name=node.name)
+    return {
+        "kubeletVersion": dialect.node_version(node.cluster.version),
+        "operatingSystem": profile.operating_system,
+        "architecture": profile.architecture,
+        "kubeProxyVersion": "",
+        "containerRuntimeVersion": "",
+        "kernelVersion": "",
+        "osImage": "",
+        "bootID": "",
+        "machineID": "",
+        "systemUUID": "",
+    }
+
+
+def manifest(node: VirtualNode, dialect: Dialect, now: datetime) -> Json:
+    """The Node as it is registered."""
+    profile = dialect.node_profile(region=node.region, zone=node.zone, name=node.name)
+    taints = [dict(taint) for taint in profile.taints]
     return {
         "apiVersion": "v1",
         "kind": "Node",
         "metadata": {
-            "name": row.name,
+            "name": node.name,
             "labels": dict(profile.labels),
             "annotations": dict(profile.annotations),
         },
-        "spec": {"taints": taints(row, (), trouble=trouble)},
-        "status": status(row, (), trouble=trouble, now=now),
+        "spec": {"taints": [*taints, *_cloud_taint(node)], "unschedulable": node.unschedulable},
+        "status": status(node, dialect, None, now),
     }
 
 
-def lease(row: VirtualNode, uid: str, now: datetime) -> dict[str, Any]:
+def _cloud_taint(node: VirtualNode) -> list[Json]:
+    return [{"key": CLOUD_TAINT, "effect": "NoSchedule"}] if trouble_of(node).reason else []
+
+
+def taints(node: VirtualNode, known: Sequence[Mapping[str, Any]]) -> list[Json] | None:
+    """The node's taints with ours added or taken away; None when they are right already."""
+    others = [dict(taint) for taint in known if taint.get("key") != CLOUD_TAINT]
+    has = len(others) != len(known)
+    wants = bool(trouble_of(node).reason)
+    return None if has == wants else [*others, *_cloud_taint(node)]
+
+
+def differs(wanted: Json, known: Node) -> bool:
+    """Whether the node's status says something else than it should (times apart)."""
+    have = {c.type: (c.status, c.reason, c.message) for c in known.status.conditions or ()}
+    for condition in wanted["conditions"]:
+        told = (condition["status"], condition["reason"], condition["message"])
+        if have.get(condition["type"]) != told:
+            return True
+    listed = {name: str(value) for name, value in (known.status.capacity or {}).items()}
+    version = known.status.node_info.kubelet_version
+    wrong = any(listed.get(name) != value for name, value in wanted["capacity"].items())
+    return wrong or version != wanted["nodeInfo"]["kubeletVersion"]
+
+
+def lease(name: str, uid: str, now: datetime) -> Json:
+    """The node's Lease, owned by the Node so that it goes with it."""
+    owner = {"apiVersion": "v1", "kind": "Node", "name": name, "uid": uid}
     return {
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",
-        "metadata": {
-            "name": row.name,
-            "namespace": "kube-node-lease",
-            "ownerReferences": [{"apiVersion": "v1", "kind": "Node", "name": row.name, "uid": uid}],
-        },
-        "spec": {
-            "holderIdentity": row.name,
-            "leaseDurationSeconds": LEASE_SECONDS,
-            "renewTime": micro(now),
-        },
+        "metadata": {"name": name, "ownerReferences": [owner] if uid else []},
+        "spec": lease_spec(name, now),
     }
+
+
+def lease_spec(name: str, now: datetime) -> Json:
+    return {
+        "holderIdentity": name,
+        "leaseDurationSeconds": LEASE_SECONDS,
+        "renewTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+    }
+
+
+def rfc3339(at: datetime) -> str:
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
