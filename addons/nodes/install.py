@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from addons.announce import announce
 from addons.models import Cluster, Operation, PodRow, VirtualNode
-from addons.nodes.reconcile import capacity_of
+from addons.nodes import spec
 from addons.operations import NotYet, StepFailed, StepFunction, start
 from addons.runtime.contract import Context
 from addons.runtime.loop import runtime
@@ -112,7 +112,7 @@ async def _preflight(ctx: Context, operation: Operation) -> str:
             _("The vCPU quota of %(max)s is used up.") % {"max": quota.cpu_max},
             _("Raise it by a ticket to the cloud."),
         )
-    given["capacity"] = capacity_of(quota)
+    given["capacity"] = spec.capacity(quota)
     await ctx.db(operation.save, update_fields=["arguments"])
     return _("%(free)s free addresses; %(used)s of %(max)s vCPU used") % {
         "free": free,
