@@ -157,5 +157,5 @@ def _active(row: Instance, now: datetime) -> Action:
         return Action(Do.DELETE, reasons.NO_STOCK, {"instance": row.cloud_id, "why": seen.message})
     heard = row.seen_at or row.cloud_created_at or row.intended_at
     settled = seen is not None and (seen.state.over or seen.state is InstanceState.RUNNING)
-    silent = not settled and now - heard > SILENCE
+    silent = row.missing_count >= 2 or (not settled and now - heard > SILENCE)
     return Action(Do.ASK if silent else Do.REPORT)

@@ -1,0 +1,123 @@
+"""Instances that cost while no live pod owns them: what a person may do about them.
+
+OrphanError
+├── Closed      it is gone already, or was given back to its pod
+├── PodLives    its pod is alive and runs on it: delete the pod instead
+└── NoLivePod   nobody to give it back to
+"""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from addons.announce import announce
+from addons.models import Cluster, PodRow, VirtualNode
+from addons.pods.identity import installation
+from addons.runtime import nudge
+from providers import ledger
+from providers.ledger import Want
+from providers.models import Instance, Orphan
+
+
+class OrphanError(Exception):
+    pass
+
+
+class Closed(OrphanError):
+    pass
+
+
+class PodLives(OrphanError):
+    pass
+
+
+class NoLivePod(OrphanError):
+    pass
+
+
+def _no_fence() -> None:
+    """A person acts, under no lease; the rows decide by compare-and-swap."""
+
+
+def _poke(orphan: Orphan) -> None:
+    key = f"sweep:{orphan.account_id}:{orphan.region}"
+    nudge.poke(key, key)
+    transaction.on_commit(lambda: announce("orphans", [orphan.pk]))
+
+
+def live_pod(orphan: Orphan) -> PodRow | None:
+    """The mirror's live pod of the UID on its tags, if any."""
+    if not orphan.pod_uid:
+        return None
+    rows = PodRow.objects.filter(uid=orphan.pod_uid, gone_at=None)
+    return rows.exclude(phase__in=["Succeeded", "Failed"]).first()
+
+
+def uses_it(orphan: Orphan, pod: PodRow) -> bool:
+    """Whether the live pod's open row is this very instance."""
+    rows = Instance.objects.filter(pod_uid=pod.uid, state__in=Instance.OPEN)
+    return rows.filter(cloud_id=orphan.cloud_id).exists()
+
+
+def delete(orphan: Orphan, *, by: str) -> None:
+    """Ask for its deletion; the next sweep does it and closes it when the cloud confirms."""
+    if orphan.closed_at is not None:
+        raise Closed(_("It is closed already."))
+    pod = live_pod(orphan)
+    if pod is not None and uses_it(orphan, pod):
+        raise PodLives(_("Its pod is alive: delete the pod instead."))
+    with transaction.atomic():
+        Orphan.objects.filter(pk=orphan.pk, closed_at=None).update(
+            delete_asked_at=timezone.now(), delete_asked_by=by, last_error=""
+        )
+        _poke(orphan)
+
+
+def adopt(orphan: Orphan) -> None:
+    """Give it back to its pod, which must be alive and without another instance."""
+    if orphan.closed_at is not None:
+        raise Closed(_("It is closed already."))
+    pod = live_pod(orphan)
+    node = VirtualNode.objects.filter(pk=pod.node_id).first() if pod and pod.node_id else None
+    if pod is None or node is None:
+        raise NoLivePod(_("Its pod is not alive on a virtual node."))
+    with transaction.atomic():
+        if Instance.objects.filter(pod_uid=pod.uid, state__in=Instance.OPEN).exists():
+            raise NoLivePod(_("Its pod has another instance."))
+        row = ledger.intend(
+            [want_of(pod, node)], installation=installation(), now=timezone.now(), fence=_no_fence
+        )[0]
+        Instance.objects.filter(pk=row.pk, cloud_id="").update(
+            state=Instance.State.ACTIVE,
+            adopted=True,
+            cloud_id=orphan.cloud_id,
+            cloud_created_at=orphan.created_at,
+        )
+        PodRow.objects.filter(pk=pod.pk).update(instance_id=row.pk)
+        close(orphan.pk, "adopted")
+        nudge.poke(node.shard, pod.key)
+        _poke(orphan)
+
+
+def want_of(pod: PodRow, node: VirtualNode) -> Want:
+    cluster = Cluster.objects.get(pk=node.cluster_id)
+    return Want(
+        account=node.account,
+        region=node.region,
+        zone=node.zone,
+        cluster_uid=cluster.uid,
+        node_name=node.name,
+        namespace=pod.namespace,
+        pod_name=pod.name,
+        pod_uid=pod.uid,
+        shard=node.shard,
+        epoch=0,
+    )
+
+
+def close(pk: int, reason: str) -> None:
+    Orphan.objects.filter(pk=pk, closed_at=None).update(
+        closed_at=timezone.now(), close_reason=reason
+    )
