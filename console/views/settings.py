@@ -21,7 +21,6 @@ from django.views.decorators.http import require_http_methods, require_POST
 from console import audit, tokens
 from console.models import ApiToken, Profile
 
-
 if TYPE_CHECKING:
     _ProfileForm = forms.ModelForm[Profile]
 else:

@@ -6,7 +6,7 @@
  */
 import { el, svg } from "./dom.js";
 import { bytes, dash, money, number } from "./format.js";
-import { gettext, pgettext } from "./i18n.js";
+import { gettext, isChinese, pgettext } from "./i18n.js";
 import { age, ago } from "./time.js";
 
 const TONES = new Set(["ok", "prog", "warn", "bad", "done", "mute"]);
@@ -75,7 +75,7 @@ const provider = {
 };
 
 const time = (key, label, data, extra = {}) => ({
-  key, label, width: 84, priority: 2, sort: key, right: true,
+  key, label, width: isChinese ? 116 : 84, priority: 2, sort: key, right: true,
   sign: (row) => row[key] || "",
   paint: (cell, row) => {
     if (!row[key]) {
@@ -116,13 +116,13 @@ const meter = (key, label, used, capacity, extra = {}) => ({
 });
 
 const pods = [
-  named("name", () => gettext("Name")),
+  named("name", () => gettext("Name"), { width: 270 }),
   status((row) => row.blocker || row.reason, { width: 190, grow: 2 }),
   withSub("namespace", (row) => row.namespace, (row) => row.cluster_name, {
-    label: () => gettext("Namespace"), width: 170, grow: 1.2, priority: 2, sort: "namespace" }),
+    label: () => gettext("Namespace"), width: 190, grow: 1.2, priority: 2, sort: "namespace" }),
   provider,
   withSub("instance_id", (row) => row.instance_id, (row) => row.spec, {
-    label: () => gettext("Instance"), width: 230, grow: 1.2, priority: 5, mono: true }),
+    label: () => gettext("Instance"), width: 214, grow: 1.2, priority: 5, mono: true }),
   plain("node", { label: () => gettext("Node"), width: 180, grow: 1, priority: 8, sort: "node" }),
   plain("ready", { label: () => gettext("Ready"), width: 62, priority: 6, right: true }),
   count("restarts", () => gettext("Restarts"), { priority: 9 }),
@@ -132,7 +132,7 @@ const pods = [
 ];
 
 const nodes = [
-  named("name", () => gettext("Name")),
+  named("name", () => gettext("Name"), { width: 250 }),
   status((row) => row.reason || ""),
   provider,
   withSub("zone", (row) => row.zone, (row) => row.cluster_name, {
@@ -142,7 +142,7 @@ const nodes = [
     text: (row) => `${number(row.cpu_used ?? 0)} / ${number(row.cpu_capacity ?? 0)}` },
   { key: "memory", label: () => gettext("Memory"), width: 150, priority: 6, right: true,
     text: (row) => `${bytes(row.memory_used)} / ${bytes(row.memory_capacity)}` },
-  time("heartbeat_at", () => gettext("Heartbeat"), "ago", { width: 100 }),
+  time("heartbeat_at", () => gettext("Heartbeat"), "ago", { width: isChinese ? 130 : 100 }),
   { ...price, sort: null },
   plain("version", { label: () => gettext("Version"), width: 140, priority: 8, mono: true }),
 ];
@@ -157,7 +157,7 @@ const clusters = [
     text: (row) => `${number(row.nodes_ready ?? 0)} / ${number(row.nodes_total ?? 0)}` },
   count("pods", () => gettext("Pods"), { priority: 3, sort: null }),
   { ...price, sort: null },
-  time("last_seen_at", () => gettext("Last seen"), "ago", { width: 110 }),
+  time("last_seen_at", () => gettext("Last seen"), "ago", { width: isChinese ? 130 : 110 }),
 ];
 
 const operations = [
@@ -166,7 +166,7 @@ const operations = [
   plain("cluster_name", { label: () => gettext("Cluster"), width: 140, grow: 1, priority: 3 }),
   meter("steps", () => gettext("Steps"), "steps_done", "steps_total", { width: 190 }),
   plain("actor", { label: () => gettext("By"), width: 110, priority: 4 }),
-  time("started_at", () => gettext("Started"), "ago", { width: 110 }),
+  time("started_at", () => gettext("Started"), "ago", { width: isChinese ? 130 : 110 }),
 ];
 
 const orphans = [
@@ -189,7 +189,7 @@ const events = [
   { key: "message", label: () => gettext("Message"), width: 260, grow: 4, priority: 1,
     sign: (row) => row.message, paint: (cell, row) => cell.replaceChildren(span("e", row.message, row.message)) },
   count("count", () => gettext("Count"), { priority: 4 }),
-  time("last_at", () => gettext("Last seen"), "ago", { width: 110 }),
+  time("last_at", () => gettext("Last seen"), "ago", { width: isChinese ? 130 : 110 }),
 ];
 
 export const registry = { pods, nodes, clusters, operations, orphans, events };
