@@ -76,8 +76,9 @@ class Journal:
 
     def _replay(self, path: Path) -> bool:
         base = self._store.revision
-        count = 0
-        for record in _lines(path):
+        count = good = 0
+        for record, size in _sized(path):
+            good += size
             if record["v"] <= base:
                 continue
             if record["o"] is None:
@@ -86,16 +87,24 @@ class Journal:
             else:
                 self._store.load(record["r"], record["o"])
             count += 1
+        os.truncate(path, good)
         return count > 0
 
 
-def _lines(path: Path) -> Iterator[Obj]:
+def _sized(path: Path) -> Iterator[tuple[Obj, int]]:
+    """Yield each whole line's object and length; ends at a torn line."""
     with path.open("rb") as file:
         for raw in file:
+            if not raw.endswith(b"\n"):
+                return
             try:
-                yield msgspec.json.decode(raw)
+                yield msgspec.json.decode(raw), len(raw)
             except msgspec.DecodeError:
                 return
+
+
+def _lines(path: Path) -> Iterator[Obj]:
+    return (record for record, _ in _sized(path))
 
 
 def write_snapshot(store: Store, path: Path) -> None:

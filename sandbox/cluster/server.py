@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from sandbox.cluster import discovery, errors, openapi, route, verbs, wire
+from sandbox.cluster.auth import account_user
 from sandbox.cluster.request import User
 from sandbox.cluster.store import encode
 from sandbox.cluster.verbs import Call
@@ -106,9 +107,28 @@ class Server:
             raise errors.unauthorized()
         transport = request.transport
         certificate = transport.get_extra_info("peercert") if transport else None
-        return self._cluster.authenticator.user(
+        user = self._cluster.authenticator.user(
             request.headers.get("Authorization", ""), certificate
         )
+        return self._impersonated(request, user)
+
+    def _impersonated(self, request: web.BaseRequest, user: User) -> User:
+        """Return whom the request acts as; raises ApiError 403 without the impersonate verb."""
+        name = request.headers.get("Impersonate-User")
+        if not name:
+            return user
+        groups = tuple(request.headers.getall("Impersonate-Group", ()))
+        wanted = [("users", name), *(("groups", group) for group in groups)]
+        for kind, target in wanted:
+            if not self._cluster.authorizer.allows(
+                user, "impersonate", "", kind, namespace="", name=target
+            ):
+                why = f'User "{user.name}" cannot impersonate resource "{kind}" in API group "" at '
+                raise errors.forbidden(kind, "", target, why + "the cluster scope")
+        if name.startswith("system:serviceaccount:"):
+            _, _, namespace, account = name.split(":", 3)
+            return account_user(namespace, account)
+        return User(name, (*groups, "system:authenticated"))
 
     async def _route(self, request: web.BaseRequest, user: User) -> web.StreamResponse:
         path = request.path

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import urllib3
 from kubernetes import client
 
 from sandbox.cluster import pki
@@ -250,6 +251,32 @@ def test_faults_show_on_the_wire(core: client.CoreV1Api, faults: Any, ns: str) -
     assert json.loads(answer.data)["object"]["code"] == 410
 
 
+def test_a_cluster_that_is_down_answers_nobody(served: Served, faults: Any) -> None:
+    faults(down=True)
+    with served.api() as theirs, pytest.raises(urllib3.exceptions.MaxRetryError):
+        client.CoreV1Api(theirs).list_namespace(_request_timeout=5)
+    faults(down=False)
+    with served.api() as theirs:
+        assert client.CoreV1Api(theirs).list_namespace().items
+
+
+def test_logs_of_a_dead_kubelet_tell_where_nobody_listens(core: client.CoreV1Api, ns: str) -> None:
+    status = {
+        "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
+        "daemonEndpoints": {"kubeletEndpoint": {"Port": 1}},
+    }
+    core.create_node({"metadata": {"name": f"{ns}-vk"}})
+    core.patch_node_status(f"{ns}-vk", {"status": status})
+    core.create_namespaced_pod(ns, pod(nodeName=f"{ns}-vk"))
+    with failure(500) as caught:
+        core.read_namespaced_pod_log("web", ns)
+    assert body_of(caught)["message"] == (
+        f'Get "https://127.0.0.1:1/containerLogs/{ns}/web/web": '
+        "dial tcp 127.0.0.1:1: connect: connection refused"
+    )
+    core.delete_node(f"{ns}-vk")
+
+
 def test_a_stalled_watch_says_nothing_until_it_is_let_go(
     core: client.CoreV1Api, faults: Any, ns: str
 ) -> None:
@@ -280,6 +307,27 @@ async def test_state_and_versions_survive_a_kill(tmp_path: Path) -> None:
     assert second.admin_token() == token
     await second.stop()
     await first.stop()
+
+
+async def test_a_torn_last_write_is_dropped_and_later_ones_kept(tmp_path: Path) -> None:
+    first = Cluster("torn", state_dir=tmp_path, controllers=False)
+    await first.start()
+    await first.client.create("configmaps", config_map("before"), "default")
+    await first.server.stop()
+    with (tmp_path / "journal.jsonl").open("ab") as file:
+        file.write(b'{"r":"configmaps","n":"default","m":"torn"')
+
+    second = Cluster("torn", state_dir=tmp_path, controllers=False)
+    await second.start()
+    await second.client.create("configmaps", config_map("after"), "default")
+    await second.server.stop()
+
+    third = Cluster("torn", state_dir=tmp_path, controllers=False)
+    await third.start()
+    found = [m["metadata"]["name"] for m in await third.client.list("configmaps", "default")]
+    assert found == ["after", "before"]
+    for cluster in (third, second, first):
+        await cluster.stop()
 
 
 async def test_a_snapshot_fills_another_cluster(tmp_path: Path) -> None:

@@ -224,3 +224,16 @@ def test_kubectl_uses_a_token(served: Served, ns: str) -> None:
     assert f"system:serviceaccount:{ns}:robot" in output
     refused = served.kubectl("get", "pods", "-n", ns, expect=1, KUBECONFIG=str(kubeconfig))
     assert "Error from server (Forbidden)" in refused
+
+
+def test_kubectl_acts_as_somebody_else(served: Served, ns: str) -> None:
+    served.kubectl("create", "serviceaccount", "eve", "-n", ns)
+    who = f"system:serviceaccount:{ns}:eve"
+    refused = served.kubectl("auth", "can-i", "list", "pods", "-n", ns, "--as", who, expect=1)
+    assert "no" in refused
+    account = f"--serviceaccount={ns}:eve"
+    served.kubectl("create", "rolebinding", "v", "--clusterrole=view", account, "-n", ns)
+    assert "yes" in served.kubectl("auth", "can-i", "list", "pods", "-n", ns, "--as", who)
+    assert "no" in served.kubectl(
+        "auth", "can-i", "delete", "pods", "-n", ns, "--as", who, expect=1
+    )
