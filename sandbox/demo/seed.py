@@ -77,9 +77,9 @@ class Guide:
         self._apply(cluster)
 
     def _nodes(self, cluster: str, account: int, eci: dict[str, Any]) -> None:
-        if self.call("GET", "/api/v1/nodes/")["results"]:
-            return
-        for first in eci["vswitches"]:
+        """One per vSwitch of the cloud, unless its zone has one."""
+        served = {node["zone"] for node in self._known_nodes()}
+        for first in (v for v in eci["vswitches"] if v["zone"] not in served):
             others = [v for v in eci["vswitches"] if v is not first]
             placements = [{"zone": v["zone"], "subnet": v["id"]} for v in (first, *others)]
             self.call(
@@ -93,11 +93,14 @@ class Guide:
                     "security_group": eci["security_group_id"],
                 },
             )
+        wanted = {vswitch["zone"] for vswitch in eci["vswitches"]}
         self._until(
-            lambda: all(
-                node["state"] == "ready" for node in self.call("GET", "/api/v1/nodes/")["results"]
-            )
+            lambda: wanted <= {n["zone"] for n in self._known_nodes() if n["state"] == "ready"}
         )
+
+    def _known_nodes(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.call("GET", "/api/v1/nodes/")["results"]
+        return found
 
     def _apply(self, cluster: dict[str, Any]) -> None:
         """A plain `kubectl apply`, once per demo: later changes are the user's."""
