@@ -252,9 +252,14 @@ async def _play(
 
 async def _read(socket: web.WebSocketResponse, queue: "asyncio.Queue[bytes | None]") -> None:
     async for message in socket:
-        if message.type != WSMsgType.BINARY or not message.data:
+        frame = message.data
+        if message.type == WSMsgType.TEXT:
+            frame = frame.encode()
+        elif message.type != WSMsgType.BINARY:
             continue
-        channel, data = message.data[0], message.data[1:]
+        if not frame:
+            continue
+        channel, data = frame[0], frame[1:]
         if channel == STDIN:
             queue.put_nowait(data)
         elif channel == CLOSE and data[:1] == bytes([STDIN]):
