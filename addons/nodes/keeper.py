@@ -18,6 +18,7 @@ from addons.announce import announce_async
 from addons.models import VirtualNode
 from addons.nodes import rows, spec
 from addons.runtime import nudge
+from addons.runtime.ending import end
 from addons.runtime.loop import Runtime
 from kube import LEASES, NODES, Event, Kube, Node, Reflector
 from kube.errors import AlreadyExists, Conflict, KubeError, NotFound
@@ -71,9 +72,7 @@ class Keeper:
             for task in done:
                 task.result()
         finally:
-            for task in loops:
-                task.cancel()
-            await asyncio.gather(*loops, return_exceptions=True)
+            await end(*loops)
 
     # --- the Lease --------------------------------------------------------------------------------
 

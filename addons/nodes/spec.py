@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import Any
 
 from addons.models import VirtualNode
+from addons.pods import quantity
 from kube import Node
 from kube.objects import Condition
 from providers.base import Dialect, Quota
@@ -167,9 +168,12 @@ def differs(wanted: Json, known: Node) -> bool:
         told = (condition["status"], condition["reason"], condition["message"])
         if have.get(condition["type"]) != told:
             return True
-    listed = {name: str(value) for name, value in (known.status.capacity or {}).items()}
+    # Compared as numbers: the API server writes 4000 as 4k.
+    listed = {name: quantity.parse(value) for name, value in (known.status.capacity or {}).items()}
     version = known.status.node_info.kubelet_version
-    wrong = any(listed.get(name) != value for name, value in wanted["capacity"].items())
+    wrong = any(
+        listed.get(name) != quantity.parse(value) for name, value in wanted["capacity"].items()
+    )
     return wrong or version != wanted["nodeInfo"]["kubeletVersion"]
 
 

@@ -25,6 +25,7 @@ from django.db import DatabaseError
 from addons.announce import announce_async
 from addons.runtime import nudge
 from addons.runtime.contract import LeaseLost, Outcome, Reconciler
+from addons.runtime.ending import end
 from addons.runtime.lease import Lease, acquire
 from addons.runtime.loop import Runtime
 from addons.runtime.queue import Taken
@@ -118,7 +119,7 @@ class Drain:
             await tasks[-1]
         finally:
             self._closing.set()
-            await _cancel(*tasks, *self._running.values())
+            await end(*tasks, *self._running.values())
 
     async def _work(self) -> None:
         while await self._round():
@@ -225,12 +226,6 @@ class Drain:
         changed = await self._runtime.db(save_results, batch, self._lease)
         if changed:
             await announce_async(self._runtime.redis, "pods", changed)
-
-
-async def _cancel(*tasks: asyncio.Task[None]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def drain(

@@ -29,6 +29,7 @@ from redis.backoff import ExponentialBackoff
 
 from addons.runtime import clients
 from addons.runtime.clock import SYSTEM, Clock
+from addons.runtime.ending import end
 from addons.runtime.queue import Queue
 from kube import Kube
 from providers.base import Provider
@@ -129,9 +130,7 @@ class Pool:
             await self._end(client)
 
     async def aclose(self) -> None:
-        for task in list(self._retired):
-            task.cancel()
-        await asyncio.gather(*self._retired, return_exceptions=True)
+        await end(*self._retired)
         entries, self._entries = self._entries, {}
         for entry in entries.values():
             await self._end(entry.client)
@@ -178,9 +177,7 @@ class Runtime:
 
     async def _end_tasks(self) -> None:
         tasks = asyncio.all_tasks(self.loop) - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*(task for task in tasks if task))
         await self.loop.shutdown_asyncgens()
 
     def start(self) -> Runtime:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,6 +18,7 @@ from django.db import DatabaseError
 from addons.announce import announce_async
 from addons.models import Cluster, PodRow, VirtualNode
 from addons.nodes.keeper import Keeper
+from addons.runtime.ending import end
 from addons.runtime.loop import Runtime
 from addons.watch.mirror import Gone, Mirror, missing
 from addons.watch.rows import row_of, wants_virtual_node
@@ -52,16 +53,14 @@ class ClusterWatch:
         self._seen_at = 0.0
 
     async def run(self) -> None:
-        self._spawn("mirror", self._mirror.run())
-        self._watch(_UNSCHEDULED)
         try:
             while True:
+                self._spawn("mirror", self._mirror.run)
+                self._watch(_UNSCHEDULED)
                 await self._look()
                 await asyncio.sleep(LOOK_SECONDS)
         finally:
-            for task in self._tasks.values():
-                task.cancel()
-            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+            await end(*self._tasks.values())
 
     async def _look(self) -> None:
         """Follow the nodes in the database; restart what ended; tell how fresh all is."""
@@ -90,15 +89,14 @@ class ClusterWatch:
             del self._sources[name]
             self._tasks.pop(f"pods:{name}").cancel()
 
-    def _spawn(self, name: str, work: Awaitable[None] | Callable[[], Awaitable[None]]) -> None:
+    def _spawn(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Start it unless it runs; what ended with an error is said and started again."""
         task = self._tasks.get(name)
         if task and not task.done():
             return
         if task and not task.cancelled() and (error := task.exception()):
             log.error("%s of cluster %s ended: %r", name, self._cluster_id, error)
-        made: Any = work() if callable(work) else work
-        self._tasks[name] = asyncio.create_task(made, name=name)
+        self._tasks[name] = asyncio.create_task(work(), name=name)
 
     def _watch(self, node_name: str) -> None:
         source = self._sources.get(node_name) or self._reflector(node_name)
@@ -150,7 +148,7 @@ class ClusterWatch:
         self._mirror.offer(gone)
         if left:
             # Bound to a node or deleted: the watch says only that it left the selection.
-            self._spawn(f"recheck:{left[0]}", self._recheck_soon())
+            self._spawn(f"recheck:{left[0]}", self._recheck_soon)
 
     def _ours(self, pod: Pod) -> bool:
         return bool(pod.spec.node_name) or wants_virtual_node(pod, self._taints)

@@ -10,12 +10,14 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
+import redis
 from django.conf import settings
 from django.db import DatabaseError
 
 from addons.models import Cluster
 from addons.runtime.clients import cluster_version
 from addons.runtime.contract import LeaseLost
+from addons.runtime.ending import end
 from addons.runtime.lease import Lease, acquire
 from addons.runtime.loop import Runtime
 from addons.watch.cluster import ClusterWatch
@@ -52,8 +54,8 @@ class Service:
     async def _safely(self) -> None:
         try:
             await self._look()
-        except DatabaseError as error:
-            log.warning("the database does not answer: %s", error)
+        except (DatabaseError, redis.RedisError) as error:
+            log.warning("the database or Redis does not answer: %s", error)
 
     async def _look(self) -> None:
         wanted = await self._runtime.db_urgent(_clusters)
@@ -77,7 +79,7 @@ class Service:
         if owned.task.done() or owned.version != version:
             if not owned.task.cancelled() and owned.task.done() and owned.task.exception():
                 log.error("watch of cluster %s ended", pk, exc_info=owned.task.exception())
-            await self._stop(owned.task)
+            await end(owned.task)
             owned.version, owned.task = version, self._start(pk)
 
     async def _take(self, pk: int, version: str) -> None:
@@ -100,13 +102,9 @@ class Service:
 
     async def _give_up(self, pk: int, *, release: bool) -> None:
         owned = self._owned.pop(pk)
-        await self._stop(owned.task)
+        await end(owned.task)
         if release:
             await self._runtime.db_urgent(owned.lease.release)
-
-    async def _stop(self, task: asyncio.Task[None]) -> None:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 def _clusters() -> dict[int, str]:
