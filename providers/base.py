@@ -290,8 +290,12 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class Created:
+    """What a create gave. `token` and `account` (its number at the cloud) where they are known."""
+
     id: str
     request_id: str
+    token: str = ""
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ when the caller has lost its lease. Lists in, lists out; nothing here calls a cl
 from __future__ import annotations
 
 import hashlib
+import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -66,9 +67,9 @@ class Failure:
 
 
 def token_of(installation: str, cluster_uid: str, pod_uid: str, generation: int) -> str:
-    """The idempotency token: 64 hex characters, the same for the same attempt for ever."""
+    """The idempotency token: a UUID, the same for the same attempt for ever."""
     text = "\n".join((installation, cluster_uid, pod_uid, str(generation)))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return str(uuid.UUID(bytes=hashlib.sha256(text.encode()).digest()[:16], version=5))
 
 
 def owner(row: Instance, *, installation: str) -> Owner:

@@ -127,7 +127,12 @@ class Work:
         wanted = self.dialect.annotations(
             outline,
             instance=decode(row.seen),
-            created=created or Created(row.cloud_id, row.request_id),
+            created=Created(
+                created.id if created else row.cloud_id,
+                created.request_id if created else row.request_id,
+                row.token,
+                self.scene.node.account.account_id,
+            ),
         )
         patch = annotations_patch(pod, wanted)
         if patch is None:
@@ -163,7 +168,11 @@ def resolver_of(kube: Kube) -> Resolver:
 
 def outcome_of(error: ProviderError) -> Outcome:
     """When to look again after the cloud answered so, and what the page says meanwhile."""
-    values = {"message": error.message, "code": error.code, "request_id": error.request_id}
+    values = {
+        "message": error.message,
+        "error_code": error.code,
+        "request_id": error.request_id,
+    }
     match error:
         case Throttled():
             return Outcome(error.retry_after, reasons.THROTTLED, values)

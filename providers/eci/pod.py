@@ -214,11 +214,9 @@ def written(
     """What is written back on the pod.
 
     The instance's facts go under ECI's own keys (`k8s.aliyun.com/eci-…`, ECI user guide, "ECI Pod
-    annotations"). Of the keys under `alibabacloud.com/` only those that say the same of any
-    serverless pod are written: size, ephemeral storage and schedule result. `instance-id` and
-    `client-token` are left to ACS, whose `acs-` id they carry: a tool that finds them would take
-    the pod for an ACS pod. `kubernetes.io/pod-stream-port` is not written, as no kubelet port is
-    served.
+    annotations") and under the `alibabacloud.com/` keys that any serverless pod of Alibaba Cloud
+    shows; the prefix of the instance id tells `eci-` from `acs-`. `kubernetes.io/pod-stream-port`
+    is not written, as no kubelet port is served.
     """
     found = {"kubernetes.io/resource-type": "serverless"}
     node = spec.tags.get(NODE, "")
@@ -229,8 +227,14 @@ def written(
             "ProviderCreate": "done",
             "k8s.aliyun.com/eci-instance-id": created.id,
             "k8s.aliyun.com/eci-request-id": created.request_id,
+            "alibabacloud.com/instance-id": created.id,
+            "alibabacloud.com/request-id": created.request_id,
             "alibabacloud.com/pod-ephemeral-storage": f"{_storage(spec)}Gi",
         }
+        if created.token:
+            found["alibabacloud.com/client-token"] = created.token
+        if created.account:
+            found["alibabacloud.com/user-id"] = created.account
     if instance is not None:
         found |= {"ProviderCreate": "done", "k8s.aliyun.com/eci-instance-id": instance.id}
         if instance.state.billed:

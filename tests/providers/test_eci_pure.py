@@ -359,12 +359,16 @@ def test_what_the_cloud_cannot_do_is_said_with_a_fix(
 
 def test_annotations_written_back_name_instance_request_and_size() -> None:
     spec = replace(FULL, tags={"spillway-node": "virtual-kubelet-cn-hangzhou-k"})
-    created = Created("eci-1", "REQ")
+    created = Created("eci-1", "REQ", token="11111111-2222", account="1234")
     assert ECI.annotations(spec, instance=None, created=created) == {
         "ProviderCreate": "done",
         "k8s.aliyun.com/eci-instance-id": "eci-1",
         "k8s.aliyun.com/eci-request-id": "REQ",
         "k8s.aliyun.com/eci-instance-spec": "2.0-4.0Gi",
+        "alibabacloud.com/client-token": "11111111-2222",
+        "alibabacloud.com/instance-id": "eci-1",
+        "alibabacloud.com/request-id": "REQ",
+        "alibabacloud.com/user-id": "1234",
         "alibabacloud.com/pod-ephemeral-storage": "80Gi",
         "alibabacloud.com/pod-use-spec": "2-4Gi",
         "kubernetes.io/preferred-scheduling-node": "virtual-kubelet-cn-hangzhou-k/1",

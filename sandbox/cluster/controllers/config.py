@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-KUBELET_VERSION = "v1.33.1"
+KUBELET_VERSION = "v1.36.1"
 
 
 @dataclass(frozen=True)
