@@ -1,0 +1,45 @@
+"""One house for the whole session; each test finds it healthy and leaves it empty."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.chaos.house import House, wait_until
+
+
+@pytest.fixture(scope="session")
+def running_house() -> Iterator[House]:
+    directory = Path(tempfile.mkdtemp(prefix="sp-house-"))
+    made = House(directory)
+    try:
+        yield made.start()
+    finally:
+        made.stop()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    """The last lines of every process beside a failure."""
+    report = yield
+    house = getattr(item, "funcargs", {}).get("house")
+    if report.failed and house is not None:
+        report.sections.extend((f"log of {name}", text) for name, text in house.tails())
+    return report
+
+
+@pytest.fixture
+def house(running_house: House) -> Iterator[House]:
+    running_house.revive()
+    running_house.world.heal()
+    yield running_house
+    running_house.revive()
+    running_house.world.heal()
+    running_house.empty()
+    wait_until(lambda: not running_house.world.running(), seconds=60, what="nothing is billed")
