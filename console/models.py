@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
 from django.contrib.auth.models import Group
 from django.db import models
@@ -86,6 +88,18 @@ class IdempotencyKey(models.Model):
         constraints = [models.UniqueConstraint(fields=["user", "key"], name="idempotency_key")]
 
 
+class AppendOnly(Exception):
+    """Rows of the audit trail are written once; they are never changed and never deleted."""
+
+
+class AuditRows(models.QuerySet["AuditEntry"]):
+    def update(self, **kwargs: Any) -> int:
+        raise AppendOnly
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        raise AppendOnly
+
+
 class AuditEntry(models.Model):
     """One row per mutating call; append-only; each row's hash covers the row before it."""
 
@@ -99,8 +113,28 @@ class AuditEntry(models.Model):
     detail = models.JSONField(default=dict)
     result = models.CharField(max_length=16)
     request_id = models.CharField(max_length=64)
-    previous_hash = models.CharField(max_length=64)
+    previous_hash = models.CharField(max_length=64, unique=True)
     hash = models.CharField(max_length=64, unique=True)
+
+    objects = AuditRows.as_manager()
 
     class Meta:
         ordering = ["-id"]
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            raise AppendOnly
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        raise AppendOnly
+
+
+class AuditHead(models.Model):
+    """The end of the audit trail: one row, locked while the trail grows.
+
+    It orders writers, and shows when the newest entries were cut off.
+    """
+
+    length = models.PositiveBigIntegerField(default=0)
+    hash = models.CharField(max_length=64)
