@@ -24,7 +24,7 @@ from django.db import DatabaseError
 
 from addons.announce import announce_async
 from addons.runtime import nudge
-from addons.runtime.contract import LeaseLost, Outcome, Reconciler
+from addons.runtime.contract import Held, LeaseLost, Outcome, Reconciler
 from addons.runtime.ending import end
 from addons.runtime.lease import Lease, acquire
 from addons.runtime.loop import Runtime
@@ -68,7 +68,7 @@ class DrainContext:
 
     def __init__(self, runtime: Runtime, lease: Lease) -> None:
         self._runtime = runtime
-        self.lease = lease
+        self.lease: Held = lease
         self.now = runtime.clock.now
 
     async def kube(self, cluster_id: int) -> Kube:

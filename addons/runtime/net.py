@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Any
 
 import redis
 from celery import current_app
@@ -41,11 +42,12 @@ async def mark_alive(runtime: Runtime, worker: str) -> None:
 
 
 def _ask_for_proof(worker: str) -> None:
+    own: Any = worker_direct(worker)
     try:
         current_app.send_task(
             "addons.alive",
             kwargs={"worker": worker},
-            queue=worker_direct(worker),
+            queue=own,
             expires=30,
             retry=False,
             ignore_result=True,

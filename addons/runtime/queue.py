@@ -185,7 +185,7 @@ class Queue:
 
     async def shards(self, *, now: float) -> list[str]:
         """Shards with a due key, or with a key whose taker counts as dead."""
-        names = await self._client.zrangebyscore(f"{self._prefix}:shards", "-inf", now)
+        names: Any = await self._client.zrangebyscore(f"{self._prefix}:shards", "-inf", now)
         return [name.decode() for name in names]
 
     async def depth(self, shard: str) -> tuple[int, int]:
