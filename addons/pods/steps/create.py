@@ -140,11 +140,13 @@ async def accepted(
 async def _not_created(
     work: Work, row: Instance, spec: InstanceSpec, error: ProviderError, *, repeated: bool
 ) -> Outcome:
-    doubtful = isinstance(error, (UnknownOutcome, Busy, NotFound))
-    if doubtful or (repeated and isinstance(error, InvalidSpec)):
-        # A refusal after a call of unknown outcome may be about what that call has made.
+    if repeated or isinstance(error, (UnknownOutcome, Busy, NotFound)):
+        # A refusal after a call of unknown outcome says nothing about what that call has made.
         await work.writer.do(store.unknown, Failure(row.pk, error))
-        return Outcome(2.0, reasons.UNKNOWN_OUTCOME, {"message": error.message}, failed=repeated)
+        if isinstance(error, AccountTrouble):
+            await accounts.troubled(work, error)
+        values = {"message": error.message}
+        return Outcome(2.0, reasons.UNKNOWN_OUTCOME, values, failed=repeated)
     _SENT.pop(row.token, None)
     final = isinstance(error, InvalidSpec)
     # Without a request id nothing was sent, so that the token is still unused.

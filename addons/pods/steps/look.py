@@ -15,8 +15,10 @@ from providers.base import Created, Instance
 from providers.errors import ProviderError
 
 APART = timedelta(seconds=3)
-# So long may a fresh instance be missing in lists.
+# So long may a fresh instance be missing in lists; while its pod lives we wait longer before we
+# believe that there is none and ask under a new token.
 SETTLING = timedelta(seconds=30)
+GIVEN_UP = timedelta(seconds=120)
 # Row -> when a complete list first did not hold it; lost with the process, which only costs time.
 _looked: dict[int, datetime] = {}
 
@@ -35,15 +37,14 @@ async def look(work: Work, action: Action) -> Outcome:
         return await accepted(work, row, Created(found.id, ""), code=reasons.ADOPTED)
     first = _looked.setdefault(row.pk, listing.asked_at)
     twice = listing.asked_at - first >= APART
-    if _live(work):
-        if provider.idempotent_create or twice:
-            return await create(work, action)
-        return Outcome(APART.total_seconds(), reasons.UNKNOWN_OUTCOME)
-    if twice and listing.asked_at - row.intended_at > SETTLING:
+    age, live = listing.asked_at - row.intended_at, _live(work)
+    if twice and age > (GIVEN_UP if live else SETTLING):
         _looked.pop(row.pk, None)
         await work.writer.do(store.not_made, row.pk)
         return Outcome(0.0)
-    return Outcome(5.0, reasons.UNKNOWN_OUTCOME)
+    if live and (provider.idempotent_create or twice):
+        return await create(work, action)
+    return Outcome(APART.total_seconds() + 0.5, reasons.UNKNOWN_OUTCOME)
 
 
 def _live(work: Work) -> bool:

@@ -14,7 +14,8 @@ from addons.models import Decision, PodRow
 from addons.pods.steps import create as create_step
 from kube import CONFIGMAPS
 from providers.eci.client import Eci
-from providers.models import CloudAccount, Instance, LogTail
+from providers.models import Instance, LogTail
+from tests.addons.pods import invariants
 from tests.addons.pods.conftest import Site
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -182,7 +183,7 @@ def test_a_vanished_instance_fails_its_pod_after_two_lists(site: Site) -> None:
     assert pod["status"]["reason"] == "InstanceGone"
 
 
-def test_an_empty_list_halts_the_account_and_harms_nothing(site: Site) -> None:
+def test_an_empty_list_harms_nothing(site: Site) -> None:
     names = [f"web-{n}" for n in range(3)]
     for name in names:
         site.create(name)
@@ -190,17 +191,12 @@ def test_an_empty_list_halts_the_account_and_harms_nothing(site: Site) -> None:
     site.work(lambda: all(site.phase(name) == "Running" for name in names))
     Instance.objects.update(cloud_created_at=datetime.now(UTC) - timedelta(minutes=5))
     site.control.fault(action="DescribeContainerGroups", empty=True, times=1000)
-    site.work(lambda: CloudAccount.objects.get(pk=site.account.pk).halted_at or _trouble(site))
-    site.queue(*names)
-    site.drain()
+    for _ in range(8):
+        site.queue(*names)
+        site.drain()
+    assert [row.missing_count for row in site.rows()] == [0, 0, 0]
     assert all(site.phase(name) == "Running" for name in names)
     assert not any(i["deleted_at"] for i in site.instances())
-    site.control.call("DELETE", "/eci/faults")
-    site.work(lambda: CloudAccount.objects.get(pk=site.account.pk).halted_at is None, seconds=30)
-
-
-def _trouble(site: Site) -> str:
-    return CloudAccount.objects.get(pk=site.account.pk).trouble
 
 
 @pytest.mark.slow
@@ -211,10 +207,12 @@ def test_many_pods_get_one_instance_each_at_speed(site: Site) -> None:
     start = time.monotonic()
     rows = Instance.objects.filter(namespace=site.namespace, state=Instance.State.ACTIVE)
     site.work(lambda: rows.count() == len(names), sweep=False)
-    print("creates per second", len(names) / (time.monotonic() - start))
+    assert len(names) / (time.monotonic() - start) > 20
     site.work(lambda: PodRow.objects.filter(instance__cloud_state="Running").count() == 150)
-    found = [i["tags"]["spillway-pod-uid"] for i in site.instances()]
-    assert sorted(found) == sorted(uids)
-    assert all(i["client_token"] == r.token for i, r in zip(
-        sorted(site.instances(), key=lambda i: i["id"]),
-        sorted(site.rows(), key=lambda r: r.cloud_id), strict=True))  # fmt: skip
+    found = site.instances()
+    assert {i["tags"]["spillway-pod-uid"] for i in found} == uids
+    assert invariants.twice_billed(found) == []
+    assert invariants.leaked(found, uids) == []
+    assert invariants.without_intent(found) == []
+    assert invariants.untagged(found) == []
+    assert invariants.leaked(found, set()) == [i["id"] for i in found]
