@@ -11,11 +11,13 @@ class Knobs(msgspec.Struct, forbid_unknown_fields=True):
 
     ``stock`` maps a zone to false (nothing left), "late" (accepted, then ScheduleFailed), true, or
     to a mapping of spec to such a value; a spec is an ECS type or ``<vCPU>-<GiB>Gi``.
+    ``latency_ms`` passes before a call has its effect, ``answer_ms`` between effect and answer.
     ``consistency_ms`` hides a new instance from every Describe for so long. ``stop_seconds`` is how
     long containers take to stop after SIGTERM, bounded by the grace period.
     """
 
     latency_ms: float = 0.0
+    answer_ms: float = 0.0
     limits: bool = True
     consistency_ms: float = 0.0
     schedule_seconds: float = 1.0

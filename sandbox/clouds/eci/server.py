@@ -91,6 +91,8 @@ class Gateway:
                 request.transport.abort()
             return web.Response(status=499)
         self._log(envelope, status, code)
+        if self.cloud.knobs.answer_ms:
+            await asyncio.sleep(self.cloud.knobs.answer_ms / 1000)
         return self._respond(envelope, status, answer)
 
     def _respond(self, envelope: Envelope, status: int, answer: dict[str, Any]) -> web.Response:
