@@ -29,7 +29,9 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 2.0
 SEEN_SECONDS = 10.0
 # A source that is silent for so long makes the page say so.
-STALE_SECONDS = 10.0
+STALE_SECONDS = 8.0
+# An idle watch tells nothing for a minute: a small call in between shows that the API answers.
+PROBE_SECONDS = 4.0
 _UNSCHEDULED = ""
 
 
@@ -51,11 +53,14 @@ class ClusterWatch:
         self._taints: set[str] = set()
         self._told: tuple[str, str, str] | None = None
         self._seen_at = 0.0
+        self._probed_at: float | None = None
+        self._probe_error: Exception | None = None
 
     async def run(self) -> None:
         try:
             while True:
                 self._spawn("mirror", self._mirror.run)
+                self._spawn("probe", self._probe)
                 self._watch(_UNSCHEDULED)
                 await self._look()
                 await asyncio.sleep(LOOK_SECONDS)
@@ -80,6 +85,17 @@ class ClusterWatch:
             self._spawn(f"keeper:{node.pk}", keeper.run)
         self._drop(nodes)
         await self._tell()
+
+    async def _probe(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(PROBE_SECONDS):
+                    await self._kube.version()
+            except (KubeError, TimeoutError) as error:
+                self._probe_error = error
+            else:
+                self._probed_at, self._probe_error = self._runtime.clock.epoch(), None
+            await asyncio.sleep(PROBE_SECONDS)
 
     def _drop(self, nodes: list[VirtualNode]) -> None:
         for pk in set(self._keepers) - {node.pk for node in nodes}:
@@ -180,7 +196,7 @@ class ClusterWatch:
         """Write the cluster's state when it changed, and when it was last seen."""
         now = self._runtime.clock.epoch()
         state = self._state(now)
-        heard = max((s.heard_at or 0.0 for s in self._sources.values()), default=0.0)
+        heard = max(self._probed_at or 0.0, *(s.heard_at or 0.0 for s in self._sources.values()))
         fresh = heard - self._seen_at >= SEEN_SECONDS
         if state == self._told and not fresh:
             return
@@ -190,6 +206,10 @@ class ClusterWatch:
         await announce_async(self._runtime.redis, "clusters", [self._cluster_id])
 
     def _state(self, now: float) -> tuple[str, str, str]:
+        if self._probe_error and now - (self._probed_at or 0.0) > STALE_SECONDS:
+            error = self._probe_error
+            text = str(error) or f"no answer within {PROBE_SECONDS:g} s"
+            return (Cluster.State.UNREACHABLE, type(error).__name__, text)
         broken = [s.state for s in self._sources.values() if not s.state.synced and s.state.error]
         old = [
             state
@@ -198,10 +218,10 @@ class ClusterWatch:
         ]
         if not old:
             return (Cluster.State.CONNECTED, "", "")
-        error = old[0].error
+        trouble = old[0].error
         some = len(old) < len(self._sources)
         kind = Cluster.State.DEGRADED if some else Cluster.State.UNREACHABLE
-        return (kind, type(error).__name__, str(error))
+        return (kind, type(trouble).__name__, str(trouble))
 
 
 def _nodes(cluster_id: int) -> list[VirtualNode]:

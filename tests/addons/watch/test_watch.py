@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -216,6 +217,35 @@ def test_pods_that_went_while_nobody_watched_are_found_gone(
             await until(runtime, rows("web-3").exclude(gone_at=None).first)
 
     runtime.run(scenario(), timeout=90)
+
+
+def test_a_cluster_that_fell_silent_is_said_so_within_fifteen_seconds(
+    runtime: Runtime, node: VirtualNode, world: World
+) -> None:
+    faults = f"{world.facts['control_url']}/clusters/{world.facts['clusters'][0]['name']}/faults"
+    row = Cluster.objects.filter(pk=node.cluster_id)
+
+    def put(method: str, body: bytes | None = None) -> None:
+        request = urllib.request.Request(faults, body, method=method)
+        request.add_header("Content-Type", "application/json")
+        urllib.request.urlopen(request, timeout=5).close()
+
+    async def scenario() -> float:
+        async with ready(runtime, node):
+            await until(runtime, row.exclude(last_seen_at=None).first)
+            before = time.monotonic()
+            try:
+                await runtime.db(put, "PUT", b'{"down": true}')
+                unreachable = await until(runtime, row.filter(state="unreachable").first, 20)
+                took = time.monotonic() - before
+                assert unreachable.state_reason
+            finally:
+                await runtime.db(put, "DELETE")
+            await until(runtime, row.filter(state="connected").first, 30)
+            await until(runtime, VirtualNode.objects.filter(pk=node.pk, state="ready").first)
+        return took
+
+    assert runtime.run(scenario(), timeout=90) < 15
 
 
 def test_another_process_takes_over_a_cluster_that_was_let_go(
