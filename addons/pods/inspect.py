@@ -15,6 +15,7 @@ from typing import Any
 
 from addons.models import Decision, PodRow
 from addons.pods import reasons
+from addons.pods.events import COMPONENT
 from addons.runtime.loop import runtime
 from kube import EVENTS, PODS
 from kube import errors as kube_errors
@@ -98,10 +99,16 @@ def _of_decision(row: Decision) -> Moment:
     )
 
 
+def _ours(event: dict[str, Any]) -> bool:
+    """An Event that we wrote on the pod: its decision tells the same, in the reader's language."""
+    source = event.get("source") or {}
+    return COMPONENT in {source.get("component"), event.get("reportingComponent")}
+
+
 async def _kubernetes_events(pod: PodRow) -> list[Moment]:
     kube = await runtime().kube(pod.cluster_id)
     listing = await kube.list(EVENTS, pod.namespace, fields=f"involvedObject.uid={pod.uid}")
-    return [_of_kubernetes(event) for event in listing.items]
+    return [_of_kubernetes(event) for event in listing.items if not _ours(event)]
 
 
 async def _cloud_events(instance: Instance | None) -> list[Moment]:
