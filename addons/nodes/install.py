@@ -141,7 +141,7 @@ def _save_node(operation: Operation) -> int:
     given: dict[str, Any] = operation.arguments
     account = CloudAccount.objects.get(pk=given["account"])
     node, _new = VirtualNode.objects.get_or_create(
-        cluster_id=operation.cluster_id,
+        cluster_id=operation.cluster_id or 0,
         name=operation.target,
         defaults={
             "account": account,

@@ -63,7 +63,8 @@ _EXACT: dict[str, type[ProviderError]] = {
     "LastTokenProcessing": UnknownOutcome,
     "RequestTimeout": Unavailable,
     "containerRepositoryAuthorizationFailed": InvalidSpec,
-    "IdempotentParameterMismatch": InvalidSpec,
+    # The first call with this token was of another content: it may have made an instance.
+    "IdempotentParameterMismatch": UnknownOutcome,
     "FeatureBasedConstraintConflict": InvalidSpec,
     "HighCpuMemConfigRequired": InvalidSpec,
     "LocalDiskAmountNotMatch": InvalidSpec,

@@ -91,7 +91,7 @@ def pod_spec(spec: Obj, *, template: bool = True) -> None:
 
 def pod(obj: Obj) -> None:
     """Fill a Pod."""
-    pod_spec(obj["spec"], template=False)
+    pod_spec(obj.setdefault("spec", {}), template=False)
 
 
 def _template(obj: Obj) -> None:
@@ -101,7 +101,7 @@ def _template(obj: Obj) -> None:
 
 
 def _deployment(obj: Obj) -> None:
-    spec = obj["spec"]
+    spec = obj.setdefault("spec", {})
     spec.setdefault("replicas", 1)
     spec.setdefault("revisionHistoryLimit", 10)
     spec.setdefault("progressDeadlineSeconds", 600)
@@ -115,13 +115,13 @@ def _deployment(obj: Obj) -> None:
 
 
 def _replica_set(obj: Obj) -> None:
-    obj["spec"].setdefault("replicas", 1)
+    obj.setdefault("spec", {}).setdefault("replicas", 1)
     if "template" in obj["spec"]:
         _template(obj["spec"])
 
 
 def _daemon_set(obj: Obj) -> None:
-    spec = obj["spec"]
+    spec = obj.setdefault("spec", {})
     spec.setdefault("revisionHistoryLimit", 10)
     strategy = spec.setdefault("updateStrategy", {})
     strategy.setdefault("type", "RollingUpdate")
@@ -133,7 +133,7 @@ def _daemon_set(obj: Obj) -> None:
 
 
 def _stateful_set(obj: Obj) -> None:
-    spec = obj["spec"]
+    spec = obj.setdefault("spec", {})
     spec.setdefault("replicas", 1)
     spec.setdefault("podManagementPolicy", "OrderedReady")
     spec.setdefault("revisionHistoryLimit", 10)
@@ -160,7 +160,7 @@ def _job_spec(spec: Obj) -> None:
 
 
 def _job(obj: Obj) -> None:
-    spec = obj["spec"]
+    spec = obj.setdefault("spec", {})
     _job_spec(spec)
     meta, template = obj["metadata"], spec["template"].setdefault("metadata", {})
     if spec["manualSelector"] or not meta.get("uid"):
@@ -174,7 +174,7 @@ def _job(obj: Obj) -> None:
 
 
 def _cron_job(obj: Obj) -> None:
-    spec = obj["spec"]
+    spec = obj.setdefault("spec", {})
     spec.setdefault("concurrencyPolicy", "Allow")
     spec.setdefault("suspend", False)
     spec.setdefault("successfulJobsHistoryLimit", 3)
@@ -216,7 +216,7 @@ def _namespace(obj: Obj) -> None:
 
 
 def _autoscaler(obj: Obj) -> None:
-    spec = obj["spec"]
+    spec = obj.setdefault("spec", {})
     spec.setdefault("minReplicas", 1)
     target = {"type": "Utilization", "averageUtilization": 80}
     spec.setdefault(
@@ -250,7 +250,7 @@ def _role_ref(obj: Obj) -> None:
 
 
 def _definition(obj: Obj) -> None:
-    spec = obj["spec"]
+    spec = obj.setdefault("spec", {})
     names = spec.get("names") or {}
     if names.get("kind"):
         names.setdefault("singular", names["kind"].lower())

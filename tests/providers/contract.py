@@ -23,7 +23,7 @@ from providers.base import (
     Quote,
     Verify,
 )
-from providers.errors import AccountTrouble, InvalidSpec, NotFound
+from providers.errors import AccountTrouble, NotFound, UnknownOutcome
 from providers.registry import dialect
 from providers.tags import CONSOLE as CONSOLE_TAG
 from providers.tags import POD, owner_of
@@ -98,7 +98,7 @@ class ProviderContract:
         token = secrets.token_hex(16)
         first = await provider.create(place.spec(name_of("one")), token=token)
         try:
-            with pytest.raises(InvalidSpec):
+            with pytest.raises(UnknownOutcome):
                 await provider.create(place.spec(name_of("other")), token=token)
         finally:
             await provider.delete(first.id)

@@ -143,7 +143,7 @@ def test_the_list_price_is_that_of_the_rounded_size() -> None:
         ("ServiceUnavailable", 503, kinds.Unavailable),
         ("InternalError", 500, kinds.Unavailable),
         ("LastTokenProcessing", 400, kinds.UnknownOutcome),
-        ("IdempotentParameterMismatch", 400, kinds.InvalidSpec),
+        ("IdempotentParameterMismatch", 400, kinds.UnknownOutcome),
         ("InvalidParameter", 400, kinds.InvalidSpec),
         ("InvalidParameter.CPU.Memory", 400, kinds.InvalidSpec),
         ("MissingContainerGroupName", 400, kinds.InvalidSpec),
