@@ -1,0 +1,1 @@
+"""Alibaba Cloud ECI: everything that knows this cloud; `rm -r` and one registry line remove it."""
