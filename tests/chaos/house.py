@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import json
 import os
 import signal
@@ -21,6 +22,8 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+from kubernetes import client, config
 
 from sandbox.demo import house as demo
 from sandbox.demo.seed import Guide
@@ -112,7 +115,7 @@ class World:
         call("DELETE", f"{self.url}/eci/faults")
         call("DELETE", f"{self.url}/clusters/{self.cluster}/faults")
         self.key(disabled=False, permission=True, denied_actions=[])
-        self.knobs(latency_ms=0, consistency_ms=0, stock={}, limits=True, **QUICK)
+        self.knobs(latency_ms=0, answer_ms=0, consistency_ms=0, stock={}, limits=True, **QUICK)
 
     def instances(self) -> list[Json]:
         found: list[Json] = self.get("/eci/instances")
@@ -230,10 +233,17 @@ class House:
         body = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
         self.kubectl("apply", "-f", "-", given=json.dumps(body))
 
-    def pods(self, *selector: str) -> list[Json]:
-        """Live pods of the cluster as its API has them, by kubectl's own selector options."""
-        found = json.loads(self.kubectl("get", "pods", "-o", "json", *selector))
-        items: list[Json] = found["items"]
+    @functools.cached_property
+    def core(self) -> client.CoreV1Api:
+        return client.CoreV1Api(config.new_client_from_config(self.kubeconfig))
+
+    def pods(self, app: str = "") -> list[Json]:
+        """The pods of one app, or all, as the cluster's API has them."""
+        labels = f"app={app}" if app else ""
+        raw = self.core.list_namespaced_pod(
+            "default", label_selector=labels, _preload_content=False
+        )
+        items: list[Json] = json.loads(raw.data)["items"]
         return items
 
     def rest(self, path: str, method: str = "GET", body: Json | None = None) -> Any:

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.chaos
 
 
 def phases(house: House, app: str) -> list[str]:
-    return [pod["status"]["phase"] for pod in house.pods("-l", f"app={app}")]
+    return [pod["status"]["phase"] for pod in house.pods(app)]
 
 
 def all_run(house: House, app: str, count: int) -> bool:
@@ -54,16 +54,16 @@ def test_a_deployment_runs_scales_and_leaves_nothing_billed(house: House) -> Non
     containers[0]["resources"] = {k: {"cpu": "2"} for k in ("requests", "limits")}
     house.apply(m.deployment("nginx", 2, containers=containers))
     wait_until(lambda: all_run(house, "nginx", 2), seconds=20)
-    for pod in house.pods("-l", "app=nginx"):
+    for pod in house.pods("nginx"):
         check_written_back(house, pod)
     house.kubectl("scale", "deployment", "nginx", "--replicas", "4")
     wait_until(lambda: all_run(house, "nginx", 4), seconds=20)
-    addresses = {pod["status"]["podIP"] for pod in house.pods("-l", "app=nginx")}
+    addresses = {pod["status"]["podIP"] for pod in house.pods("nginx")}
     assert len(addresses) == 4
     house.kubectl("rollout", "status", "deployment", "nginx", "--timeout", "10s")
     house.kubectl("delete", "deployment", "nginx")
     wait_until(lambda: not house.world.running(), seconds=30)
-    wait_until(lambda: not house.pods("-l", "app=nginx"), seconds=30)
+    wait_until(lambda: not house.pods("nginx"), seconds=30)
 
 
 def check_written_back(house: House, pod: dict[str, Any]) -> None:
@@ -96,7 +96,7 @@ def check_written_back(house: House, pod: dict[str, Any]) -> None:
 def test_a_pod_that_names_its_node_runs_there(house: House) -> None:
     house.apply(m.bound("direct", "virtual-kubelet-cn-hangzhou-j"))
     wait_until(lambda: all_run(house, "direct", 1), seconds=20)
-    (pod,) = house.pods("-l", "app=direct")
+    (pod,) = house.pods("direct")
     assert house.world.billed(pod["metadata"]["uid"])[0]["zone"] == "cn-hangzhou-j"
     assert "direct" in house.kubectl("get", "pods", "-o", "wide")
 
@@ -108,7 +108,7 @@ def test_jobs_complete_and_fail_by_their_exit_codes(house: House) -> None:
     )
     wait_until(lambda: sorted(phases(house, "good")) == ["Succeeded"] * 2, seconds=30)
     wait_until(lambda: phases(house, "bad") == ["Failed"], seconds=30)
-    (bad,) = house.pods("-l", "app=bad")
+    (bad,) = house.pods("bad")
     assert bad["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 3
     wait = ("wait", "--timeout", "20s")
     house.kubectl(*wait, "--for", "condition=Complete", "job/good")
@@ -127,7 +127,7 @@ def test_configmaps_and_secrets_reach_the_instance_and_a_missing_one_is_waited_f
     house.kubectl("create", "configmap", "settings", "--from-literal=COLOR=blue")
     house.kubectl("create", "secret", "generic", "keys", "--from-literal=CODE=sesame")
     wait_until(lambda: all_run(house, "reader", 1), seconds=25)
-    (pod,) = house.pods("-l", "app=reader")
+    (pod,) = house.pods("reader")
     row = house.row(pod["metadata"]["uid"])
     assert row is not None
     wait_until(
@@ -140,7 +140,7 @@ def test_configmaps_and_secrets_reach_the_instance_and_a_missing_one_is_waited_f
 
 def waits_for(house: House, app: str) -> str:
     """The console's sentence why the one pod of the app is not further on."""
-    rows = [house.row(pod["metadata"]["uid"]) for pod in house.pods("-l", f"app={app}")]
+    rows = [house.row(pod["metadata"]["uid"]) for pod in house.pods(app)]
     return " ".join(row["blocker"] for row in rows if row)
 
 
@@ -152,7 +152,7 @@ def test_a_node_is_removed_by_an_operation_and_added_again(house: House) -> None
     asked = house.rest(f"nodes/{node['id']}/", "DELETE", {"instances": "delete"})
     wait_until(lambda: operation(house, asked)["state"] == "succeeded", seconds=60)
     assert name not in house.kubectl("get", "nodes")
-    assert not house.pods("-l", "app=tenant")
+    assert not house.pods("tenant")
     assert not house.world.running()
     house.filler.fill()
     assert name in house.kubectl("get", "nodes")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from addons.pods import reasons, store
@@ -34,7 +35,11 @@ async def look(work: Work, action: Action) -> Outcome:
     found = _mine(listing.instances, mine)
     if found is not None:
         _looked.pop(row.pk, None)
-        return await accepted(work, row, Created(found.id, ""), code=reasons.ADOPTED)
+        outcome = await accepted(work, row, Created(found.id, ""), code=reasons.ADOPTED)
+        # Its last change may be older than any the sweep will ask for: what was found is told now.
+        telling = store.Telling(work.scene.node.account, found, listing.asked_at)
+        await work.writer.do(store.observe, telling)
+        return replace(outcome, requeue_after=0.0)
     first = _looked.setdefault(row.pk, listing.asked_at)
     twice = listing.asked_at - first >= APART
     age, live = listing.asked_at - row.intended_at, _live(work)
