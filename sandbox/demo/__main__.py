@@ -44,9 +44,9 @@ def _prepare(env: dict[str, str], directory: Path) -> None:
 
 def _run(manager: Manager, env: dict[str, str], directory: Path, ports: str) -> None:
     world = f"{sys.executable} -m sandbox --state-dir {directory / 'world'} --ports {ports}"
-    manager.add_process("sandbox", house.respawn(world), env=env, cwd=str(ROOT))
-    for name, command in house.procfile(ROOT / "Procfile"):
-        manager.add_process(name, house.respawn(command), env=env, cwd=str(ROOT))
+    for name, command in (("sandbox", world), *house.procfile(ROOT / "Procfile")):
+        keeper, variable = house.respawn(name, command)
+        manager.add_process(name, keeper, env={**env, **variable}, cwd=str(ROOT))
     manager.loop()
 
 

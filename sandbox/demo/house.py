@@ -55,6 +55,7 @@ def procfile(path: Path) -> Iterator[tuple[str, str]]:
     yield from parse_procfile(path.read_text()).processes.items()
 
 
-def respawn(command: str) -> str:
-    """A process that is started again when it dies, until the whole demo is stopped."""
-    return f"while :; do {command}; sleep 0.5; done"
+def respawn(name: str, command: str) -> tuple[str, dict[str, str]]:
+    """A process that is started again when it dies, and the variable that holds its command."""
+    variable = f"DEMO_{name.upper()}"
+    return f"exec {sys.executable} -m sandbox.demo.respawn {name} {variable}", {variable: command}
