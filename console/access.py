@@ -6,6 +6,8 @@ does not exist (404); what one may see but not change names the missing role (40
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, Group, User
@@ -42,6 +44,28 @@ def teams_of(user: AnyUser) -> QuerySet[Group]:
     return Group.objects.filter(memberships__user=user)
 
 
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What a user may see, as a value that can be compared: all, or the teams by id."""
+
+    everything: bool
+    teams: frozenset[int]
+
+    def cover(self, teams: Iterable[int]) -> bool:
+        return self.everything or not self.teams.isdisjoint(teams)
+
+
+def rights_of(user: AnyUser) -> Rights:
+    everything = isinstance(user, User) and user.is_active and user.is_superuser
+    return Rights(everything, frozenset(teams_of(user).values_list("pk", flat=True)))
+
+
+def teams_touched(model: type[Model], ids: Iterable[int]) -> set[int]:
+    """The teams that the rows belong to; rows that are gone from the database name none."""
+    rows = model._default_manager.filter(pk__in=list(ids)[:5000]).order_by()
+    return set(rows.values_list(f"{_TEAM_PATH[model]}_id", flat=True).distinct())
+
+
 def visible(model: type[M], user: AnyUser) -> QuerySet[M]:
     """Rows of `model` that the user may see."""
     rows: QuerySet[M] = model._default_manager.all()
@@ -67,10 +91,13 @@ def team_of(row: Model) -> Group:
     return value
 
 
+def _reaches(held: Membership.Role | None, role: Membership.Role) -> bool:
+    return held is not None and _RANK[held] >= _RANK[role]
+
+
 def require(user: AnyUser, team: Group, role: Membership.Role) -> None:
     """Raise `PermissionDenied` that names the role the user lacks."""
-    held = role_in(user, team)
-    if held is None or _RANK[held] < _RANK[role]:
+    if not _reaches(role_in(user, team), role):
         raise PermissionDenied(
             _("This needs the role %(role)s in the team %(team)s.")
             % {"role": role.label, "team": team.name}
@@ -90,10 +117,23 @@ def access(
 
 
 def default_team(user: AnyUser, *, role: Membership.Role, name: str = "") -> Group:
-    """The team for a new object: the named one, else the user's only or first team."""
+    """The team for a new object: the named one, else the first in which the user has the role."""
     teams = teams_of(user).order_by("pk")
-    team = (teams.filter(name=name) if name else teams).first()
-    if team is None:
+    found = list(teams.filter(name=name) if name else teams)
+    if not found:
         raise PermissionDenied(_("You do not belong to that team."))
-    require(user, team, role)
-    return team
+    able = [team for team in found if _reaches(role_in(user, team), role)]
+    if not able:
+        require(user, found[0], role)
+    return able[0]
+
+
+def usable_account(user: AnyUser, pk: int, team: Group) -> CloudAccount:
+    """A cloud key for something of `team`: of the same team, and the user may spend its money."""
+    account = access(CloudAccount, user, role=Role.OPERATOR, pk=pk)
+    if account.team_id != team.pk:
+        raise PermissionDenied(
+            _("The credential belongs to the team %(other)s, not to %(team)s.")
+            % {"other": account.team.name, "team": team.name}
+        )
+    return account

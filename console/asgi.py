@@ -11,12 +11,15 @@ _http = get_asgi_application()
 
 from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
-from channels.security.websocket import AllowedHostsOriginValidator
 from django.urls import path
 
+from console.checks import refuse_bad_setup
 from console.live.consumer import StreamConsumer
+from console.live.origin import SameOrigin
+
+refuse_bad_setup()
 
 _socket = URLRouter([path("ws/stream/", StreamConsumer.as_asgi())])
 application = ProtocolTypeRouter(
-    {"http": _http, "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(_socket))}
+    {"http": _http, "websocket": SameOrigin(AuthMiddlewareStack(_socket))}
 )

@@ -1,8 +1,13 @@
-"""The audit trail: append-only, each row's hash covers the row before it."""
+"""The audit trail: append-only, each row's hash covers the row before it.
+
+The head (`AuditHead`) holds the length and the last hash: a trail whose end was cut off, or whose
+entries were replaced, no longer fits it. `manage.py audit` checks the whole.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import json
 from datetime import datetime
 from typing import Any
@@ -12,7 +17,7 @@ from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
 
-from console.models import AuditEntry
+from console.models import AuditEntry, AuditHead
 
 _FIRST = "0" * 64
 
@@ -35,7 +40,11 @@ def _digest(entry: AuditEntry) -> str:
 
 
 def client_ip(request: HttpRequest) -> str | None:
-    return request.META.get("REMOTE_ADDR") or None
+    """In its canonical spelling; None when the server listens on a Unix socket."""
+    try:
+        return str(ipaddress.ip_address(request.META.get("REMOTE_ADDR", "")))
+    except ValueError:
+        return None
 
 
 def record(
@@ -46,34 +55,45 @@ def record(
     team: Group | None = None,
     detail: dict[str, Any] | None = None,
     result: str = "ok",
+    actor: str = "",
     now: datetime | None = None,
 ) -> AuditEntry:
     """Write who did what to what. `detail` must hold no secret: only names, ids and choices."""
+    # REST framework's request wraps Django's; the middleware looks at the latter.
+    getattr(request, "_request", request).audited = True
     with transaction.atomic():
-        last = AuditEntry.objects.select_for_update().order_by("-id").first()
+        AuditHead.objects.get_or_create(pk=1, defaults={"hash": _FIRST})
+        head = AuditHead.objects.select_for_update().get(pk=1)
         entry = AuditEntry(
             at=now or timezone.now(),
             team=team,
-            actor=request.user.get_username() or "anonymous",
+            actor=actor or request.user.get_username() or "anonymous",
             via="token" if getattr(request, "auth", None) else "session",
             ip=client_ip(request),
             action=action,
-            target=target,
+            target=target[:255],
             detail=detail or {},
             result=result,
             request_id=getattr(request, "request_id", "-"),
-            previous_hash=last.hash if last else _FIRST,
+            previous_hash=head.hash,
         )
         entry.hash = _digest(entry)
         entry.save()
+        head.hash, head.length = entry.hash, head.length + 1
+        head.save()
     return entry
 
 
-def first_broken() -> int | None:
-    """The id of the first row whose hash does not fit; None when the chain holds."""
-    previous = _FIRST
+def broken() -> str:
+    """What is wrong with the trail, by its first entry that does not fit; empty when it holds."""
+    previous, length = _FIRST, 0
     for entry in AuditEntry.objects.order_by("id").iterator():
-        if entry.previous_hash != previous or entry.hash != _digest(entry):
-            return entry.pk
-        previous = entry.hash
-    return None
+        if entry.previous_hash != previous:
+            return f"entries before {entry.pk} are missing or were exchanged"
+        if entry.hash != _digest(entry):
+            return f"entry {entry.pk} was changed"
+        previous, length = entry.hash, length + 1
+    head = AuditHead.objects.filter(pk=1).first() or AuditHead(length=0, hash=_FIRST)
+    if (head.length, head.hash) != (length, previous):
+        return f"the trail has {length} entries, {head.length} were written"
+    return ""

@@ -5,9 +5,12 @@ doubled or late without harm.
 """
 
 import os
+from typing import Any
 
 from celery import Celery
+from celery.signals import beat_init, worker_init
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 
@@ -26,3 +29,16 @@ app.conf.beat_schedule = {
         ("purge", 3600.0),
     )
 }
+
+
+@worker_init.connect
+@beat_init.connect
+def _refuse_bad_setup(**_: Any) -> None:
+    """Celery runs Django's checks but does not look at what they found."""
+    from console.checks import refuse_bad_setup
+
+    try:
+        refuse_bad_setup()
+    except ImproperlyConfigured as error:
+        # Celery logs other exceptions of signals and goes on.
+        raise SystemExit(str(error)) from error

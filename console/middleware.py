@@ -1,26 +1,20 @@
-"""Request ids on every answer and log line; the reader's language, theme and time zone."""
+"""Request ids on every answer and log line; the reader's language and time zone; the audit net."""
 
 from __future__ import annotations
 
-import logging
 import re
 import uuid
 import zoneinfo
 from collections.abc import Callable
-from contextvars import ContextVar
 
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone, translation
 
-current_request_id: ContextVar[str] = ContextVar("request_id", default="-")
+from console import audit
+from console.trace import current_request_id
+
 _SAFE = re.compile(r"^[A-Za-z0-9._-]{8,64}$")
 GetResponse = Callable[[HttpRequest], HttpResponse]
-
-
-class RequestIdFilter(logging.Filter):
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.request_id = current_request_id.get()
-        return True
 
 
 def request_id(get_response: GetResponse) -> GetResponse:
@@ -36,6 +30,35 @@ def request_id(get_response: GetResponse) -> GetResponse:
         finally:
             current_request_id.reset(token)
         response["X-Request-Id"] = value
+        return response
+
+    return middleware
+
+
+def audited(get_response: GetResponse) -> GetResponse:
+    """Every call that changes something has a row in the audit trail, refused ones too.
+
+    Views write their own row, with names; what they did not write is written here. Calls of nobody
+    (no session, no token) leave none, except at sign-in.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if request.method in {"GET", "HEAD", "OPTIONS", "TRACE"}:
+            return get_response(request)
+        before = request.user.get_username()
+        response = get_response(request)
+        actor = before or request.user.get_username()
+        route = request.resolver_match.view_name if request.resolver_match else ""
+        if (actor or route == "login") and not getattr(request, "audited", False):
+            good = response.status_code < 400 and (route != "login" or bool(actor))
+            audit.record(
+                request,
+                f"{request.method} {route}"[:64],
+                request.path,
+                detail={"status": response.status_code},
+                result="ok" if good else "refused" if response.status_code < 500 else "failed",
+                actor=actor,
+            )
         return response
 
     return middleware

@@ -10,8 +10,10 @@ from typing import Any
 from django.db.models import Count, Q, QuerySet, Sum
 
 from addons.models import Cluster, Operation, PodRow, VirtualNode
+from addons.pods import reasons
 from console.access import AnyUser, visible
 from console.live import tones
+from console.live.rows import BILLED
 from providers.models import CloudAccount, Orphan
 
 
@@ -37,12 +39,13 @@ class Attention:
     tone: str
     target: Any
     since: datetime | None = None
+    text: str = ""
 
 
 def _spend(pods: QuerySet[PodRow], orphans: QuerySet[Orphan]) -> dict[str, Decimal]:
     """Instances that are billed now, per currency; orphans cost as much as the others."""
     total: dict[str, Decimal] = {}
-    running = pods.filter(instance__billed_to=None).exclude(instance__billed_from=None)
+    running = pods.filter(BILLED)
     sums = [
         *running.values_list("instance__currency").annotate(Sum("instance__price_per_hour")),
         *orphans.values_list("currency").annotate(Sum("price_per_hour")),
@@ -64,8 +67,7 @@ def numbers(user: AnyUser) -> Numbers:
         failed=Count("pk", filter=Q(phase="Failed")),
         unpriced=Count(
             "pk",
-            filter=Q(instance__price_per_hour=None, instance__billed_to=None)
-            & ~Q(instance__billed_from=None),
+            filter=Q(instance__price_per_hour=None) & BILLED,
         ),
     )
     return Numbers(
@@ -100,7 +102,8 @@ def attention(user: AnyUser, now: datetime) -> list[Attention]:
         found.append(Attention("operation", "bad", operation, operation.ended_at))
     stuck = visible(PodRow, user).filter(gone_at=None, phase="Pending").exclude(blocker="")
     for pod in stuck.select_related("cluster").order_by("created_at")[:5]:
-        found.append(Attention("pod", "warn", pod, pod.created_at))
+        text = reasons.sentence(pod.blocker, pod.blocker_values)
+        found.append(Attention("pod", "warn", pod, pod.created_at, text))
     for orphan in visible(Orphan, user).filter(closed_at=None).select_related("account")[:5]:
         found.append(Attention("orphan", "warn", orphan, orphan.found_at))
     return found
@@ -108,7 +111,7 @@ def attention(user: AnyUser, now: datetime) -> list[Attention]:
 
 def top_namespaces(user: AnyUser, limit: int = 5) -> list[dict[str, Any]]:
     """Namespaces by what their pods cost per hour now."""
-    pods = visible(PodRow, user).filter(gone_at=None, instance__billed_to=None)
+    pods = visible(PodRow, user).filter(BILLED, gone_at=None)
     rows = (
         pods.exclude(instance=None)
         .values("namespace", "cluster__slug", "cluster__name", "instance__currency")

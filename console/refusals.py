@@ -9,9 +9,12 @@ from dataclasses import dataclass
 
 from django.db import IntegrityError
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from addons.clusters import messages as texts
 from addons.clusters import register
+from console.kubeconfig_messages import said
+from console.sentences import joined
 from kube import KubeconfigRefused
 from kube.errors import KubeError
 from providers import accounts
@@ -31,6 +34,24 @@ class Refusal:
     fix: str = ""
     http: int = 409
 
+    @property
+    def text(self) -> str:
+        """What, why and how to fix it, in one line."""
+        return joined(self.detail, self.fix)
+
+
+_USERS = {
+    "clusters": gettext_lazy("clusters"),
+    "virtual nodes": gettext_lazy("virtual nodes"),
+    "running instances": gettext_lazy("running instances"),
+    "ended instances": gettext_lazy("ended instances"),
+}
+
+
+def user_kind(user: accounts.User) -> str:
+    """What kind of rows need a credential, in the reader's language."""
+    return str(_USERS.get(user.kind, user.kind))
+
 
 def _key(error: ProviderError) -> Refusal:
     code = error.code or "KeyRefused"
@@ -47,13 +68,11 @@ def _key(error: ProviderError) -> Refusal:
         "Account": _("Settle the account's bill in the cloud's console."),
     }
     fix = next((text for start, text in fixes.items() if code.startswith(start)), "")
-    detail = _("The cloud refused the key: %(code)s, %(message)s") % {
-        "code": code,
-        "message": error.message,
-    }
+    detail = _("The cloud refused the key: %(code)s, %(message)s")
     if error.request_id:
-        detail += " " + _("(request id %(id)s)") % {"id": error.request_id}
-    return Refusal("key_refused", detail, fix, 422)
+        detail = _("The cloud refused the key: %(code)s, %(message)s (request id %(id)s)")
+    told = {"code": code, "message": error.message, "id": error.request_id}
+    return Refusal("key_refused", detail % told, fix, 422)
 
 
 def _cloud(error: ProviderError) -> Refusal:
@@ -85,7 +104,9 @@ def _account(error: accounts.AccountError) -> Refusal:
         )
     if isinstance(error, accounts.InUse):
         users = "; ".join(
-            f"{user.count} {user.kind}: {', '.join(user.names)}" for user in error.users
+            _("%(count)s %(kind)s: %(names)s")
+            % {"count": user.count, "kind": user_kind(user), "names": ", ".join(user.names)}
+            for user in error.users
         )
         return Refusal(
             "credential_in_use",
@@ -98,8 +119,14 @@ def _account(error: accounts.AccountError) -> Refusal:
 def _cluster(error: register.RegisterError) -> Refusal:
     if isinstance(error, register.ChecksFailed):
         bad = [check.as_dict() for check in error.checks if check.state == "bad"]
-        detail = "; ".join(f"{texts.title(check)}: {texts.detail(check)}" for check in bad)
-        fix = " ".join(text for check in bad if (text := texts.fix(check)))
+        detail = joined(
+            *(
+                _("%(title)s: %(detail)s")
+                % {"title": texts.title(check), "detail": texts.detail(check)}
+                for check in bad
+            )
+        )
+        fix = joined(*map(texts.fix, bad))
         return Refusal("checks_failed", detail, fix, 422)
     if isinstance(error, register.AlreadyThere):
         return Refusal(
@@ -122,8 +149,14 @@ def _cluster(error: register.RegisterError) -> Refusal:
 
 
 def _kubeconfig(error: KubeconfigRefused) -> Refusal:
-    detail = "; ".join(f"{problem.path}: {problem.message}" for problem in error.problems)
-    fix = " ".join(problem.fix for problem in error.problems)
+    problems = [said(problem) for problem in error.problems]
+    detail = joined(
+        *(
+            _("%(title)s: %(detail)s") % {"title": problem.path, "detail": problem.message}
+            for problem in problems
+        )
+    )
+    fix = joined(*dict.fromkeys(problem.fix for problem in problems))
     return Refusal("kubeconfig_refused", detail, fix, 422)
 
 

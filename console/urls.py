@@ -21,12 +21,13 @@ from console.views import (
     pods,
     search,
     settings,
+    sign_in,
     uikit,
 )
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", overview.page, name="overview"),
-    path("login/", auth.LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path("login/", sign_in.SignIn.as_view(), name="login"),
     path("logout/", auth.LogoutView.as_view(), name="logout"),
     path("language/", language.set_language, name="set_language"),
     path("jsi18n/", JavaScriptCatalog.as_view(packages=[]), name="javascript-catalog"),

@@ -12,11 +12,23 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from console.access import Role, access
+from console.api.idempotency import Idempotent
 from console.live import views
-from console.live.topics import TOPICS, Row, Topic
+from console.live.rows import Row
+from console.live.topics import TOPICS, Topic
 
 
-class TopicViewSet(GenericViewSet[Any]):
+def reader(request: Request) -> User:
+    """Who asks; only signed-in people get this far."""
+    assert isinstance(request.user, User)
+    return request.user
+
+
+class Resource(Idempotent, GenericViewSet[Any]):
+    lookup_value_regex = "[0-9]{1,18}"
+
+
+class TopicViewSet(Resource):
     """`GET /` pages through what the reader sees under the filters; `GET /<id>/` shows one."""
 
     topic_name: ClassVar[str]
@@ -25,15 +37,16 @@ class TopicViewSet(GenericViewSet[Any]):
     def topic(self) -> Topic:
         return TOPICS[self.topic_name]
 
-    def user(self, request: Request) -> User:
-        assert isinstance(request.user, User)
-        return request.user
+    @property
+    def filterset_class(self) -> Any:
+        """For the OpenAPI document: the filters of the live tables."""
+        return self.topic.filterset
 
     def get_queryset(self) -> Any:
         if getattr(self, "swagger_fake_view", False):
             return self.topic.model._default_manager.none()
-        rows = self.topic.select(self.request.user, views.params_of(self.request.query_params))
-        return rows.select_related(*self.topic.related)
+        params = views.params_of(self.request.query_params)
+        return self.topic.whole(self.topic.select(self.request.user, params))
 
     def filter_queryset(self, queryset: Any) -> Any:
         # Filtered already, and by the same code as the live tables.
@@ -43,11 +56,11 @@ class TopicViewSet(GenericViewSet[Any]):
         return access(self.topic.model, request.user, role=role, **lookup)
 
     def row(self, item: Model) -> Row:
-        return self.topic.row(item, timezone.now())
+        return self.topic.build([item], timezone.now())[0]
 
     def list(self, request: Request) -> Response:
-        page = self.paginate_queryset(self.get_queryset())
-        return self.get_paginated_response([self.row(item) for item in page or []])
+        page = self.paginate_queryset(self.get_queryset()) or []
+        return self.get_paginated_response(self.topic.build(page, timezone.now()))
 
     def retrieve(self, request: Request, pk: str) -> Response:
         return Response(self.row(self.find(request, pk=pk)))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from django.contrib.auth.models import User
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
@@ -14,14 +15,14 @@ from rest_framework import status
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.viewsets import GenericViewSet
 
+from addons.models import Cluster, VirtualNode
 from addons.runtime.loop import runtime
 from addons.sweep import breaker
 from console import audit
 from console.access import Role, access, default_team, visible
 from console.api import shapes
-from console.api.idempotency import idempotent
+from console.api.base import Resource, reader
 from console.api.problems import Problem
 from console.refusals import EXPLAINED, explain
 from kube.secret import Secret
@@ -30,7 +31,16 @@ from providers.base import Catalogue
 from providers.models import CloudAccount
 
 
-def shape(account: CloudAccount) -> dict[str, Any]:
+def used_by(found: Sequence[CloudAccount]) -> dict[int, list[str]]:
+    """Account -> names of the clusters and virtual nodes that use it."""
+    names: dict[int, list[str]] = defaultdict(list)
+    for rows, name in ((Cluster.objects, "slug"), (VirtualNode.objects, "name")):
+        for account, text in rows.filter(account__in=found).values_list("account", name):
+            names[account].append(text)
+    return names
+
+
+def shape(account: CloudAccount, users: list[str]) -> dict[str, Any]:
     """An account as people may see it: no secret, the key id masked."""
     return {
         "id": account.pk,
@@ -50,8 +60,12 @@ def shape(account: CloudAccount) -> dict[str, Any]:
         "trouble_message": account.trouble_message,
         "halted_at": account.halted_at,
         "halt_reason": account.halt_reason,
-        "used_by": [name for user in accounts.users(account) for name in user.names],
+        "used_by": users,
     }
+
+
+def _answer(account: CloudAccount, code: int = status.HTTP_200_OK) -> Response:
+    return Response(shape(account, used_by([account])[account.pk]), status=code)
 
 
 def new_key(given: dict[str, Any]) -> accounts.NewKey:
@@ -79,31 +93,30 @@ async def pickers(account_id: int, region: str) -> dict[str, Any]:
     list=extend_schema(summary="Credentials", responses=shapes.CredentialShape(many=True)),
     retrieve=extend_schema(summary="One credential", responses=shapes.CredentialShape),
 )
-class Credentials(GenericViewSet[CloudAccount]):
+class Credentials(Resource):
     queryset = CloudAccount.objects.none()
 
     def _find(self, request: Request, pk: str, role: Role = Role.VIEWER) -> CloudAccount:
         return access(CloudAccount, request.user, role=role, pk=pk)
 
     def list(self, request: Request) -> Response:
-        page = self.paginate_queryset(visible(CloudAccount, request.user))
-        return self.get_paginated_response([shape(account) for account in page or []])
+        page = self.paginate_queryset(visible(CloudAccount, request.user)) or []
+        users = used_by(page)
+        return self.get_paginated_response([shape(item, users[item.pk]) for item in page])
 
     def retrieve(self, request: Request, pk: str) -> Response:
-        return Response(shape(self._find(request, pk)))
+        return _answer(self._find(request, pk))
 
     @extend_schema(
         summary="Add a key: tried with read-only calls first, stored sealed",
         request=shapes.CredentialRequest,
         responses={201: shapes.CredentialShape},
     )
-    @idempotent
     def create(self, request: Request) -> Response:
         given = shapes.CredentialRequest(data=request.data)
         given.is_valid(raise_exception=True)
         data = given.validated_data
-        assert isinstance(request.user, User)
-        team = default_team(request.user, role=Role.OPERATOR, name=data["team"])
+        team = default_team(reader(request), role=Role.OPERATOR, name=data["team"])
         try:
             account = accounts.add(
                 team=team,
@@ -117,7 +130,7 @@ class Credentials(GenericViewSet[CloudAccount]):
         except EXPLAINED as error:
             raise Problem.of(explain(error)) from error
         audit.record(request, "credential.add", account.name, team=team)
-        return Response(shape(account), status=status.HTTP_201_CREATED)
+        return _answer(account, status.HTTP_201_CREATED)
 
     @extend_schema(summary="Try the key again", request=None, responses=shapes.CredentialShape)
     @action(detail=True, methods=["post"])
@@ -128,7 +141,7 @@ class Credentials(GenericViewSet[CloudAccount]):
         except EXPLAINED as error:
             raise Problem.of(explain(error)) from error
         audit.record(request, "credential.verify", account.name, team=account.team)
-        return Response(shape(account))
+        return _answer(account)
 
     @extend_schema(
         summary="Replace the key; the new one is tried before it takes over",
@@ -145,7 +158,7 @@ class Credentials(GenericViewSet[CloudAccount]):
         except EXPLAINED as error:
             raise Problem.of(explain(error)) from error
         audit.record(request, "credential.rotate", account.name, team=account.team)
-        return Response(shape(account))
+        return _answer(account)
 
     @extend_schema(
         summary="Resume an account that the breaker halted",
@@ -158,7 +171,7 @@ class Credentials(GenericViewSet[CloudAccount]):
         breaker.resume(account.pk)
         audit.record(request, "credential.resume", account.name, team=account.team)
         account.refresh_from_db()
-        return Response(shape(account))
+        return _answer(account)
 
     @extend_schema(
         summary="Zones, vSwitches with free addresses, security groups and quota",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.auth.models import Group
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema, extend_schema_view
@@ -18,19 +19,19 @@ from addons.models import Cluster
 from addons.nodes import install
 from addons.sweep import orphans
 from console import audit
-from console.access import Role, access, default_team
+from console.access import Role, access, default_team, usable_account
 from console.api import shapes
-from console.api.base import TopicViewSet
-from console.api.idempotency import idempotent
+from console.api.base import TopicViewSet, reader
 from console.api.problems import Problem
-from console.live.topics import TOPICS, Row, iso
+from console.kubeconfig_messages import said_of_all
+from console.live.rows import Row, iso, operation_rows
 from console.refusals import EXPLAINED, explain
 from kube import Kubeconfig, Target, parse_kubeconfig
 from providers.models import CloudAccount
 
 
-def _account(request: Request, pk: int | None) -> CloudAccount | None:
-    return access(CloudAccount, request.user, pk=pk) if pk is not None else None
+def _account(request: Request, pk: int | None, team: Group) -> CloudAccount | None:
+    return usable_account(request.user, pk, team) if pk is not None else None
 
 
 def parsed_target(data: dict[str, Any]) -> tuple[Kubeconfig, str, Target]:
@@ -65,6 +66,7 @@ class Clusters(TopicViewSet):
     topic_name = "clusters"
     lookup_field = "slug"
     lookup_url_kwarg = "pk"
+    lookup_value_regex = "[-a-zA-Z0-9_]+"
 
     def retrieve(self, request: Request, pk: str) -> Response:
         found = self.find(request, slug=pk)
@@ -80,7 +82,7 @@ class Clusters(TopicViewSet):
     def parse(self, request: Request) -> Response:
         given = shapes.KubeconfigRequest(data=request.data)
         given.is_valid(raise_exception=True)
-        parsed = parse_kubeconfig(given.validated_data["kubeconfig"])
+        parsed = said_of_all(parse_kubeconfig(given.validated_data["kubeconfig"]))
         return Response(
             {
                 "current_context": parsed.current_context,
@@ -121,14 +123,13 @@ class Clusters(TopicViewSet):
         request=shapes.ClusterRequest,
         responses={201: shapes.ClusterShape},
     )
-    @idempotent
     def create(self, request: Request) -> Response:
         given = shapes.ClusterRequest(data=request.data)
         given.is_valid(raise_exception=True)
         data = given.validated_data
         parsed, name, target = parsed_target(data)
         chosen = next(context for context in parsed.contexts if context.name == name)
-        team = default_team(self.user(request), role=Role.OPERATOR, name=data["team"])
+        team = default_team(reader(request), role=Role.OPERATOR, name=data["team"])
         identity = register.Identity(
             **{key: data[key] for key in ("name", "slug", "kind", "region", "environment", "tags")}
         )
@@ -138,7 +139,7 @@ class Clusters(TopicViewSet):
                 identity,
                 team=team,
                 now=timezone.now(),
-                account=_account(request, data["credential"]),
+                account=_account(request, data["credential"], team),
                 expires=chosen.certificate_expires,
             )
         except EXPLAINED as error:
@@ -157,7 +158,7 @@ class Clusters(TopicViewSet):
         given.is_valid(raise_exception=True)
         values = dict(given.validated_data)
         if "credential" in values:
-            values["account"] = _account(request, values.pop("credential"))
+            values["account"] = _account(request, values.pop("credential"), found.team)
         register.change(found, values)
         audit.record(request, "cluster.change", found.slug, team=found.team)
         return Response(self.row(found))
@@ -167,6 +168,7 @@ class Clusters(TopicViewSet):
     def check(self, request: Request, pk: str) -> Response:
         found = self.find(request, Role.OPERATOR, slug=pk)
         register.check_again(found, now=timezone.now())
+        audit.record(request, "cluster.check", found.slug, team=found.team)
         return self.retrieve(request, pk)
 
     @extend_schema(
@@ -239,13 +241,12 @@ class Nodes(TopicViewSet):
         request=shapes.NodeRequest,
         responses={202: shapes.OperationShape},
     )
-    @idempotent
     def create(self, request: Request) -> Response:
         given = shapes.NodeRequest(data=request.data)
         given.is_valid(raise_exception=True)
         data = given.validated_data
         cluster = access(Cluster, request.user, role=Role.OPERATOR, slug=data["cluster"])
-        account = access(CloudAccount, request.user, role=Role.OPERATOR, pk=data["credential"])
+        account = usable_account(request.user, data["credential"], cluster.team)
         operation = install.add_node(
             cluster,
             account,
@@ -253,7 +254,7 @@ class Nodes(TopicViewSet):
             name=data["name"],
             placements=[dict(item) for item in data["placements"]],
             security_group=data["security_group"],
-            actor=self.user(request).get_username(),
+            actor=reader(request).get_username(),
             team=cluster.team,
         )
         audit.record(request, "node.add", operation.target, team=cluster.team)
@@ -264,13 +265,12 @@ class Nodes(TopicViewSet):
         request=shapes.NodeRemoval,
         responses={202: shapes.OperationShape},
     )
-    @idempotent
     def destroy(self, request: Request, pk: str) -> Response:
         found = self.find(request, Role.OWNER, pk=pk)
         given = shapes.NodeRemoval(data=request.data or {})
         given.is_valid(raise_exception=True)
         choice = given.validated_data["instances"]
-        actor, team = self.user(request).get_username(), found.cluster.team
+        actor, team = reader(request).get_username(), found.cluster.team
         operation = install.remove_node(found, actor=actor, team=team, instances=choice)
         detail = {"instances": choice}
         audit.record(request, "node.remove", found.name, team=team, detail=detail)
@@ -299,7 +299,7 @@ class Nodes(TopicViewSet):
 
 
 def _accepted(operation: Any) -> Response:
-    row = TOPICS["operations"].row(operation, timezone.now())
+    [row] = operation_rows([operation], timezone.now())
     headers = {"Location": f"/api/v1/operations/{operation.pk}/"}
     return Response(row, status=status.HTTP_202_ACCEPTED, headers=headers)
 
@@ -374,7 +374,7 @@ class Orphans(TopicViewSet):
     def delete(self, request: Request, pk: str) -> Response:
         found = self.find(request, Role.OPERATOR, pk=pk)
         try:
-            orphans.delete(found, by=self.user(request).get_username())
+            orphans.delete(found, by=reader(request).get_username())
         except orphans.OrphanError as error:
             raise Problem("orphan_state", str(error)) from error
         audit.record(request, "orphan.delete", found.cloud_id, team=found.account.team)

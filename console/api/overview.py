@@ -11,7 +11,7 @@ from rest_framework.views import APIView
 
 from console import overview
 from console.api import shapes
-from console.live.topics import money
+from console.live.rows import money
 
 
 class Overview(APIView):

@@ -13,11 +13,12 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from console import audit, tokens
 from console.access import role_in, teams_of
 from console.api import shapes
+from console.api.base import reader
+from console.api.idempotency import Idempotent
 from console.models import ApiToken, Profile
 
 
@@ -38,13 +39,12 @@ def _me(user: User) -> dict[str, object]:
     }
 
 
-class Me(APIView):
+class Me(Idempotent):
     @extend_schema(
         summary="Who I am and how the console looks to me", responses=shapes.ProfileShape
     )
     def get(self, request: Request) -> Response:
-        assert isinstance(request.user, User)
-        return Response(_me(request.user))
+        return Response(_me(reader(request)))
 
     @extend_schema(
         summary="Change language, theme, time zone, density or shortcuts",
@@ -52,24 +52,24 @@ class Me(APIView):
         responses=shapes.ProfileShape,
     )
     def patch(self, request: Request) -> Response:
-        assert isinstance(request.user, User)
         given = shapes.ProfileShape(data=request.data, partial=True)
         given.is_valid(raise_exception=True)
         zone = given.validated_data.get("time_zone", "")
         if zone and zone not in zoneinfo.available_timezones():
             raise serializers.ValidationError({"time_zone": [_("This time zone is not known.")]})
-        profile = _profile(request.user)
+        profile = _profile(reader(request))
         for name, value in given.validated_data.items():
             setattr(profile, name, value)
         profile.save()
-        return Response(_me(request.user))
+        return Response(_me(reader(request)))
 
 
-class Tokens(APIView):
+class Tokens(Idempotent):
+    secrets = ("token",)
+
     @extend_schema(summary="My API tokens", responses=shapes.TokenShape(many=True))
     def get(self, request: Request) -> Response:
-        assert isinstance(request.user, User)
-        rows = ApiToken.objects.filter(user=request.user, revoked_at=None)
+        rows = ApiToken.objects.filter(user=reader(request), revoked_at=None)
         return Response(shapes.TokenShape(rows, many=True).data)
 
     @extend_schema(
@@ -78,12 +78,11 @@ class Tokens(APIView):
         responses={201: shapes.NewTokenShape},
     )
     def post(self, request: Request) -> Response:
-        assert isinstance(request.user, User)
         given = shapes.TokenRequest(data=request.data)
         given.is_valid(raise_exception=True)
         expires = timezone.now() + timedelta(days=given.validated_data["days"])
         row, text = tokens.create(
-            request.user,
+            reader(request),
             name=given.validated_data["name"],
             scope=given.validated_data["scope"],
             expires_at=expires,
@@ -93,10 +92,10 @@ class Tokens(APIView):
         return Response(body, status=status.HTTP_201_CREATED)
 
 
-class Token(APIView):
+class Token(Idempotent):
     @extend_schema(summary="Revoke a token", responses={204: None})
     def delete(self, request: Request, pk: int) -> Response:
-        row = ApiToken.objects.filter(user=request.user.pk, revoked_at=None, pk=pk).first()
+        row = ApiToken.objects.filter(user=reader(request), revoked_at=None, pk=pk).first()
         if row is None:
             raise Http404
         tokens.revoke(row, now=timezone.now())

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from typing import Any
 
-from django.http import StreamingHttpResponse
+from django.http import HttpResponse
 from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
@@ -20,10 +21,11 @@ from console import audit
 from console.access import Role
 from console.api import shapes
 from console.api.base import TopicViewSet
-from console.api.idempotency import idempotent
 from console.api.problems import Problem
 from kube.errors import KubeError
 
+# A container's name is a DNS label.
+_NAME = re.compile(r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
 _LOG_CODES = {
     "logs_no_instance": lambda: _("The pod has no instance yet, so there is nothing to read."),
     "logs_gone": lambda: _("The instance is gone and no lines of this container were kept."),
@@ -36,7 +38,7 @@ def read_logs(pod: PodRow, query: Any) -> inspect.LogText:
     """The log named by `container`, `tail` (<= 2000), `since` seconds and `previous`."""
     container = str(query.get("container", ""))
     tail, since = str(query.get("tail", "500")), str(query.get("since", ""))
-    if not container or not tail.isdecimal() or (since and not since.isdecimal()):
+    if not _NAME.match(container) or not tail.isdecimal() or (since and not since.isdecimal()):
         raise Problem(
             "bad_log_request",
             _("A log is asked for by `container`, `tail` lines and `since` seconds."),
@@ -54,6 +56,15 @@ def read_logs(pod: PodRow, query: Any) -> inspect.LogText:
         raise Problem(
             error.code, _LOG_CODES[error.code](), extra={"detail": error.detail}
         ) from error
+
+
+def log_file(pod: PodRow, query: dict[str, str]) -> HttpResponse:
+    """The last 2000 lines as a download. Raises `Problem`."""
+    text = read_logs(pod, {**query, "tail": "2000"}).text
+    name = f"{pod.namespace}-{pod.name}-{query['container']}.log"
+    response = HttpResponse(text, content_type="text/plain; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
 
 
 @extend_schema_view(
@@ -91,14 +102,9 @@ class Pods(TopicViewSet):
 
     @extend_schema(summary="The same as a text file", responses={(200, "text/plain"): bytes})
     @action(detail=True, url_path="logs/download")
-    def download(self, request: Request, pk: str) -> StreamingHttpResponse:
+    def download(self, request: Request, pk: str) -> HttpResponse:
         pod = self.find(request, pk=pk)
-        container = request.query_params.get("container", "")
-        found = read_logs(pod, {**request.query_params.dict(), "tail": "2000"})
-        response = StreamingHttpResponse([found.text], content_type="text/plain; charset=utf-8")
-        name = f"{pod.namespace}-{pod.name}-{container}.log"
-        response["Content-Disposition"] = f'attachment; filename="{name}"'
-        return response
+        return log_file(pod, request.query_params.dict())
 
     @extend_schema(summary="The pod as the API server has it now", responses=OpenApiTypes.OBJECT)
     @action(detail=True)
@@ -114,7 +120,6 @@ class Pods(TopicViewSet):
     @extend_schema(
         summary="Delete the pod; its controller, if any, makes another", responses={202: None}
     )
-    @idempotent
     def destroy(self, request: Request, pk: str) -> Response:
         pod = self.find(request, Role.OPERATOR, pk=pk)
         try:

@@ -8,12 +8,26 @@ from django.core.exceptions import PermissionDenied
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.http import Http404
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import set_rollback
 
 from console.refusals import Refusal
+
+_SIGN_IN = gettext_lazy("Send `Authorization: Bearer` with a token from Settings, or sign in.")
+_CORRECT = gettext_lazy("Correct the request; /api/docs/ shows its shape.")
+_FIXES = {
+    exceptions.NotAuthenticated: _SIGN_IN,
+    exceptions.AuthenticationFailed: _SIGN_IN,
+    exceptions.PermissionDenied: gettext_lazy("Ask an owner of the team for the role."),
+    exceptions.NotFound: gettext_lazy("Check the address; lists show what you may see."),
+    exceptions.Throttled: gettext_lazy("Wait for as many seconds as Retry-After says."),
+    exceptions.ValidationError: _CORRECT,
+    exceptions.ParseError: _CORRECT,
+    exceptions.MethodNotAllowed: gettext_lazy("Use one of the methods named in Allow."),
+}
 
 
 class Problem(exceptions.APIException):
@@ -85,13 +99,20 @@ def body(exc: exceptions.APIException, *, request_id: str) -> dict[str, Any]:
     if isinstance(exc, exceptions.ValidationError):
         result["title"] = _("The request is not valid.")
         result["errors"] = _fields(exc.detail)
-    elif not known:
+        result["detail"] = "; ".join(
+            f"{row['field']}: {row['message']}" if row["field"] else row["message"]
+            for row in result["errors"]
+        )
+    else:
         result["detail"] = str(exc.detail)
-    if isinstance(exc, Problem):
-        if exc.fix:
-            result["fix"] = exc.fix
-        result.update(exc.extra)
-    return result
+    if fix := exc.fix if isinstance(exc, Problem) else _fix(exc):
+        result["fix"] = fix
+    return {**result, **(exc.extra if isinstance(exc, Problem) else {})}
+
+
+def _fix(exc: exceptions.APIException) -> str:
+    """What the caller can do about an error of the framework."""
+    return next((str(text) for kind, text in _FIXES.items() if isinstance(exc, kind)), "")
 
 
 def handler(exc: Exception, context: dict[str, Any]) -> Response | None:

@@ -4,31 +4,41 @@ client  {"op": "sub", "topic": "pods", "view": token, "ids": [<= 200]}   a table
         {"op": "sub", "topic": "pod:12"} | "op:7" | "node:3" | "cluster:2" | "overview"
         {"op": "unsub", "topic": ...}   {"op": "ping"}
 server  {"t": "hello", "seq": n}, {"t": "pong"}, {"t": "resync", "topic": ...}, frames of the hub
+close   4401 not signed in (any more), 4408 the browser reads too slowly, 1013 no live data now
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
+from importlib import import_module
+from types import SimpleNamespace
 from typing import Any
 
-from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
+from django.conf import settings
+from django.contrib.auth import get_user
 from django.contrib.auth.models import User
+from django.db.models import Model
 from django.http import Http404
 from django.utils import translation
 
 from addons.models import Cluster, Operation, PodRow, VirtualNode
-from console.access import access
+from console.access import access, rights_of
 from console.live import views
-from console.live.hub import Flag, Table, hub
+from console.live.hub import Flag, Frame, Socket, Table, hub
 from console.live.topics import TOPICS
 
 MAX_WINDOW = 200
 MAX_TOPICS = 16
+# Frames that may wait for a slow browser before it is sent away to resync.
+MAX_WAITING = 256
 # How often the reader's rights are looked at again while the socket is open.
-RECHECK_SECONDS = 30.0
-_FLAGS: dict[str, tuple[str, Any]] = {
+RECHECK_SECONDS = 20.0
+LISTEN_SECONDS = 3.0
+_FLAGS: dict[str, tuple[str, type[Model]]] = {
     "pod": ("pods", PodRow),
     "op": ("operations", Operation),
     "node": ("nodes", VirtualNode),
@@ -36,46 +46,77 @@ _FLAGS: dict[str, tuple[str, Any]] = {
 }
 
 
+async def _db(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    return await database_sync_to_async(function, thread_sensitive=False)(*args, **kwargs)
+
+
 class StreamConsumer(AsyncWebsocketConsumer):
-    user: User
-    language: str
+    socket: Socket | None = None
 
     async def connect(self) -> None:
-        user = self.scope.get("user")
         self.items: dict[str, Table | Flag] = {}
-        self.recheck: asyncio.Task[None] | None = None
+        self.tasks: list[asyncio.Task[None]] = []
+        self.waiting: asyncio.Queue[Frame | int] = asyncio.Queue()
+        user = self.scope.get("user")
         if not isinstance(user, User) or not user.is_active:
             await self.close(code=4401)
             return
-        self.user = user
-        self.language = await sync_to_async(self._language)()
-        await self.accept()
         hub.start()
-        self.recheck = asyncio.create_task(self._recheck())
-        await self.send_frame({"t": "hello", "seq": hub.seq})
+        try:
+            await asyncio.wait_for(hub.listening.wait(), LISTEN_SECONDS)
+        except TimeoutError:
+            await self.close(code=1013)
+            return
+        self.socket = await _db(self._socket, user)
+        hub.sockets.add(self.socket)
+        await self.accept()
+        self.tasks = [asyncio.create_task(work()) for work in (self._write, self._recheck)]
+        self.put({"t": "hello", "seq": hub.seq})
 
-    def _language(self) -> str:
-        profile = getattr(self.user, "profile", None)
+    def _socket(self, user: User) -> Socket:
+        profile = getattr(user, "profile", None)
         cookie = self.scope.get("cookies", {}).get("django_language", "")
         wanted = (profile.language if profile else "") or cookie
-        return wanted if translation.check_for_language(wanted) else "en"
+        language = wanted if translation.check_for_language(wanted) else "en"
+        return Socket(user, rights_of(user), language, self.put, self.end)
 
     async def disconnect(self, code: int) -> None:
-        if self.recheck:
-            self.recheck.cancel()
-        for item in self.items.values():
-            hub.remove(item)
-        self.items.clear()
+        for task in self.tasks:
+            task.cancel()
+        for name in list(self.items):
+            self._drop(name)
+        if self.socket:
+            hub.sockets.discard(self.socket)
+
+    def put(self, frame: Frame) -> None:
+        """Never waits: a browser that does not keep up is sent away and reads everything anew."""
+        if self.waiting.qsize() >= MAX_WAITING:
+            self.end(4408)
+        else:
+            self.waiting.put_nowait(frame)
+
+    def end(self, code: int) -> None:
+        while not self.waiting.empty():
+            self.waiting.get_nowait()
+        self.waiting.put_nowait(code)
+
+    async def _write(self) -> None:
+        while True:
+            frame = await self.waiting.get()
+            if isinstance(frame, int):
+                await self.close(code=frame)
+                return
+            await self.send(text_data=json.dumps(frame, separators=(",", ":")))
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         try:
             message = json.loads(text_data or "")
             operation, topic = message["op"], str(message.get("topic", ""))
         except (ValueError, KeyError, TypeError):
-            await self.send_frame({"t": "error", "message": "not a known message"})
+            self.put({"t": "error", "message": "not a known message"})
             return
         if operation == "ping":
-            await self.send_frame({"t": "pong", "seq": hub.seq})
+            self.put({"t": "pong", "seq": hub.seq})
         elif operation == "unsub":
             self._drop(topic)
         elif operation == "sub" and topic in TOPICS:
@@ -83,83 +124,83 @@ class StreamConsumer(AsyncWebsocketConsumer):
         elif operation == "sub":
             await self._subscribe_flag(topic)
 
-    async def send_frame(self, frame: dict[str, Any]) -> None:
-        await self.send(text_data=json.dumps(frame, separators=(",", ":")))
-
     def _drop(self, topic: str) -> None:
         if item := self.items.pop(topic, None):
             hub.remove(item)
 
-    def _keep(self, topic: str, item: Table | Flag) -> None:
-        self._drop(topic)
-        if len(self.items) < MAX_TOPICS:
-            self.items[topic] = item
-            hub.add(item)
+    def _keep(self, item: Table | Flag) -> None:
+        self._drop(item.name)
+        if len(self.items) >= MAX_TOPICS:
+            self.put({"t": "error", "message": f"at most {MAX_TOPICS} topics"})
+            return
+        self.items[item.name] = item
+        hub.add(item)
 
     async def _subscribe_table(self, name: str, message: dict[str, Any]) -> None:
+        assert self.socket
         view = views.read(str(message.get("view", "")))
-        ids = message.get("ids")
-        if view is None or view.user_id != self.user.pk or view.topic != name:
-            await self.send_frame({"t": "resync", "topic": name})
+        given = message.get("ids")
+        if view is None or view.user_id != self.socket.user.pk or view.topic != name:
+            self.put({"t": "resync", "topic": name})
             return
-        wanted = {i for i in (ids or [])[:MAX_WINDOW] if isinstance(i, int)}
-        known = self.items.get(name)
-        if isinstance(known, Table) and known.params == view.params:
-            known.window = wanted & known.pinned
-            return
-        topic = TOPICS[name]
-        pinned = set(await sync_to_async(topic.ids)(self.user, view.params))
-        table = Table(topic, self.user, self.language, view.params, self.send_frame)
-        table.pinned, table.window = pinned, wanted & pinned
-        self._keep(name, table)
-        if difference := len(pinned) - view.total:
-            frame = {"up": [], "gone": [], "add": max(0, difference), "del": max(0, -difference)}
-            await self.send_frame({"t": name, "seq": hub.seq, **frame, "total": len(pinned)})
+        ids = given[:MAX_WINDOW] if isinstance(given, list) else []
+        window = {pk for pk in ids if isinstance(pk, int)}
+        table = self.items.get(name)
+        if isinstance(table, Table) and table.params == view.params:
+            hub.move(table, window)
+            total = len(table.pinned)
+        else:
+            table = Table(self.socket, TOPICS[name], view.params, window=window)
+            table.pinned = set(await _db(table.topic.ids, self.socket.user, view.params))
+            self._keep(table)
+            total = view.total
+        self._catch_up(table, total)
+
+    def _catch_up(self, table: Table, total: int) -> None:
+        """What became different between the browser's reading of the ids and now."""
+        gone = sorted(table.window - table.pinned)
+        more = len(table.pinned) - total
+        if gone or more:
+            counts = {"add": max(0, more), "del": max(0, -more), "total": len(table.pinned)}
+            self.put({"t": table.name, "seq": hub.seq, "up": [], "gone": gone, **counts})
 
     async def _subscribe_flag(self, name: str) -> None:
+        assert self.socket
         if name == "overview":
-            self._keep(name, Flag(name, "", None, self.send_frame, every=1.0))
+            self._keep(Flag(self.socket, name, every=1.0))
             return
         kind, _colon, number = name.partition(":")
-        if kind not in _FLAGS or not number.isdecimal():
-            await self.send_frame({"t": "error", "message": "unknown topic"})
-            return
-        topic, model = _FLAGS[kind]
-        try:
-            await sync_to_async(access)(model, self.user, pk=int(number))
-        except Http404:
-            await self.send_frame({"t": "error", "message": "unknown topic"})
-            return
-        self._keep(name, Flag(name, topic, int(number), self.send_frame))
+        if kind in _FLAGS and number.isdecimal():
+            topic, model = _FLAGS[kind]
+            try:
+                await _db(access, model, self.socket.user, pk=int(number))
+            except Http404:
+                pass
+            else:
+                self._keep(Flag(self.socket, name, topic, int(number)))
+                return
+        self.put({"t": "error", "message": "unknown topic"})
 
     async def _recheck(self) -> None:
-        """Rights that were taken away end the live view within half a minute."""
+        """A session that ended closes the stream; rights that changed make it start anew."""
+        assert self.socket
         while True:
             await asyncio.sleep(RECHECK_SECONDS)
-            self.user = await sync_to_async(_fresh)(self.user)
-            if not self.user.is_active:
-                await self.close(code=4401)
+            user = await _db(self._signed_in)
+            if user is None:
+                self.end(4401)
                 return
-            for name, item in list(self.items.items()):
-                if isinstance(item, Table):
-                    item.user = self.user
-                    seen = await sync_to_async(item.topic.matching)(
-                        self.user, item.params, item.window
-                    )
-                    if seen != item.window:
-                        self._drop(name)
-                        await self.send_frame({"t": "resync", "topic": name})
-                elif item.id is not None and not await self._may_see(item):
+            rights = await _db(rights_of, user)
+            self.socket.user = user
+            if rights != self.socket.rights:
+                self.socket.rights = rights
+                for name in list(self.items):
                     self._drop(name)
+                    self.put({"t": "resync", "topic": name})
 
-    async def _may_see(self, flag: Flag) -> bool:
-        _topic, model = _FLAGS[flag.name.partition(":")[0]]
-        try:
-            await sync_to_async(access)(model, self.user, pk=flag.id)
-        except Http404:
-            return False
-        return True
-
-
-def _fresh(user: User) -> User:
-    return User.objects.select_related("profile").get(pk=user.pk)
+    def _signed_in(self) -> User | None:
+        """The user of the session as it stands in the database now."""
+        store = import_module(settings.SESSION_ENGINE).SessionStore
+        session = store(self.scope["session"].session_key)
+        user = get_user(SimpleNamespace(session=session))  # type: ignore[arg-type]
+        return user if isinstance(user, User) and user.is_active else None

@@ -17,6 +17,7 @@ register = template.Library()
 
 SPRITE = "vendor/tabler-icons-3.51.0/sprite.svg"
 BRANDS = "vendor/simple-icons-16.37.0/brands.svg"
+_NOTHING = SafeString('<span class="t3">–</span>')
 TONES = frozenset({"ok", "prog", "warn", "bad", "done", "mute"})
 
 
@@ -57,7 +58,7 @@ def chip(tone: str, label: object, hint: object = "") -> SafeString:
 def provider(name: str) -> SafeString:
     """The coloured mark of a cloud product: eci, acs or kci."""
     if not name:
-        return format_html('<span class="t3">–</span>')
+        return _NOTHING
     return format_html('<span class="pv {}">{}</span>', name.lower(), name.upper())
 
 
@@ -85,7 +86,7 @@ def short_duration(seconds: float) -> str:
 
 def _time(moment: datetime | None, *, ago: bool, now: datetime | None) -> SafeString:
     if moment is None:
-        return format_html('<span class="t3">–</span>')
+        return _NOTHING
     text = short_duration(((now or timezone.now()) - moment).total_seconds())
     if ago:
         text = gettext("{age} ago").format(age=text)
@@ -113,7 +114,7 @@ def ago(moment: datetime | None, now: datetime | None = None) -> SafeString:
 def clock(moment: datetime | None) -> SafeString:
     """Hour, minute and second in the reader's time zone; the whole date on hover."""
     if moment is None:
-        return format_html('<span class="t3">–</span>')
+        return _NOTHING
     local = timezone.localtime(moment)
     return format_html(
         '<time datetime="{}" data-clock>{}</time>', moment.isoformat(), local.strftime("%H:%M:%S")
@@ -151,7 +152,7 @@ def bar(used: float | None, capacity: float | None, width: int = 120) -> SafeStr
 def sparkline(values: Sequence[float], tone: str = "") -> SafeString:
     """A small line of recent values, oldest first."""
     if len(values) < 2:
-        return format_html("")
+        return SafeString("")
     low, high = min(values), max(values)
     span = (high - low) or 1
     step = 80 / (len(values) - 1)

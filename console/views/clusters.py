@@ -19,7 +19,7 @@ from addons.clusters import rbac, register
 from addons.models import Cluster, PodRow
 from console import audit, pages
 from console.access import Role, access, visible
-from console.live.topics import cluster_row, node_row, pod_row
+from console.live.rows import cluster_rows, node_rows, pod_rows
 from console.refusals import EXPLAINED, explain
 from kube import parse_kubeconfig
 from providers.models import CloudAccount
@@ -129,9 +129,9 @@ def cluster(request: HttpRequest, slug: str, tab: str = "overview") -> HttpRespo
     )
     context = {
         "cluster": found,
-        "row": cluster_row(found, now),
-        "nodes": [node_row(node, now) for node in found.nodes.select_related("cluster")],
-        "pods": [pod_row(pod, now) for pod in pods.order_by("-created_at")[:10]],
+        "row": cluster_rows([found], now)[0],
+        "nodes": node_rows(list(found.nodes.select_related("cluster")), now),
+        "pods": pod_rows(pods.order_by("-created_at")[:10], now),
         "checks": checks_of(found),
         "role_yaml": rbac.manifest(),
         "form": form,
@@ -183,7 +183,7 @@ def rotate(request: HttpRequest, slug: str) -> HttpResponse:
         register.rotate(found, target, now=timezone.now(), expires=expires)
     except EXPLAINED as error:
         refusal = explain(error)
-        messages.error(request, f"{refusal.detail} {refusal.fix}".strip())
+        messages.error(request, refusal.text)
     else:
         audit.record(request, "cluster.rotate", found.slug, team=found.team)
         messages.success(request, _("The new kubeconfig is in use."))
@@ -199,7 +199,7 @@ def remove(request: HttpRequest, slug: str) -> HttpResponse:
         register.forget(found)
     except EXPLAINED as error:
         refusal = explain(error)
-        messages.error(request, f"{refusal.detail} {refusal.fix}".strip())
+        messages.error(request, refusal.text)
         return redirect("cluster-tab", slug, "settings")
     audit.record(request, "cluster.remove", slug, team=team)
     messages.success(request, _("The cluster is forgotten."))

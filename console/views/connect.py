@@ -18,6 +18,7 @@ from django.views.decorators.http import require_http_methods
 from addons.clusters import rbac, register
 from console import audit
 from console.access import Role, default_team
+from console.kubeconfig_messages import said, said_of
 from console.refusals import EXPLAINED, explain
 from console.views.clusters import ClusterForm, KubeconfigForm, checked
 from kube import Kubeconfig, Secret, parse_kubeconfig
@@ -60,7 +61,7 @@ def paste(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         text = form.cleaned_data["kubeconfig"]
         parsed = parse_kubeconfig(text)
-        problems = parsed.problems
+        problems = tuple(map(said, parsed.problems))
         if parsed.contexts:
             sealed = vault.seal(Secret(text), _bound(request))
             current = next(
@@ -94,7 +95,8 @@ def choose(request: HttpRequest) -> HttpResponse:
         _save(request, context=request.POST["context"])
         return redirect("cluster-new-check")
     chosen = _draft(request).get("context") or next(iter(sorted(usable)), "")
-    context = {"contexts": parsed.contexts, "chosen": chosen, "steps": _steps(1)}
+    contexts = [said_of(context) for context in parsed.contexts]
+    context = {"contexts": contexts, "chosen": chosen, "steps": _steps(1)}
     return render(request, "pages/cluster/context.html", {**context, "usable": usable})
 
 
@@ -150,7 +152,7 @@ def _create(request: HttpRequest, parsed: Kubeconfig, form: ClusterForm) -> Http
         )
     except EXPLAINED as error:
         refusal = explain(error)
-        form.add_error(None, f"{refusal.detail} {refusal.fix}".strip())
+        form.add_error(None, refusal.text)
         return None
     audit.record(request, "cluster.register", cluster.slug, team=team)
     del request.session[_KEY]

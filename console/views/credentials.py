@@ -14,11 +14,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from addons.pods import reasons
 from addons.sweep import breaker
 from console import audit
 from console.access import Role, access, default_team, visible
 from console.api.credentials import new_key
-from console.refusals import EXPLAINED, explain
+from console.refusals import EXPLAINED, explain, user_kind
 from providers import accounts, registry
 from providers.models import CloudAccount
 
@@ -113,7 +114,7 @@ def new(request: HttpRequest) -> HttpResponse:
             )
         except EXPLAINED as error:
             refusal = explain(error)
-            form.add_error(None, f"{refusal.detail} {refusal.fix}".strip())
+            form.add_error(None, refusal.text)
         else:
             audit.record(request, "credential.add", account.name, team=team)
             messages.success(request, _("The key works and is stored."))
@@ -134,12 +135,12 @@ def _page(request: HttpRequest, account: CloudAccount, form: KeyForm) -> HttpRes
     policy = json.dumps(registry.dialect(account.provider).policy(), indent=2)
     context = {
         "account": account,
-        "users": accounts.users(account),
+        "users": [(user_kind(user), user) for user in accounts.users(account)],
         "form": form,
         "policy": policy,
-        "missing": [item for item in account.capabilities if not item["ok"]],
         "age_days": (timezone.now() - account.rotated_at).days,
         "old_days": ROTATE_AFTER_DAYS,
+        "halt_text": reasons.sentence(account.halt_reason, account.halt_detail),
     }
     return _show(request, "pages/credential.html", context, bool(form.errors))
 
@@ -152,7 +153,7 @@ def verify(request: HttpRequest, pk: int) -> HttpResponse:
         accounts.verify(account, now=timezone.now())
     except EXPLAINED as error:
         refusal = explain(error)
-        messages.error(request, f"{refusal.detail} {refusal.fix}".strip())
+        messages.error(request, refusal.text)
     else:
         messages.success(request, _("The key was tried again."))
     audit.record(request, "credential.verify", account.name, team=account.team)
@@ -169,7 +170,7 @@ def rotate(request: HttpRequest, pk: int) -> HttpResponse:
             accounts.rotate(account, new_key(form.cleaned_data), now=timezone.now())
         except EXPLAINED as error:
             refusal = explain(error)
-            form.add_error(None, f"{refusal.detail} {refusal.fix}".strip())
+            form.add_error(None, refusal.text)
         else:
             audit.record(request, "credential.rotate", account.name, team=account.team)
             text = _("The new key is in use. Disable the old one in the cloud's console now.")
@@ -196,7 +197,7 @@ def remove(request: HttpRequest, pk: int) -> HttpResponse:
         accounts.remove(account)
     except EXPLAINED as error:
         refusal = explain(error)
-        messages.error(request, f"{refusal.detail} {refusal.fix}".strip())
+        messages.error(request, refusal.text)
         return redirect("credential", pk)
     audit.record(request, "credential.remove", account.name, team=account.team)
     messages.success(request, _("The credential is removed."))

@@ -20,7 +20,7 @@ from addons.runtime.loop import runtime
 from console import audit, pages
 from console.access import Role, access, visible
 from console.api.credentials import pickers
-from console.live.topics import node_row, pod_row
+from console.live.rows import node_rows, pod_rows
 from console.refusals import EXPLAINED, explain
 from providers.models import CloudAccount
 
@@ -62,7 +62,7 @@ def _offers(account: CloudAccount) -> tuple[dict[str, Any], str]:
         return runtime().run(pickers(account.pk, account.region)), ""
     except EXPLAINED as error:
         refusal = explain(error)
-        return {}, f"{refusal.detail} {refusal.fix}".strip()
+        return {}, refusal.text
 
 
 def _chosen(request: HttpRequest, offers: dict[str, Any]) -> list[dict[str, str]]:
@@ -127,8 +127,8 @@ def node(request: HttpRequest, pk: int) -> HttpResponse:
     )
     context = {
         "node": found,
-        "row": node_row(found, now),
-        "pods": [pod_row(pod, now) for pod in pods.order_by("-created_at")[:20]],
+        "row": node_rows([found], now)[0],
+        "pods": pod_rows(pods.order_by("-created_at")[:20], now),
         "snippet": f"{selector}tolerations:\n{taints}" if taints else selector,
         "labels": sorted(found.labels.items()),
         "scope": found.cluster,

@@ -14,7 +14,7 @@ from addons import operations as use_cases
 from addons.models import Operation
 from console import audit, pages
 from console.access import Role, access, visible
-from console.live.topics import operation_row
+from console.live.rows import operation_rows
 from console.templatetags.ui import short_duration
 
 _RUNNING = (Operation.State.QUEUED, Operation.State.RUNNING)
@@ -54,7 +54,7 @@ def operation(request: HttpRequest, pk: int) -> HttpResponse:
     lines = [f"{entry.get('at', '')} {entry.get('text', '')}" for entry in found.log]
     context = {
         "operation": found,
-        "row": operation_row(found, timezone.now()),
+        "row": operation_rows([found], timezone.now())[0],
         "steps": steps,
         "done": sum(step["state"] == "ok" for step in steps),
         "lines": lines,
@@ -70,9 +70,13 @@ def operation(request: HttpRequest, pk: int) -> HttpResponse:
 @login_required
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     found = access(Operation, request.user, role=Role.OPERATOR, pk=pk)
-    use_cases.cancel(found)
-    audit.record(request, "operation.cancel", f"operation {pk}", team=found.team)
-    messages.success(request, _("It stops after the step that runs now."))
+    try:
+        use_cases.cancel(found)
+    except use_cases.Refused as error:
+        messages.error(request, str(error))
+    else:
+        audit.record(request, "operation.cancel", f"operation {pk}", team=found.team)
+        messages.success(request, _("It stops after the step that runs now."))
     return redirect("operation", pk)
 
 
@@ -80,8 +84,12 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
 @login_required
 def retry(request: HttpRequest, pk: int) -> HttpResponse:
     found = access(Operation, request.user, role=Role.OPERATOR, pk=pk)
-    use_cases.retry(found)
-    audit.record(request, "operation.retry", f"operation {pk}", team=found.team)
+    try:
+        use_cases.retry(found)
+    except use_cases.Refused as error:
+        messages.error(request, str(error))
+    else:
+        audit.record(request, "operation.retry", f"operation {pk}", team=found.team)
     return redirect("operation", pk)
 
 

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 from addons.models import Cluster, Operation, VirtualNode
 from console import overview
 from console.access import visible
-from console.live.topics import operation_row
+from console.live.rows import operation_rows
 from providers.models import CloudAccount
 
 
@@ -19,12 +19,14 @@ from providers.models import CloudAccount
 @login_required
 def page(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
-    operations = visible(Operation, request.user).select_related("cluster")[:5]
+    operations = (
+        visible(Operation, request.user).select_related("cluster").prefetch_related("steps")[:5]
+    )
     context = {
         "numbers": overview.numbers(request.user),
         "attention": overview.attention(request.user, now),
         "namespaces": overview.top_namespaces(request.user),
-        "operations": [operation_row(item, now) for item in operations],
+        "operations": operation_rows(operations, now),
         "steps": {
             "credential": visible(CloudAccount, request.user).exists(),
             "cluster": visible(Cluster, request.user).exists(),

@@ -21,9 +21,9 @@ from addons.models import PodRow
 from addons.pods import control, inspect, reasons
 from console import audit, logs
 from console.access import Role, access
-from console.api.pods import read_logs
+from console.api.pods import log_file, read_logs
 from console.api.problems import Problem
-from console.live.topics import pod_row, spec_text
+from console.live.rows import pod_rows, spec_text
 from console.templatetags.ui import short_duration
 from kube.errors import KubeError
 from providers.models import Instance
@@ -207,7 +207,7 @@ def pod(request: HttpRequest, pk: int, tab: str = "timeline") -> HttpResponse:
     blocker = reasons.sentence(found.blocker, found.blocker_values) if found.blocker else ""
     context = {
         "pod": found,
-        "row": pod_row(found, now),
+        "row": pod_rows([found], now)[0],
         "instance": found.instance,
         "stages": stages(found),
         "asked": spec_text(found.instance.asked_cpu, found.instance.asked_memory)
@@ -263,11 +263,7 @@ def log(request: HttpRequest, pk: int) -> JsonResponse:
 def log_download(request: HttpRequest, pk: int) -> HttpResponse:
     found = access(PodRow, request.user, pk=pk)
     try:
-        text = read_logs(found, {**request.GET.dict(), "tail": "2000"})
+        return log_file(found, request.GET.dict())
     except Problem as problem:
         messages.error(request, str(problem.detail))
         return redirect("pod-tab", pk, "logs")
-    response = HttpResponse(text.text, content_type="text/plain; charset=utf-8")
-    name = f"{found.namespace}-{found.name}-{request.GET.get('container', '')}.log"
-    response["Content-Disposition"] = f'attachment; filename="{name}"'
-    return response

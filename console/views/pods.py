@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
@@ -21,7 +22,7 @@ from console import audit, pages
 from console.access import Role, access, visible
 from console.filters import PROBLEM, PodFilter
 from console.live import views
-from console.live.topics import TOPICS, pod_row
+from console.live.topics import MAX_IDS, TOPICS
 from kube.errors import KubeError
 
 MOST = 500
@@ -73,35 +74,36 @@ def pods(request: HttpRequest) -> HttpResponse:
     return pages.table(request, "pods", "pages/pods.html", extra)
 
 
-class _Echo:
-    def write(self, value: str) -> str:
-        return value
+# OWASP, CSV Injection: also their full-width forms.
+_FORMULA = frozenset("=+-@\t\r\n＝＋－＠")
 
 
 def _safe(value: object) -> str:
     """A cell that no spreadsheet takes for a formula."""
     text = "" if value is None else str(value)
-    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text
+    return f"'{text}" if text[:1] in _FORMULA else text
 
 
-def _csv(user: User, params: str) -> Iterator[str]:
+def _csv(user: User, params: str) -> str:
     topic = TOPICS["pods"]
-    writer = csv.writer(_Echo())
-    yield writer.writerow(EXPORTED)
+    file = io.StringIO()
+    writer = csv.writer(file)
+    writer.writerow(EXPORTED)
     now = timezone.now()
-    rows = topic.select(user, params).select_related(*topic.related).order_by(*topic.order)
-    for pod in rows.iterator(chunk_size=500):
-        cells = pod_row(pod, now)
-        yield writer.writerow([_safe(cells[name]) for name in EXPORTED])
+    found = topic.whole(topic.select(user, params)).order_by(*topic.order)[:MAX_IDS]
+    for pod in found.iterator(chunk_size=500):
+        [cells] = topic.build([pod], now)
+        writer.writerow([_safe(cells[name]) for name in EXPORTED])
+    return file.getvalue()
 
 
 @require_safe
 @login_required
-def export(request: HttpRequest) -> StreamingHttpResponse:
+def export(request: HttpRequest) -> HttpResponse:
     """What the filter shows, as CSV."""
     assert isinstance(request.user, User)
     lines = _csv(request.user, views.params_of(request.GET))
-    response = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
+    response = HttpResponse(lines, content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = 'attachment; filename="pods.csv"'
     return response
 

@@ -16,6 +16,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from console import audit, tokens
@@ -104,6 +105,7 @@ def appearance(request: HttpRequest) -> HttpResponse:
     return HttpResponse(status=204)
 
 
+@never_cache
 @require_http_methods(["GET", "POST"])
 @login_required
 def tokens_page(request: HttpRequest) -> HttpResponse:

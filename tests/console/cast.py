@@ -1,0 +1,233 @@
+"""Alice owns a team, Bob operates in it, Vera looks; Charlie is of another team and sees nothing."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.contrib.auth.models import Group, User
+from django.utils import timezone
+
+from addons.models import Cluster, Decision, Operation, PodRow, Step, VirtualNode
+from console import tokens
+from console.models import ApiToken, Membership
+from kube.secret import Secret
+from providers import sealing, vault
+from providers.models import CloudAccount, Instance, LogTail, Orphan
+
+PASSWORD = "correct-horse-battery"
+NAMES = ("alice", "bob", "vera", "charlie")
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    team: Group
+    other: Group
+    alice: User
+    bob: User
+    vera: User
+    charlie: User
+
+    def person(self, name: str) -> User | None:
+        return getattr(self, name) if name != "nobody" else None
+
+
+def make_cast() -> Cast:
+    team, other = (Group.objects.create(name=name) for name in ("blue", "red"))
+    users = {name: User(username=name) for name in NAMES}
+    for user in users.values():
+        # Argon2 takes its time; whoever signs in with a password sets one.
+        user.set_unusable_password()
+        user.save()
+    role = Membership.Role
+    for name, group, held in (
+        ("alice", team, role.OWNER),
+        ("bob", team, role.OPERATOR),
+        ("vera", team, role.VIEWER),
+        ("charlie", other, role.OWNER),
+    ):
+        Membership.objects.create(user=users[name], team=group, role=held)
+    return Cast(team, other, **users)
+
+
+def account(team: Group, **fields: Any) -> CloudAccount:
+    number = next(_numbers)
+    values: dict[str, Any] = {
+        "team": team,
+        "name": f"account-{number}",
+        "provider": "eci",
+        "region": "cn-hangzhou",
+        "endpoint": "http://127.0.0.1:1",
+        "rotated_at": timezone.now(),
+        "verified_at": timezone.now(),
+        "verify_ms": 41,
+        "capabilities": [
+            {"action": "CreateContainerGroup", "ok": True, "code": "", "message": "", "grant": ""},
+            {
+                "action": "DescribeVpcs",
+                "ok": False,
+                "code": "Forbidden.RAM",
+                "message": "not allowed",
+                "grant": "vpc:DescribeVpcs",
+            },
+        ],
+    }
+    row = CloudAccount(**values | fields)
+    sealing.seal_into(row, key_id=f"LTAI{number:012}", secret=Secret("s3cret"), token=Secret(""))
+    row.save()
+    return row
+
+
+def cluster(team: Group, **fields: Any) -> Cluster:
+    number = next(_numbers)
+    uid = f"uid-of-cluster-{number}"
+    values: dict[str, Any] = {
+        "team": team,
+        "slug": f"cluster-{number}",
+        "name": f"Cluster {number}",
+        "uid": uid,
+        "server": "https://127.0.0.1:1",
+        "sealed_token": vault.seal(
+            Secret("t0ken"), vault.purpose("addons.Cluster", "sealed_token", uid)
+        ),
+        "version": "v1.31.1",
+        "region": "cn-hangzhou",
+        "last_seen_at": timezone.now(),
+    }
+    return Cluster.objects.create(**values | fields)
+
+
+def node(of: Cluster, on: CloudAccount, **fields: Any) -> VirtualNode:
+    values: dict[str, Any] = {
+        "cluster": of,
+        "account": on,
+        "name": f"virtual-kubelet-{next(_numbers)}",
+        "provider": "eci",
+        "region": "cn-hangzhou",
+        "zone": "cn-hangzhou-k",
+        "state": VirtualNode.State.READY,
+        "security_group": "sg-1",
+        "placements": [{"zone": "cn-hangzhou-k", "subnet": "vsw-1"}],
+        "capacity": {"cpu": "1000", "memory": "4000Gi", "pods": "1000"},
+        "conditions": [{"type": "Ready", "status": "True", "reason": "Ok", "message": ""}],
+        "taints": [{"key": "virtual-kubelet.io/provider", "value": "eci", "effect": "NoSchedule"}],
+        "labels": {"type": "virtual-kubelet"},
+        "heartbeat_at": timezone.now(),
+    }
+    return VirtualNode.objects.create(**values | fields)
+
+
+def instance(of: VirtualNode, name: str, **fields: Any) -> Instance:
+    number = next(_numbers)
+    now = timezone.now()
+    values: dict[str, Any] = {
+        "account": of.account,
+        "provider": "eci",
+        "region": of.region,
+        "zone": of.zone,
+        "cluster_uid": of.cluster.uid,
+        "node_name": of.name,
+        "namespace": "default",
+        "pod_name": name,
+        "pod_uid": f"uid-of-{name}",
+        "state": Instance.State.ACTIVE,
+        "token": f"token-{number}",
+        "cloud_id": f"eci-{number}",
+        "shard": of.shard,
+        "cpu": Decimal(2),
+        "memory": Decimal(4),
+        "price_per_hour": Decimal("0.5"),
+        "currency": "CNY",
+        "intended_at": now,
+        "billed_from": now - timedelta(hours=1),
+        "seen": {"state": "Running"},
+    }
+    return Instance.objects.create(**values | fields)
+
+
+def pod(of: VirtualNode, name: str = "", **fields: Any) -> PodRow:
+    name = name or f"web-{next(_numbers)}"
+    bare = fields.pop("bare", False)
+    values: dict[str, Any] = {
+        "cluster": of.cluster,
+        "node": of,
+        "node_name": of.name,
+        "instance": None if bare else instance(of, name),
+        "uid": f"uid-of-{name}",
+        "namespace": "default",
+        "name": name,
+        "phase": "Running",
+        "status": "Running",
+        "ready": 1,
+        "containers": 1,
+        "labels": {"app": "web", "app.kubernetes.io/name": "shop"},
+        "created_at": timezone.now() - timedelta(minutes=5),
+    }
+    return PodRow.objects.create(**values | fields)
+
+
+def orphan(on: CloudAccount, **fields: Any) -> Orphan:
+    number = next(_numbers)
+    values: dict[str, Any] = {
+        "account": on,
+        "cloud_id": f"eci-orphan-{number}",
+        "name": f"orphan-{number}",
+        "region": "cn-hangzhou",
+        "zone": "cn-hangzhou-k",
+        "reason": "NoPod",
+        "price_per_hour": Decimal("0.4"),
+        "currency": "CNY",
+        "created_at": timezone.now() - timedelta(hours=2),
+        "found_at": timezone.now(),
+        "seen_at": timezone.now(),
+    }
+    return Orphan.objects.create(**values | fields)
+
+
+def operation(of: Cluster, **fields: Any) -> Operation:
+    values: dict[str, Any] = {
+        "team": of.team,
+        "cluster": of,
+        "kind": "add-node",
+        "target": "virtual-kubelet-x",
+        "actor": "alice",
+        "log": [{"at": "2026-01-01T00:00:00+00:00", "text": "preflight: ok", "level": "info"}],
+    }
+    made = Operation.objects.create(**values | fields)
+    for index, name in enumerate(("preflight", "register", "ready")):
+        Step.objects.create(operation=made, index=index, name=name)
+    return made
+
+
+def token(user: User, scope: str = "write", **fields: Any) -> tuple[ApiToken, str]:
+    return tokens.create(user, name="ci", scope=scope, expires_at=fields.get("expires_at"))
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """One of everything, of one team."""
+
+    account: CloudAccount
+    cluster: Cluster
+    node: VirtualNode
+    pod: PodRow
+    orphan: Orphan
+    operation: Operation
+
+
+def make_fleet(team: Group) -> Fleet:
+    key = account(team)
+    home = cluster(team, account=key)
+    where = node(home, key)
+    running = pod(where)
+    Decision.objects.create(
+        cluster=home, pod_uid=running.uid, at=timezone.now(), code="InstanceCreated"
+    )
+    LogTail.objects.create(
+        instance=running.instance, container="app", text="2026 x", taken_at=timezone.now()
+    )
+    return Fleet(key, home, where, running, orphan(key), operation(home))
