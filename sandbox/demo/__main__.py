@@ -28,11 +28,12 @@ def _arguments() -> argparse.Namespace:
 
 
 def _prepare(env: dict[str, str], directory: Path) -> None:
-    """Database, static files and the first user, in the order they need."""
+    """Static files beside the database and the first user."""
     manage = [sys.executable, "manage.py"]
+    collect = [*manage, "collectstatic", "--no-input", "--verbosity", "0"]
+    collecting = subprocess.Popen(collect, cwd=ROOT, env=env)
     commands = (
         ["migrate", "--verbosity", "0"],
-        ["collectstatic", "--no-input", "--verbosity", "0"],
         [
             *("bootstrap", "--password-file", str(directory / "password")),
             *("--token-file", str(directory / "token")),
@@ -40,6 +41,8 @@ def _prepare(env: dict[str, str], directory: Path) -> None:
     )
     for command in commands:
         subprocess.run([*manage, *command], cwd=ROOT, env=env, check=True)
+    if collecting.wait() != 0:
+        raise SystemExit("the static files could not be collected")
 
 
 def _run(manager: Manager, env: dict[str, str], directory: Path, ports: str) -> None:
