@@ -5,55 +5,63 @@ from __future__ import annotations
 from typing import Any
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as lazy
+from django.utils.translation import gettext_lazy
 
 TITLES = {
-    "address": lazy("Address"),
-    "tcp": lazy("Connection"),
-    "tls": lazy("Certificate"),
-    "auth": lazy("Sign-in"),
-    "version": lazy("Kubernetes version"),
-    "rights": lazy("Permissions"),
-    "clock": lazy("Clocks"),
-    "nodes": lazy("Nodes"),
+    "address": gettext_lazy("Address"),
+    "tcp": gettext_lazy("Connection"),
+    "tls": gettext_lazy("Certificate"),
+    "auth": gettext_lazy("Sign-in"),
+    "version": gettext_lazy("Kubernetes version"),
+    "rights": gettext_lazy("Permissions"),
+    "clock": gettext_lazy("Clocks"),
+    "nodes": gettext_lazy("Nodes"),
 }
 
 _FOUND = {
-    "address": lazy("%(host)s is %(addresses)s"),
-    "tcp": lazy("%(address)s accepts connections on port %(port)s"),
-    "tls": lazy("trusted, %(protocol)s, valid until %(expires)s"),
-    "auth": lazy("accepted; the cluster's id is %(uid)s"),
-    "version": lazy("%(version)s"),
-    "rights": lazy("all %(count)s are granted"),
-    "clock": lazy("%(seconds)s s apart"),
-    "nodes": lazy("%(count)s nodes"),
-    "nodes/virtual": lazy("%(count)s nodes; virtual ones are there already: %(virtual)s"),
-    "address/unknown": lazy("no address found for %(host)s"),
-    "address/refused": lazy("%(address)s may not be dialled (%(rule)s)"),
-    "tcp/error": lazy("%(error)s"),
-    "tls/expires_soon": lazy("trusted, but it expires in %(days)s days (%(expires)s)"),
-    "tls/not_verified": lazy("not verified, as the kubeconfig asks: %(error)s"),
-    "version/too_old": lazy("%(version)s is older than %(oldest)s"),
-    "rights/missing": lazy("%(missing)s"),
-    "clock/unknown": lazy("the server does not tell its time"),
-    "clock/skewed": lazy("%(seconds)s s apart"),
+    "address": gettext_lazy("%(host)s is %(addresses)s"),
+    "tcp": gettext_lazy("%(address)s accepts connections on port %(port)s"),
+    "tls": gettext_lazy("trusted, %(protocol)s, valid until %(expires)s"),
+    "auth": gettext_lazy("accepted; the cluster's id is %(uid)s"),
+    "version": gettext_lazy("%(version)s"),
+    "rights": gettext_lazy("all %(count)s are granted"),
+    "clock": gettext_lazy("%(seconds)s s apart"),
+    "nodes": gettext_lazy("%(count)s nodes"),
+    "nodes/virtual": gettext_lazy("%(count)s nodes; virtual ones are there already: %(virtual)s"),
+    "address/unknown": gettext_lazy("no address found for %(host)s"),
+    "address/refused": gettext_lazy("%(address)s may not be dialled (%(rule)s)"),
+    "tcp/error": gettext_lazy("%(error)s"),
+    "tls/expires_soon": gettext_lazy("trusted, but it expires in %(days)s days (%(expires)s)"),
+    "tls/not_verified": gettext_lazy("not verified, as the kubeconfig asks: %(error)s"),
+    "version/too_old": gettext_lazy("%(version)s is older than %(oldest)s"),
+    "rights/missing": gettext_lazy("%(missing)s"),
+    "clock/unknown": gettext_lazy("the server does not tell its time"),
+    "clock/skewed": gettext_lazy("%(seconds)s s apart"),
 }
 
 _FIXES = {
-    "address/unknown": lazy("Check the server address in the kubeconfig and this server's DNS."),
-    "address/refused": lazy("An operator may allow this network with SPILLWAY_DIAL_ALLOW."),
-    "tcp/error": lazy("Open the port for this server, or use the cluster's public address."),
-    "tls/expired": lazy("Renew the API server's certificate."),
-    "tls/unknown-ca": lazy("Put the cluster's CA into certificate-authority-data."),
-    "tls/self-signed": lazy("Put the certificate into certificate-authority-data."),
-    "tls/wrong-host": lazy("Use a name of the certificate, or set tls-server-name."),
-    "tls/expires_soon": lazy("Renew it before that day."),
-    "tls/not_verified": lazy("Add certificate-authority-data: anyone on the way can listen now."),
-    "auth/error": lazy("Make a new token or certificate; the YAML below makes a service account."),
-    "version/too_old": lazy("Upgrade the cluster."),
-    "rights/missing": lazy("Apply the ClusterRole below as a cluster administrator."),
-    "clock/skewed": lazy("Set both clocks by NTP; cloud keys fail beyond 15 minutes."),
-    "nodes/error": lazy("Grant list on nodes."),
+    "address/unknown": gettext_lazy(
+        "Check the server address in the kubeconfig and this server's DNS."
+    ),
+    "address/refused": gettext_lazy("An operator may allow this network with SPILLWAY_DIAL_ALLOW."),
+    "tcp/error": gettext_lazy(
+        "Open the port for this server, or use the cluster's public address."
+    ),
+    "tls/expired": gettext_lazy("Renew the API server's certificate."),
+    "tls/unknown-ca": gettext_lazy("Put the cluster's CA into certificate-authority-data."),
+    "tls/self-signed": gettext_lazy("Put the certificate into certificate-authority-data."),
+    "tls/wrong-host": gettext_lazy("Use a name of the certificate, or set tls-server-name."),
+    "tls/expires_soon": gettext_lazy("Renew it before that day."),
+    "tls/not_verified": gettext_lazy(
+        "Add certificate-authority-data: anyone on the way can listen now."
+    ),
+    "auth/error": gettext_lazy(
+        "Make a new token or certificate; the YAML below makes a service account."
+    ),
+    "version/too_old": gettext_lazy("Upgrade the cluster."),
+    "rights/missing": gettext_lazy("Apply the ClusterRole below as a cluster administrator."),
+    "clock/skewed": gettext_lazy("Set both clocks by NTP; cloud keys fail beyond 15 minutes."),
+    "nodes/error": gettext_lazy("Grant list on nodes."),
 }
 
 

@@ -84,7 +84,7 @@ REASONS: Mapping[str, Reason] = {
     INVALID_SPEC: Reason(_("It can never run as it is: {field}: {message} {fix}"), True),
     ACCOUNT_TROUBLE: Reason(
         _(
-            "The cloud account does not let us create instances: {message} "
+            "The cloud account does not let us create instances ({message}). "
             "Check the credential, its permissions and the balance."
         ),
         True,
@@ -99,9 +99,9 @@ REASONS: Mapping[str, Reason] = {
     CLOUD_UNAVAILABLE: Reason(_("The cloud does not answer ({message}). We try again."), True),
     CLUSTER_UNAVAILABLE: Reason(_("The cluster does not answer ({message}). We try again."), True),
     STARTING: Reason(_("Instance {instance} is being started.")),
-    IMAGE_PULLING: Reason(_("Instance {instance} pulls its images since {since}.")),
+    IMAGE_PULLING: Reason(_("Instance {instance} has been pulling its images since {since}.")),
     IMAGE_PULL_FAILING: Reason(
-        _("Image {image} cannot be pulled: {message} Check its name and the pull secret."), True
+        _("Image {image} cannot be pulled ({message}). Check its name and the pull secret."), True
     ),
     CONTAINER_FAILING: Reason(
         _("Container {container} keeps ending ({message}). Its log says why."), True
@@ -131,9 +131,20 @@ REASONS: Mapping[str, Reason] = {
     ORPHAN_NO_ROW: Reason(_("It carries our tags but is not in our ledger."), True),
     ORPHAN_NO_CLUSTER: Reason(_("Its cluster or virtual node is no longer registered."), True),
     ORPHAN_SECOND: Reason(_("Its pod runs on another instance."), True),
-    MASS_DISAPPEARANCE: Reason(_("{missing} of {known} instances vanished at once"), True),
-    EMPTY_LIST: Reason(_("the cloud showed none of {known} instances"), True),
-    MANY_DELETES: Reason(_("{wanted} deletions at once, more than {allowed}"), True),
+    MASS_DISAPPEARANCE: Reason(_("{missing} of {known} instances vanished at once."), True),
+    EMPTY_LIST: Reason(_("The cloud showed none of {known} instances."), True),
+    MANY_DELETES: Reason(_("{wanted} deletions were due at once, more than {allowed}."), True),
+}
+
+
+# Values that are phrases of ours: why an instance is deleted, why deletions are halted.
+_PHRASES: Final = {
+    "its pod is gone": _("its pod is gone"),
+    "its pod is being deleted": _("its pod is being deleted"),
+    "its pod has ended": _("its pod has ended"),
+    MASS_DISAPPEARANCE: _("many instances vanished at once"),
+    EMPTY_LIST: _("the cloud showed no instances at all"),
+    MANY_DELETES: _("too many deletions at once"),
 }
 
 
@@ -143,7 +154,11 @@ class _Values(dict[str, Any]):
 
 
 def _text(value: Any) -> Any:
-    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value))
+    if isinstance(value, str):
+        return str(_PHRASES.get(value, value))
+    return value
 
 
 def sentence(code: str, values: Mapping[str, Any]) -> str:
@@ -152,6 +167,9 @@ def sentence(code: str, values: Mapping[str, Any]) -> str:
     if reason is None:
         return code
     filled = _Values({key: _text(value) for key, value in values.items()})
+    if "fix" not in filled:
+        # It stands in brackets or before our own full stop.
+        filled["message"] = str(filled["message"]).rstrip(".")
     return str(reason.text).format_map(filled).strip()
 
 

@@ -114,6 +114,7 @@ class Clusters(TopicViewSet):
     def check_new(self, request: Request) -> Response:
         given = shapes.KubeconfigRequest(data=request.data)
         given.is_valid(raise_exception=True)
+        default_team(request.user, role=Role.OPERATOR)
         _parsed, _name, target = parsed_target(given.validated_data)
         checks, _facts = register.examine(target, timezone.now())
         return Response([check_shape(check.as_dict()) for check in checks])

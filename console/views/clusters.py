@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import Group
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -18,7 +19,7 @@ from addons.clusters import messages as texts
 from addons.clusters import rbac, register
 from addons.models import Cluster, PodRow
 from console import audit, pages
-from console.access import Role, access, visible
+from console.access import Role, access
 from console.live.rows import cluster_rows, node_rows, pod_rows
 from console.refusals import EXPLAINED, explain
 from kube import parse_kubeconfig
@@ -61,10 +62,10 @@ class ClusterForm(forms.Form):
         help_text=gettext_lazy("The default for its virtual nodes; it can be chosen later."),
     )
 
-    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, team: Group, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         field = self.fields["account"]
-        field.queryset = visible(CloudAccount, request.user)  # type: ignore[attr-defined]
+        field.queryset = CloudAccount.objects.filter(team=team)  # type: ignore[attr-defined]
         field.label_from_instance = lambda row: f"{row.name} ({row.region})"  # type: ignore[attr-defined]
 
 
@@ -117,7 +118,7 @@ def cluster(request: HttpRequest, slug: str, tab: str = "overview") -> HttpRespo
         "region": found.region,
         "account": found.account_id,
     }
-    form = ClusterForm(request, request.POST or None, initial=initial)
+    form = ClusterForm(found.team, request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
         register.change(found, form.cleaned_data)
         audit.record(request, "cluster.change", found.slug, team=found.team)

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import Group
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -25,6 +26,11 @@ from kube import Kubeconfig, Secret, parse_kubeconfig
 from providers import vault
 
 _KEY = "connect-cluster"
+
+
+def _team(request: HttpRequest) -> Group:
+    """Whose cluster it becomes; viewers may not make the server dial addresses."""
+    return default_team(request.user, role=Role.OPERATOR)
 
 
 def _bound(request: HttpRequest) -> str:
@@ -44,7 +50,12 @@ def _parsed(request: HttpRequest) -> Kubeconfig | None:
     sealed = _draft(request).get("kubeconfig")
     if not sealed:
         return None
-    return parse_kubeconfig(vault.unseal(sealed, _bound(request)).reveal())
+    try:
+        return parse_kubeconfig(vault.unseal(sealed, _bound(request)).reveal())
+    except vault.VaultError:
+        # Sealed with a key that is no longer there: it has to be pasted again.
+        del request.session[_KEY]
+        return None
 
 
 def _steps(now: int) -> list[tuple[str, str]]:
@@ -56,6 +67,7 @@ def _steps(now: int) -> list[tuple[str, str]]:
 @require_http_methods(["GET", "POST"])
 @login_required
 def paste(request: HttpRequest) -> HttpResponse:
+    _team(request)
     form = KubeconfigForm(request.POST or None)
     problems: tuple[Any, ...] = ()
     if request.method == "POST" and form.is_valid():
@@ -103,6 +115,7 @@ def choose(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @login_required
 def test(request: HttpRequest) -> HttpResponse:
+    _team(request)
     parsed, name = _parsed(request), _draft(request).get("context")
     if parsed is None or not name:
         return redirect("cluster-new")
@@ -124,7 +137,7 @@ def identify(request: HttpRequest) -> HttpResponse:
         return redirect("cluster-new")
     facts = draft.get("facts", {})
     initial = {"name": draft["context"][:64], "region": facts.get("region", "")}
-    form = ClusterForm(request, request.POST or None, initial=initial)
+    form = ClusterForm(_team(request), request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
         done = _create(request, parsed, form)
         if done is not None:
@@ -136,7 +149,7 @@ def identify(request: HttpRequest) -> HttpResponse:
 
 def _create(request: HttpRequest, parsed: Kubeconfig, form: ClusterForm) -> HttpResponse | None:
     given, name = form.cleaned_data, _draft(request)["context"]
-    team = default_team(request.user, role=Role.OPERATOR)
+    team = _team(request)
     chosen = next(context for context in parsed.contexts if context.name == name)
     identity = register.Identity(
         name=given["name"], region=given["region"], environment=given["environment"]

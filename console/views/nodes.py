@@ -18,7 +18,7 @@ from addons.models import Cluster, PodRow, VirtualNode
 from addons.nodes import install
 from addons.runtime.loop import runtime
 from console import audit, pages
-from console.access import Role, access, visible
+from console.access import Role, access, usable_account, visible
 from console.api.credentials import pickers
 from console.live.rows import node_rows, pod_rows
 from console.refusals import EXPLAINED, explain
@@ -91,6 +91,7 @@ def new(request: HttpRequest) -> HttpResponse:
     context |= {"offers": offers, "error": problem, "cluster": cluster, "account": account}
     if request.method == "POST" and offers:
         access(Cluster, request.user, role=Role.OPERATOR, pk=cluster.pk)
+        usable_account(request.user, account.pk, cluster.team)
         placements = _chosen(request, offers)
         groups = {group["id"] for group in offers["security_groups"]}
         zone, group = request.POST.get("zone", ""), request.POST.get("security_group", "")
