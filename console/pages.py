@@ -14,7 +14,6 @@ from django.utils.translation import gettext_lazy as _
 from addons.models import Cluster
 from console.access import visible
 from console.live import views
-from console.live.hub import hub
 from console.live.topics import TOPICS
 
 FIRST_ROWS = 50
@@ -61,25 +60,19 @@ def _scope(request: HttpRequest) -> Cluster | None:
 def table(
     request: HttpRequest, topic_name: str, template: str, extra: dict[str, Any] | None = None
 ) -> HttpResponse:
-    """A page around a live table: its first rows, facets, total and view token."""
+    """A page around a live table: its first rows and facets; the browser reads the rest."""
     assert isinstance(request.user, User)
     topic = TOPICS[topic_name]
     params = views.params_of(request.GET)
-    seq = hub.seq
-    ids = topic.ids(request.user, params)
-    rows = topic.rows(ids[:FIRST_ROWS])
-    view = views.View(request.user.pk, topic_name, params, len(ids))
+    ids = topic.ids(request.user, params, limit=FIRST_ROWS)
+    rows = topic.rows(ids)
     context = {
         "topic": topic_name,
-        "rows": [rows[pk] for pk in ids[:FIRST_ROWS] if pk in rows],
-        "total": len(ids),
-        "view": views.sign(view),
-        "seq": seq,
+        "rows": [rows[pk] for pk in ids if pk in rows],
         "facets": _facets(topic.count_facets(request.user, params), request.GET),
         "ids_url": reverse("api:view-ids", args=[topic_name]),
         "rows_url": reverse("api:view-rows", args=[topic_name]),
         "query": params,
-        "filtered": bool(params),
         "scope": _scope(request),
         **(extra or {}),
     }

@@ -57,11 +57,11 @@ class Topic:
             return self.order
         return (f"-{path}" if sort.startswith("-") else path, *self.order)
 
-    def ids(self, user: AnyUser, params: str) -> list[int]:
+    def ids(self, user: AnyUser, params: str, *, limit: int = MAX_IDS + 1) -> list[int]:
         ordered = self.select(user, params).order_by(
             *self._order(QueryDict(params).get("sort") or "")
         )
-        return list(ordered.values_list("pk", flat=True)[: MAX_IDS + 1])
+        return list(ordered.values_list("pk", flat=True)[:limit])
 
     def matching(self, user: AnyUser, params: str, ids: Iterable[int]) -> set[int]:
         """Which of the ids the user sees under these filters."""

@@ -1,4 +1,4 @@
-"""Alice owns a team, Bob operates in it, Vera looks; Charlie is of another team and sees nothing."""
+"""Alice owns a team, Bob operates in it, Vera looks; Charlie, of another, sees nothing."""
 
 from __future__ import annotations
 

@@ -11,9 +11,8 @@ from rest_framework.test import APIClient
 from tests.console.cast import Cast, Fleet, make_cast, make_fleet
 
 
-@pytest.fixture(scope="session", autouse=True)
-def static_root() -> None:
-    settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
+# Static files are served from their sources; WhiteNoise wants the folder all the same.
+settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 
 
 @pytest.fixture(autouse=True)
