@@ -19,6 +19,8 @@ def running_house() -> Iterator[House]:
     made = House(directory)
     try:
         yield made.start()
+        wait_until(lambda: not made.pods(), seconds=60, what="no pod is left")
+        wait_until(lambda: not made.world.running(), seconds=60, what="nothing is billed")
     finally:
         made.stop()
         shutil.rmtree(directory, ignore_errors=True)
@@ -36,10 +38,10 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 @pytest.fixture
 def house(running_house: House) -> Iterator[House]:
+    """Whole and healthy; what the test made is deleted, and gone before the session ends."""
     running_house.revive()
     running_house.world.heal()
     yield running_house
     running_house.revive()
     running_house.world.heal()
     running_house.empty()
-    wait_until(lambda: not running_house.world.running(), seconds=60, what="nothing is billed")

@@ -62,7 +62,7 @@ def test_a_deployment_runs_scales_and_leaves_nothing_billed(house: House) -> Non
     assert len(addresses) == 4
     house.kubectl("rollout", "status", "deployment", "nginx", "--timeout", "10s")
     house.kubectl("delete", "deployment", "nginx")
-    wait_until(lambda: not house.world.running(), seconds=30)
+    wait_until(lambda: not house.world.running("nginx"), seconds=30)
     wait_until(lambda: not house.pods("nginx"), seconds=30)
 
 
@@ -113,7 +113,8 @@ def test_jobs_complete_and_fail_by_their_exit_codes(house: House) -> None:
     wait = ("wait", "--timeout", "20s")
     house.kubectl(*wait, "--for", "condition=Complete", "job/good")
     house.kubectl(*wait, "--for", "condition=Failed", "job/bad")
-    wait_until(lambda: not house.world.running(), seconds=30, what="ended pods cost nothing")
+    for name in ("good", "bad"):
+        wait_until(lambda: not house.world.running(name), seconds=30)  # noqa: B023
 
 
 def test_configmaps_and_secrets_reach_the_instance_and_a_missing_one_is_waited_for(
@@ -153,7 +154,7 @@ def test_a_node_is_removed_by_an_operation_and_added_again(house: House) -> None
     wait_until(lambda: operation(house, asked)["state"] == "succeeded", seconds=60)
     assert name not in house.kubectl("get", "nodes")
     assert not house.pods("tenant")
-    assert not house.world.running()
+    assert not house.world.running("tenant")
     house.filler.fill()
     assert name in house.kubectl("get", "nodes")
 

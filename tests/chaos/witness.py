@@ -43,9 +43,7 @@ class Watched:
 
     def made(self) -> list[Json]:
         """All instances ever made for pods of this app, also of pods that are gone."""
-        name = f"{self.app}-"
-        found = self.house.world.instances()
-        return [i for i in found if i["tags"].get("spillway-pod", "").startswith(name)]
+        return self.house.world.made(f"{self.app}-")
 
     def unharmed(self) -> None:
         """One billed instance per pod, all tagged, none leaked or deleted, no phase lost."""
