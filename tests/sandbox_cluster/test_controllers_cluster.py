@@ -1,5 +1,7 @@
 """Nodes that fall silent, namespaces and owners that go, budgets, endpoints, events, restarts."""
 
+import base64
+
 import pytest
 
 from sandbox.cluster.controllers import Manager
@@ -274,3 +276,18 @@ async def test_new_loops_on_the_same_objects_continue_without_a_change():
         for task in tasks:
             task.cancel()
         assert after == before
+
+
+async def test_a_token_secret_is_filled_with_a_token_that_signs_in():
+    async with world() as w:
+        await w.client.create("serviceaccounts", {"metadata": {"name": "robot"}}, "default")
+        annotations = {"kubernetes.io/service-account.name": "robot"}
+        secret = {
+            "metadata": {"name": "robot-token", "annotations": annotations},
+            "type": "kubernetes.io/service-account-token",
+        }
+        await w.client.create("secrets", secret, "default")
+        found = await w.until(lambda: w.look("secrets", "robot-token")["data"].get("token"))
+        token = base64.b64decode(found).decode()
+        user = w.cluster.authenticator.token_user(token)
+        assert user.name == "system:serviceaccount:default:robot"

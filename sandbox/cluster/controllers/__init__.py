@@ -39,6 +39,7 @@ from .scheduler import Scheduler
 from .serviceaccount import ServiceAccounts
 from .statefulset import StatefulSets
 from .tainteviction import TaintEviction
+from .tokens import Tokens
 from .volumes import Volumes
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ log = logging.getLogger(__name__)
 LOOPS: tuple[type[Controller[Any]], ...] = (
     Namespaces,
     ServiceAccounts,
+    Tokens,
     Deployments,
     ReplicaSets,
     StatefulSets,
@@ -83,6 +85,7 @@ class Manager:
             config=self.config,
             ca_certificate=cluster.identity.authority.certificate.decode(),
             address=cluster.address,
+            issue_token=cluster.authenticator.issue,
         )
         self.nodes = Nodes(self.context)
         self.pods = Pods(self.context, self.nodes)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from copy import copy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sandbox.cluster.client import Client
 from sandbox.cluster.clock import Clock
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from .config import Config
 
 
+# (ServiceAccount, TokenRequestSpec, token id) -> token and its expiry
+IssueToken = Callable[[Obj, Obj, str], tuple[str, Any]]
+
+
 class Context:
     """Shared parts of the loops of one cluster; `address` is the API server's host:port."""
 
@@ -35,6 +40,7 @@ class Context:
         config: Config,
         ca_certificate: str = "",
         address: str = "",
+        issue_token: IssueToken | None = None,
     ) -> None:
         self.name = name
         self.client = client
@@ -43,6 +49,7 @@ class Context:
         self.clock = clock
         self.ca_certificate = ca_certificate
         self.address = address
+        self.issue_token = issue_token
         self.config = config
         self._informers: dict[str, Informer] = {}
         self.events = Recorder(client, clock, self.informer("events"))
