@@ -41,6 +41,9 @@ class Rate:
     per_second: float
     burst: float
 
+    def times(self, factor: float) -> Rate:
+        return Rate(self.per_second * factor, self.burst * factor)
+
 
 class Limiter(Protocol):
     async def take(self, action: str, priority: Priority) -> None:

@@ -29,8 +29,10 @@ def connect(account: CloudAccount, region: str, limited: bool) -> Provider:
     if not limited:
         return Eci(wire)
     scope = f"{account.pk}:{region}"
+    factor = settings.CLOUD_RATE_FACTOR
+    rates = {action: rate.times(factor) for action, rate in RATES.items()}
     return Eci(
         wire,
-        limiter=Buckets(scope=scope, rates=RATES, whole=WHOLE, redis=_redis),
+        limiter=Buckets(scope=scope, rates=rates, whole=WHOLE.times(factor), redis=_redis),
         stock=Stock(scope=scope, redis=_redis),
     )
