@@ -25,6 +25,7 @@ from providers import base
 from providers.errors import ProviderError
 from providers.models import CloudAccount, Instance
 from providers.observation import merge
+from providers.rows import update_each
 from providers.tags import Owner, owner_of, tags_of
 
 __all__ = ["Owner", "owner_of", "tags_of"]
@@ -183,7 +184,7 @@ def created(answers: Mapping[int, base.Created], *, now: datetime, fence: Fence)
             row.error_code = row.error_message = ""
             if row.state in {State.INTENT, State.CREATING}:
                 row.state = State.ACTIVE
-        Instance.objects.bulk_update(mine, _CREATED, batch_size=200)
+        update_each(mine, _CREATED)
     return {row.pk for row in mine}
 
 
@@ -266,7 +267,7 @@ def observed(
             account=account, cloud_id__in=list(told), state__in=Instance.OPEN
         )
         changed = [row for row in rows if merge(row, told[row.cloud_id], asked_at=asked_at)]
-        Instance.objects.bulk_update(changed, _OBSERVED, batch_size=200)
+        update_each(changed, _OBSERVED)
     return changed
 
 
@@ -342,9 +343,7 @@ def closed(pks: Sequence[int], *, reason: str, at: datetime, fence: Fence) -> in
             if row.billed_from and not row.billed_to:
                 row.billed_to = max(row.missing_since or at, row.billed_from)
             row.state, row.closed_at, row.close_reason = State.CLOSED, at, reason
-        Instance.objects.bulk_update(
-            gone, ["state", "closed_at", "close_reason", "billed_to"], batch_size=200
-        )
+        update_each(gone, ["state", "closed_at", "close_reason", "billed_to"])
     return len(gone)
 
 

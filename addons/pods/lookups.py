@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from weakref import WeakKeyDictionary, ref
 
-from addons.pods.gather import Gather
+from addons.runtime.gather import Gather
 from providers.base import Changes, Instance, Provider
 from providers.errors import NotFound, Unavailable
 

@@ -91,17 +91,22 @@ async def reconcile_pod(ctx: Context, key: str) -> Outcome:
     return _together(outcomes)
 
 
-_scenes: WeakKeyDictionary[Context, tuple[float, Scene | None]] = WeakKeyDictionary()
+_scenes: WeakKeyDictionary[Context, tuple[float, asyncio.Task[Scene | None]]] = WeakKeyDictionary()
 
 
 async def _scene(ctx: Context) -> Scene | None:
+    """Read once a second for all pods of the drain; when that fails, the next pod reads again."""
     held = _scenes.get(ctx)
     now = time.monotonic()
     if held is None or now - held[0] >= SCENE_SECONDS:
         node_id = int(ctx.lease.shard.partition(":")[2])
-        held = (now, await ctx.db(store.scene, node_id))
+        held = (now, asyncio.ensure_future(ctx.db(store.scene, node_id)))
         _scenes[ctx] = held
-    return held[1]
+    try:
+        return await asyncio.shield(held[1])
+    except BaseException:
+        _scenes.pop(ctx, None)
+        raise
 
 
 async def _works(ctx: Context, scene: Scene, kube: Kube, namespace: str, name: str) -> list[Work]:

@@ -15,6 +15,7 @@ from providers import base, ledger, seen
 from providers.errors import ProviderError
 from providers.ledger import Failure, Want
 from providers.models import CloudAccount, Instance, LogTail
+from providers.rows import update_each
 
 State = Instance.State
 tags = ledger.tags
@@ -109,11 +110,12 @@ class Accepted:
 def accept(items: Sequence[Accepted], now: datetime) -> list[bool]:
     """The cloud took the create; the mirror row points at the instance."""
     done = ledger.created({i.pk: i.created for i in items}, now=now, fence=_fenced)
-    for item in items:
-        if item.pk in done:
-            PodRow.objects.filter(cluster_id=item.cluster_id, uid=item.pod_uid).update(
-                instance_id=item.pk
-            )
+    mine = {item.pod_uid: item for item in items if item.pk in done}
+    rows = PodRow.objects.filter(cluster_id__in={i.cluster_id for i in items}, uid__in=list(mine))
+    pods = list(rows.only("uid", "instance_id"))
+    for pod in pods:
+        pod.instance_id = mine[pod.uid].pk
+    update_each(pods, ["instance"])
     return [item.pk in done for item in items]
 
 

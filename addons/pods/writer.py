@@ -17,9 +17,9 @@ from weakref import WeakKeyDictionary, ref
 from django.db import transaction
 
 from addons.models import Decision
-from addons.pods.gather import Gather
 from addons.pods.store import Known, Place, known
 from addons.runtime.contract import Context, Held, LeaseLost
+from addons.runtime.gather import Gather
 
 P = TypeVar("P")
 R = TypeVar("R")

@@ -12,7 +12,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,9 +27,10 @@ from addons.announce import announce_async
 from addons.runtime import nudge
 from addons.runtime.contract import Held, LeaseLost, Outcome, Reconciler
 from addons.runtime.ending import end
+from addons.runtime.gather import Gather
 from addons.runtime.lease import Lease, acquire
 from addons.runtime.loop import Runtime
-from addons.runtime.queue import Taken
+from addons.runtime.queue import Done, Taken
 from addons.runtime.registry import reconciler_of
 from addons.runtime.results import Result, save_results
 from kube import Kube
@@ -43,6 +45,7 @@ KEY_SECONDS = 60.0
 # A dry queue whose next key is due so soon is waited for, to save the lease's two writes.
 LINGER_SECONDS = 0.2
 SAVE_SECONDS = 0.1
+GATHER_SECONDS = 0.002
 
 
 def backoff(failures: int, *, jitter: float) -> float:
@@ -70,6 +73,9 @@ class DrainContext:
         self._runtime = runtime
         self.lease: Held = lease
         self.now = runtime.clock.now
+        self._news: Gather[tuple[str, tuple[int, ...]], None] = Gather(
+            self._announce, seconds=GATHER_SECONDS
+        )
 
     async def kube(self, cluster_id: int) -> Kube:
         return await self._runtime.kube(cluster_id)
@@ -88,7 +94,15 @@ class DrainContext:
             log.warning("key %s waits for the next resync: %s", key, error)
 
     async def announce(self, topic: str, *ids: int) -> None:
-        await announce_async(self._runtime.redis, topic, ids)
+        await self._news.ask((topic, ids))
+
+    async def _announce(self, news: Sequence[tuple[str, tuple[int, ...]]]) -> Sequence[None]:
+        changed: dict[str, set[int]] = defaultdict(set)
+        for topic, ids in news:
+            changed[topic].update(ids)
+        for topic, all_ids in changed.items():
+            await announce_async(self._runtime.redis, topic, all_ids)
+        return [None] * len(news)
 
 
 class Drain:
@@ -104,6 +118,7 @@ class Drain:
         self._context = DrainContext(runtime, lease)
         self._running: dict[str, asyncio.Task[None]] = {}
         self._results: list[Result] = []
+        self._looked: Gather[Done, None] = Gather(self._all_done, seconds=GATHER_SECONDS)
         self._closing = asyncio.Event()
         self._over_at = runtime.clock.monotonic() + limits.slice_seconds
 
@@ -148,8 +163,8 @@ class Drain:
             self._lease.shard, room, now=now, visible_until=now + self._limits.lease_seconds
         )
         for item in taken:
-            if item.key not in self._running:
-                self._running[item.key] = asyncio.create_task(self._look(item), name=item.key)
+            before = self._running.get(item.key)
+            self._running[item.key] = asyncio.create_task(self._look(item, before), name=item.key)
 
     def _over(self) -> bool:
         return self._runtime.clock.monotonic() >= self._over_at or self._runtime.stopping.is_set()
@@ -168,7 +183,10 @@ class Drain:
                 del self._running[key]
                 task.result()
 
-    async def _look(self, taken: Taken) -> None:
+    async def _look(self, taken: Taken, before: asyncio.Task[None] | None) -> None:
+        """Look at the key, after the look `before` that has just given it back to the queue."""
+        if before is not None:
+            await before
         outcome = await self._outcome(taken.key)
         failures = taken.failures + 1 if outcome.failed else 0
         delay = outcome.requeue_after
@@ -178,9 +196,12 @@ class Drain:
         again = None if at is None else datetime.fromtimestamp(at, UTC)
         self._results.append(Result(taken.key, outcome, failures, again))
         self._lease.check()
-        await self._runtime.queue.done(
-            self._lease.shard, taken.key, requeue_at=at, failures=failures
-        )
+        await self._looked.ask(Done(taken.key, at, failures))
+
+    async def _all_done(self, looked: Sequence[Done]) -> Sequence[None]:
+        self._lease.check()
+        await self._runtime.queue.all_done(self._lease.shard, looked)
+        return [None] * len(looked)
 
     async def _outcome(self, key: str) -> Outcome:
         try:

@@ -12,7 +12,7 @@ timeout (5 s by default since version 8) never cuts a healthy call short.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,14 +73,17 @@ return taken
 """
 )
 
-# ARGV: shard, key, failures in a row, time of the next look (empty: none).
+# ARGV: shard, then triples of key, failures in a row, time of the next look (empty: none).
 _DONE = (
     _INDEX
     + """
-redis.call('ZREM', flight, ARGV[2])
-if ARGV[3] == '0' then redis.call('HDEL', tries, ARGV[2])
-else redis.call('HSET', tries, ARGV[2], ARGV[3]) end
-if ARGV[4] ~= '' then redis.call('ZADD', due, 'LT', ARGV[4], ARGV[2]) end
+for i = 2, #ARGV, 3 do
+  local key, failures, at = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  redis.call('ZREM', flight, key)
+  if failures == '0' then redis.call('HDEL', tries, key)
+  else redis.call('HSET', tries, key, failures) end
+  if at ~= '' then redis.call('ZADD', due, 'LT', at, key) end
+end
 index(ARGV[1])
 return 1
 """
@@ -117,6 +120,15 @@ class Taken:
 
     key: str
     failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A key that was looked at: when to look again (None: when it is added), failures in a row."""
+
+    key: str
+    requeue_at: float | None = None
+    failures: int = 0
 
 
 def _names(prefix: str, shard: str) -> list[str]:
@@ -168,7 +180,14 @@ class Queue:
         self, shard: str, key: str, *, requeue_at: float | None = None, failures: int = 0
     ) -> None:
         """The key was looked at; look again at `requeue_at` (None: only when it is added)."""
-        await self._call(_DONE, shard, key, failures, "" if requeue_at is None else requeue_at)
+        await self.all_done(shard, [Done(key, requeue_at, failures)])
+
+    async def all_done(self, shard: str, looked: Sequence[Done]) -> None:
+        parts = (
+            (one.key, one.failures, "" if one.requeue_at is None else one.requeue_at)
+            for one in looked
+        )
+        await self._call(_DONE, shard, *(word for part in parts for word in part))
 
     async def touch(self, shard: str, keys: Iterable[str], *, visible_until: float) -> None:
         """The taker lives: these keys stay in flight."""

@@ -11,6 +11,7 @@ from django.db import transaction
 
 from addons.models import PodRow
 from addons.runtime.contract import Held, Outcome
+from providers.rows import update_each
 
 _FIELDS = ("blocker", "blocker_values", "next_try_at", "attempts")
 
@@ -51,7 +52,7 @@ def save_results(results: Sequence[Result], lease: Held) -> list[int]:
         return []
     with transaction.atomic():
         lease.fence()
-        PodRow.objects.bulk_update(changed, _FIELDS)
+        update_each(changed, _FIELDS)
     return [row.pk for row in changed]
 
 

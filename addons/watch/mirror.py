@@ -23,6 +23,7 @@ from addons.models import PodRow, VirtualNode
 from addons.runtime import nudge
 from addons.runtime.loop import Runtime
 from addons.watch.rows import Row
+from providers.rows import update_each
 
 log = logging.getLogger(__name__)
 BATCH = 500
@@ -126,8 +127,7 @@ def write(cluster_id: int, changes: list[Change], now: datetime) -> list[Touched
             if (row := known.get(change.uid)) and _apply(row, change, nodes, now)
         ]
         created = PodRow.objects.bulk_create(fresh)
-        if moved:
-            PodRow.objects.bulk_update(moved, _columns(), batch_size=100)
+        update_each(moved, _columns())
     return [Touched(row.pk, row.key, row.node_id) for row in (*created, *moved)]
 
 

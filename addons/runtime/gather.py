@@ -8,6 +8,9 @@ from typing import Generic, TypeVar
 
 P = TypeVar("P")
 R = TypeVar("R")
+# When so many wait already, more are coming: a longer pause makes fewer, larger runs.
+CROWD = 4
+CROWD_SECONDS = 0.015
 
 
 class Gather(Generic[P, R]):
@@ -33,8 +36,8 @@ class Gather(Generic[P, R]):
 
     async def _work(self) -> None:
         try:
-            await asyncio.sleep(self._seconds)
             while self._waiting:
+                await asyncio.sleep(self._seconds if len(self._waiting) < CROWD else CROWD_SECONDS)
                 batch, self._waiting = self._waiting, []
                 await self._answer(batch)
         finally:
