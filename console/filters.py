@@ -26,6 +26,8 @@ _AGE = re.compile(r"^([<>])(\d+)([smhd])$")
 _NUMBER = re.compile(r"^([<>]?)(\d+)$")
 _UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
+_CENTURY = 100 * 365 * 86400
+
 PROBLEM = Q(phase="Failed") | ~Q(blocker="") | Q(status__in=["CrashLoopBackOff", "OOMKilled"])
 
 
@@ -42,7 +44,7 @@ def _age(value: str) -> Q:
     if not match:
         return Q(pk__in=[])
     sign, number, unit = match.groups()
-    border = timezone.now() - timedelta(seconds=min(int(number), 10**7) * _UNIT[unit])
+    border = timezone.now() - timedelta(seconds=min(int(number) * _UNIT[unit], _CENTURY))
     return Q(created_at__gt=border) if sign == "<" else Q(created_at__lt=border)
 
 

@@ -24,11 +24,9 @@ def request_id(get_response: GetResponse) -> GetResponse:
         given = request.headers.get("X-Request-Id", "")
         value = given if _SAFE.match(given) else uuid.uuid4().hex
         request.request_id = value  # type: ignore[attr-defined]
-        token = current_request_id.set(value)
-        try:
-            response = get_response(request)
-        finally:
-            current_request_id.reset(token)
+        # Not reset: Django logs refused calls after the last middleware.
+        current_request_id.set(value)
+        response = get_response(request)
         response["X-Request-Id"] = value
         return response
 

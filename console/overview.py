@@ -11,6 +11,7 @@ from django.db.models import Count, Q, QuerySet, Sum
 
 from addons.models import Cluster, Operation, PodRow, VirtualNode
 from addons.pods import reasons
+from addons.sentences import read
 from console.access import AnyUser, visible
 from console.live import tones
 from console.live.rows import BILLED
@@ -99,7 +100,9 @@ def attention(user: AnyUser, now: datetime) -> list[Attention]:
         state=Operation.State.FAILED, ended_at__gt=now - timedelta(days=1)
     )
     for operation in failed[:5]:
-        found.append(Attention("operation", "bad", operation, operation.ended_at))
+        found.append(
+            Attention("operation", "bad", operation, operation.ended_at, read(operation.error))
+        )
     stuck = visible(PodRow, user).filter(gone_at=None, phase="Pending").exclude(blocker="")
     for pod in stuck.select_related("cluster").order_by("created_at")[:5]:
         text = reasons.sentence(pod.blocker, pod.blocker_values)

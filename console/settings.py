@@ -236,6 +236,17 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "console.api.schema.common",
+    ],
+    "ENUM_NAME_OVERRIDES": {
+        "NodeState": ["installing", "ready", "not_ready", "removing"],
+        "ClusterState": ["connected", "degraded", "unreachable"],
+        "OperationState": ["queued", "running", "succeeded", "failed", "cancelled"],
+        "StepState": ["waiting", "running", "done", "failed"],
+        "CheckState": ["ok", "warn", "bad", "skipped"],
+    },
 }
 
 # --- logs -------------------------------------------------------------------------------------

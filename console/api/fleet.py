@@ -17,6 +17,7 @@ from addons import operations
 from addons.clusters import messages, rbac, register
 from addons.models import Cluster
 from addons.nodes import install
+from addons.sentences import read
 from addons.sweep import orphans
 from console import audit
 from console.access import Role, access, default_team, usable_account
@@ -82,6 +83,7 @@ class Clusters(TopicViewSet):
     def parse(self, request: Request) -> Response:
         given = shapes.KubeconfigRequest(data=request.data)
         given.is_valid(raise_exception=True)
+        default_team(request.user, role=Role.OPERATOR)
         parsed = said_of_all(parse_kubeconfig(given.validated_data["kubeconfig"]))
         return Response(
             {
@@ -107,6 +109,7 @@ class Clusters(TopicViewSet):
 
     @extend_schema(
         summary="Run the checklist on a kubeconfig without storing it",
+        operation_id="clusters_check_kubeconfig",
         request=shapes.KubeconfigRequest,
         responses=shapes.CheckShape(many=True),
     )
@@ -322,7 +325,7 @@ class Operations(TopicViewSet):
                 "name": step.name,
                 "label": operations.step_title(step.name),
                 "state": step.state,
-                "detail": step.detail,
+                "detail": read(step.detail),
                 "started_at": iso(step.started_at),
                 "ended_at": iso(step.ended_at),
             }
@@ -334,7 +337,7 @@ class Operations(TopicViewSet):
                 **self.row(found),
                 "steps": steps,
                 "log": found.log,
-                "fix": found.fix,
+                "fix": read(found.fix),
                 "can_cancel": running and not found.cancel_asked,
                 "can_retry": found.state in {"failed", "cancelled"},
             }

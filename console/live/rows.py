@@ -22,6 +22,7 @@ from addons import operations
 from addons.models import Cluster, Operation, PodRow, VirtualNode
 from addons.pods import reasons
 from addons.pods.quantity import parse as quantity
+from addons.sentences import read
 from console.live import tones
 from providers.models import Orphan
 
@@ -235,7 +236,7 @@ def _operation(operation: Operation, now: datetime) -> Row:
         "state": operation.state,
         "status": operation.get_state_display(),
         "tone": tones.operation(operation),
-        "reason": operation.error,
+        "reason": read(operation.error),
         "steps_done": done,
         "steps_total": len(steps),
         "actor": operation.actor,

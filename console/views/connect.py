@@ -99,6 +99,7 @@ def paste(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @login_required
 def choose(request: HttpRequest) -> HttpResponse:
+    _team(request)
     parsed = _parsed(request)
     if parsed is None:
         return redirect("cluster-new")
@@ -132,12 +133,13 @@ def test(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @login_required
 def identify(request: HttpRequest) -> HttpResponse:
+    team = _team(request)
     parsed, draft = _parsed(request), _draft(request)
     if parsed is None or not draft.get("good"):
         return redirect("cluster-new")
     facts = draft.get("facts", {})
     initial = {"name": draft["context"][:64], "region": facts.get("region", "")}
-    form = ClusterForm(_team(request), request.POST or None, initial=initial)
+    form = ClusterForm(team, request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
         done = _create(request, parsed, form)
         if done is not None:

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from addons import operations as use_cases
 from addons.models import Operation
+from addons.sentences import read
 from console import audit, pages
 from console.access import Role, access, visible
 from console.live.rows import operation_rows
@@ -40,7 +41,7 @@ def steps_of(operation: Operation) -> list[dict[str, str]]:
                 "state": states[step.state],
                 "title": use_cases.step_title(step.name),
                 "took": took,
-                "detail": step.detail,
+                "detail": read(step.detail),
             }
         )
     return rows
@@ -56,6 +57,7 @@ def operation(request: HttpRequest, pk: int) -> HttpResponse:
         "operation": found,
         "row": operation_rows([found], timezone.now())[0],
         "steps": steps,
+        "fix": read(found.fix),
         "done": sum(step["state"] == "ok" for step in steps),
         "lines": lines,
         "running": found.state in _RUNNING,
