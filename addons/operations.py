@@ -21,13 +21,14 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, gettext_noop
 
 from addons.announce import announce
 from addons.models import Cluster, Operation, Step
 from addons.runtime.contract import Context, Outcome
 from addons.runtime.nudge import poke
 from addons.runtime.resync import operation_shard
+from addons.sentences import read_in_english
 from kube.errors import KubeError
 from providers.errors import ProviderError
 
@@ -35,6 +36,7 @@ State = Operation.State
 RUNNING = (State.QUEUED, State.RUNNING)
 DEADLINE = timedelta(minutes=10)
 LOG_LINES = 500
+_TOO_LONG = gettext_noop("It was waited for ten minutes. Mend it, then retry.")
 
 
 class StepFailed(Exception):
@@ -197,7 +199,7 @@ def _end(
     operation.state, operation.ended_at = state, now
     operation.error, operation.fix = error, fix
     operation.save(update_fields=["state", "ended_at", "error", "fix"])
-    log(operation, f"{state.value}{': ' + error if error else ''}", now)
+    log(operation, f"{state.value}{': ' + read_in_english(error) if error else ''}", now)
 
 
 def _done(look: Look, detail: str, now: datetime) -> None:
@@ -205,7 +207,7 @@ def _done(look: Look, detail: str, now: datetime) -> None:
     assert step is not None
     step.state, step.ended_at, step.detail = Step.State.DONE, now, detail
     step.save(update_fields=["state", "ended_at", "detail"])
-    log(look.operation, f"{step.name}: {detail or 'done'}", now)
+    log(look.operation, f"{step.name}: {read_in_english(detail) or 'done'}", now)
     if not look.operation.steps.exclude(state=Step.State.DONE).exists():
         _end(look.operation, State.SUCCEEDED, now)
 
@@ -216,11 +218,9 @@ def _waits(look: Look, detail: str, now: datetime) -> bool:
     assert step is not None
     step.detail = detail
     step.save(update_fields=["detail"])
-    log(look.operation, f"{step.name}: {detail}", now, "warn")
+    log(look.operation, f"{step.name}: {read_in_english(detail)}", now, "warn")
     if step.started_at and now - step.started_at > DEADLINE:
-        _fail(
-            look, StepFailed(detail, _("It was waited for ten minutes. Mend it, then retry.")), now
-        )
+        _fail(look, StepFailed(detail, _TOO_LONG), now)
         return False
     return True
 

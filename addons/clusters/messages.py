@@ -31,12 +31,29 @@ _FOUND = {
     "address/unknown": gettext_lazy("no address found for %(host)s"),
     "address/refused": gettext_lazy("%(address)s may not be dialled (%(rule)s)"),
     "tcp/error": gettext_lazy("%(error)s"),
+    "tls/expired": gettext_lazy("it expired on %(expires)s"),
+    "tls/unknown-ca": gettext_lazy("issued by an unknown authority: %(issuer)s"),
+    "tls/self-signed": gettext_lazy("self-signed and not in the kubeconfig: %(subject)s"),
+    "tls/wrong-host": gettext_lazy("it is for another name: %(error)s"),
     "tls/expires_soon": gettext_lazy("trusted, but it expires in %(days)s days (%(expires)s)"),
     "tls/not_verified": gettext_lazy("not verified, as the kubeconfig asks: %(error)s"),
     "version/too_old": gettext_lazy("%(version)s is older than %(oldest)s"),
     "rights/missing": gettext_lazy("%(missing)s"),
     "clock/unknown": gettext_lazy("the server does not tell its time"),
     "clock/skewed": gettext_lazy("%(seconds)s s apart"),
+}
+
+# The rules of `kube.dial.AddressPolicy`.
+_RULES = {
+    "denied": gettext_lazy("denied by an operator"),
+    "metadata": gettext_lazy("a metadata service of a cloud"),
+    "unspecified": gettext_lazy("an unspecified address"),
+    "loopback": gettext_lazy("a loopback address"),
+    "link-local": gettext_lazy("a link-local address"),
+    "multicast": gettext_lazy("a multicast address"),
+    "reserved": gettext_lazy("a reserved address"),
+    "own-address": gettext_lazy("this server's own address"),
+    "not-an-address": gettext_lazy("not an IP address"),
 }
 
 _FIXES = {
@@ -76,11 +93,14 @@ def detail(check: dict[str, Any]) -> str:
     values = dict(check["values"])
     if isinstance(values.get("missing"), list):
         values["missing"] = ", ".join(values["missing"])
+    if "rule" in values:
+        values["rule"] = _RULES.get(values["rule"], values["rule"])
     special = _FOUND.get(_key(check)) if check["state"] != "ok" or check["reason"] else None
     if check["state"] == "ok" and check["code"] != "nodes":
         special = None
     sentence = special or (_FOUND[check["code"]] if check["state"] == "ok" else "%(error)s")
-    return str(sentence) % {"error": "", **values}
+    known = {"error": "", "expires": "-", "issuer": "-", "subject": "-"}
+    return str(sentence) % {**known, **values}
 
 
 def fix(check: dict[str, Any]) -> str:

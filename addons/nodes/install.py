@@ -11,7 +11,7 @@ from typing import Any
 
 from django.contrib.auth.models import Group
 from django.db import transaction
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop as _
 
 from addons.announce import announce
 from addons.models import Cluster, Operation, PodRow, VirtualNode
@@ -19,6 +19,7 @@ from addons.nodes import spec
 from addons.operations import NotYet, StepFailed, StepFunction, start
 from addons.runtime.contract import Context
 from addons.runtime.loop import runtime
+from addons.sentences import stored
 from kube import LEASES, NODES, PODS
 from kube import errors as kube_errors
 from providers import registry
@@ -93,12 +94,12 @@ async def _preflight(ctx: Context, operation: Operation) -> str:
         found = known.get(placement["subnet"])
         if found is None:
             raise StepFailed(
-                _("The vSwitch %(id)s is not there.") % {"id": placement["subnet"]},
+                stored(_("The vSwitch %(id)s is not there."), id=placement["subnet"]),
                 _("Choose one of this region that the key may see."),
             )
         if found.zone != placement["zone"]:
             raise StepFailed(
-                _("The vSwitch %(id)s lies in %(zone)s.") % {"id": found.id, "zone": found.zone},
+                stored(_("The vSwitch %(id)s lies in %(zone)s."), id=found.id, zone=found.zone),
                 _("Choose the zone of the vSwitch."),
             )
     free = sum(known[item["subnet"]].free_ips for item in given["placements"])
@@ -109,16 +110,17 @@ async def _preflight(ctx: Context, operation: Operation) -> str:
     quota = await provider.quota()
     if quota.cpu_used >= quota.cpu_max:
         raise StepFailed(
-            _("The vCPU quota of %(max)s is used up.") % {"max": quota.cpu_max},
+            stored(_("The vCPU quota of %(max)s is used up."), max=quota.cpu_max),
             _("Raise it by a ticket to the cloud."),
         )
     given["capacity"] = spec.capacity(quota)
     await ctx.db(operation.save, update_fields=["arguments"])
-    return _("%(free)s free addresses; %(used)s of %(max)s vCPU used") % {
-        "free": free,
-        "used": quota.cpu_used,
-        "max": quota.cpu_max,
-    }
+    return stored(
+        _("%(free)s free addresses; %(used)s of %(max)s vCPU used"),
+        free=free,
+        used=quota.cpu_used,
+        max=quota.cpu_max,
+    )
 
 
 async def _name_is_free(ctx: Context, operation: Operation) -> None:
@@ -132,7 +134,7 @@ async def _name_is_free(ctx: Context, operation: Operation) -> None:
     except kube_errors.NotFound:
         return
     raise StepFailed(
-        _("The cluster has a node named %(name)s already.") % {"name": operation.target},
+        stored(_("The cluster has a node named %(name)s already."), name=operation.target),
         _("Choose another name, or remove that node first."),
     )
 
@@ -171,7 +173,7 @@ async def _ready(ctx: Context, operation: Operation) -> str:
         raise StepFailed(_("The node was removed meanwhile."))
     if node.state != VirtualNode.State.READY:
         raise NotYet(_("not Ready yet"), 0.3)
-    return _("Ready, version %(version)s") % {"version": node.version}
+    return stored(_("Ready, version %(version)s"), version=node.version)
 
 
 # --- remove -------------------------------------------------------------------------------------
@@ -253,7 +255,7 @@ async def _drain(ctx: Context, operation: Operation) -> str:
         return ""
     if operation.arguments["instances"] == "leave":
         left = await ctx.db(_leave, operation, ctx.now())
-        return _("%(n)s instances go on, on the orphan list") % {"n": left}
+        return stored(_("%(n)s instances go on, on the orphan list"), n=left)
     pods, instances = await ctx.db(_pods_and_instances, node)
     kube = await ctx.kube(node.cluster_id)
     for namespace, name, uid in pods:
@@ -263,7 +265,7 @@ async def _drain(ctx: Context, operation: Operation) -> str:
             continue
     if pods or instances:
         text = _("%(pods)s pods and %(instances)s instances are still there")
-        raise NotYet(text % {"pods": len(pods), "instances": instances})
+        raise NotYet(stored(text, pods=len(pods), instances=instances))
     return _("nothing of it runs any more")
 
 
