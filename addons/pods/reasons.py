@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from django.utils.functional import Promise
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 # Blockers.
@@ -167,6 +168,10 @@ def sentence(code: str, values: Mapping[str, Any]) -> str:
     if reason is None:
         return code
     filled = _Values({key: _text(value) for key, value in values.items()})
+    for key in ("message", "fix"):
+        # What a provider refuses in a pod is stored in English, marked for translation there.
+        if isinstance(told := filled.get(key), str) and told:
+            filled[key] = gettext(told)
     if "fix" not in filled:
         # It stands in brackets or before our own full stop.
         filled["message"] = str(filled["message"]).rstrip(".")

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from django.utils.translation import gettext_noop as _
+
 from providers.base import Created, Instance, InstanceSpec, Problem, Size
 from providers.eci import options, sizes
 from providers.tags import NODE
@@ -53,9 +55,11 @@ def _owner(pod: Map) -> Iterator[Problem]:
         yield Problem(
             "metadata.ownerReferences",
             "DaemonSetNotSupported",
-            "Pods of a DaemonSet do not run on virtual nodes.",
-            "Keep the DaemonSet away with node affinity `type NotIn virtual-kubelet`, "
-            "or run it as a sidecar.",
+            _("Pods of a DaemonSet do not run on virtual nodes."),
+            _(
+                "Keep the DaemonSet away with node affinity `type NotIn virtual-kubelet`, "
+                "or run it as a sidecar."
+            ),
         )
 
 
@@ -65,8 +69,8 @@ def _host(spec: Map) -> Iterator[Problem]:
             yield Problem(
                 f"spec.{field}",
                 "HostNamespaceNotSupported",
-                f"An instance has no host whose namespace `{field}` could share.",
-                f"Remove `{field}`.",
+                _("An instance has no host whose namespaces could be shared."),
+                _("Remove the field."),
             )
 
 
@@ -76,16 +80,16 @@ def _counts(spec: Map) -> Iterator[Problem]:
         yield Problem(
             "spec.containers",
             "TooManyContainers",
-            f"ECI takes {_MAX_CONTAINERS} containers an instance; the pod has {containers}.",
-            "Split the pod.",
+            _("ECI takes at most 20 containers an instance, init containers included."),
+            _("Split the pod."),
         )
     volumes = len(spec.get("volumes") or ())
     if volumes > _MAX_VOLUMES:
         yield Problem(
             "spec.volumes",
             "TooManyVolumes",
-            f"ECI takes {_MAX_VOLUMES} volumes an instance; the pod has {volumes}.",
-            "Merge volumes, for example with `projected`.",
+            _("ECI takes at most 20 volumes an instance."),
+            _("Merge volumes, for example with `projected`."),
         )
 
 
@@ -97,22 +101,22 @@ def _volumes(spec: Map) -> Iterator[Problem]:
             yield Problem(
                 f"{path}.hostPath",
                 "HostPathNotSupported",
-                "An instance has no host path to mount.",
-                "Use emptyDir, NFS or a cloud disk.",
+                _("An instance has no host path to mount."),
+                _("Use emptyDir, NFS or a cloud disk."),
             )
         elif any(kind not in _VOLUMES for kind in kinds):
             yield Problem(
-                path,
+                ".".join([path, *kinds[:1]]),
                 "VolumeNotSupported",
-                f"ECI has no volume of the kind {', '.join(kinds)}.",
-                "Use emptyDir, ConfigMap, Secret, NFS or FlexVolume.",
+                _("ECI has no volume of this kind."),
+                _("Use emptyDir, ConfigMap, Secret, NFS or FlexVolume."),
             )
         elif "persistentVolumeClaim" in kinds or "csi" in kinds:
             yield Problem(
                 path,
                 "ClaimNotSupported",
-                "Claims and CSI volumes are not attached to instances.",
-                "Mount the NAS, OSS or disk with `flexVolume` or `nfs`.",
+                _("Claims and CSI volumes are not attached to instances."),
+                _("Mount the NAS, OSS or disk with `flexVolume` or `nfs`."),
             )
 
 
@@ -124,17 +128,17 @@ def _containers(spec: Map, field: str) -> Iterator[Problem]:
         for place, port in enumerate(container.get("ports") or ()):
             if port.get("containerPort") in _RESERVED_PORTS:
                 yield Problem(
-                    f"{path}.ports[{place}]",
+                    f"{path}.ports[{place}].containerPort",
                     "ReservedPort",
-                    f"ECI reserves the port {port['containerPort']}.",
-                    "Listen on another port.",
+                    _("ECI reserves the ports 111, 998, 10250 and 10255."),
+                    _("Listen on another port."),
                 )
             if port.get("hostPort"):
                 yield Problem(
                     f"{path}.ports[{place}].hostPort",
                     "HostPortIgnored",
-                    "An instance has its own address; `hostPort` has no effect.",
-                    "Use the pod's address and containerPort.",
+                    _("An instance has its own address; `hostPort` has no effect."),
+                    _("Use the pod's address and containerPort."),
                     fatal=False,
                 )
 
@@ -145,16 +149,16 @@ def _security(container: Map, path: str) -> Iterator[Problem]:
         yield Problem(
             f"{path}.securityContext.privileged",
             "PrivilegedNotSupported",
-            "ECI runs no privileged containers.",
-            "Remove `privileged`; add single capabilities instead.",
+            _("ECI runs no privileged containers."),
+            _("Remove `privileged`; add single capabilities instead."),
         )
     dropped = (security.get("capabilities") or {}).get("drop")
     if dropped:
         yield Problem(
             f"{path}.securityContext.capabilities.drop",
             "CapabilitiesDropIgnored",
-            "ECI adds capabilities and drops none.",
-            "Nothing to do, unless the drop is a requirement.",
+            _("ECI adds capabilities and drops none."),
+            _("Nothing to do, unless the drop is a requirement."),
             fatal=False,
         )
 
@@ -164,24 +168,24 @@ def _ignored(container: Map, path: str, field: str) -> Iterator[Problem]:
         yield Problem(
             f"{path}.startupProbe",
             "StartupProbeIgnored",
-            "ECI has no startup probe.",
-            "Give the liveness probe a longer initialDelaySeconds.",
+            _("ECI has no startup probe."),
+            _("Give the liveness probe a longer initialDelaySeconds."),
             fatal=False,
         )
     if field == "initContainers" and container.get("restartPolicy") == "Always":
         yield Problem(
             f"{path}.restartPolicy",
             "SidecarNotSupported",
-            "ECI runs init containers to their end before the others; this one never ends.",
-            "Make it an ordinary container.",
+            _("ECI runs init containers to their end before the others; this one never ends."),
+            _("Make it an ordinary container."),
         )
     for probe in ("livenessProbe", "readinessProbe"):
         if (container.get(probe) or {}).get("grpc"):
             yield Problem(
                 f"{path}.{probe}.grpc",
                 "GrpcProbeIgnored",
-                "ECI has no gRPC probe.",
-                "Use exec, httpGet or tcpSocket.",
+                _("ECI has no gRPC probe."),
+                _("Use exec, httpGet or tcpSocket."),
                 fatal=False,
             )
 
@@ -195,8 +199,8 @@ def _annotations(pod: Map) -> Iterator[Problem]:
             yield Problem(
                 f"metadata.annotations[{key}]",
                 "AnnotationIgnored",
-                f"CreateContainerGroup has no parameter for {key}.",
-                "Remove it, or use eci-use-specs and eci-vswitch.",
+                _("CreateContainerGroup has no parameter for it."),
+                _("Remove it, or use eci-use-specs and eci-vswitch."),
                 fatal=False,
             )
 
