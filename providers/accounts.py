@@ -116,7 +116,9 @@ def verify(account: CloudAccount, *, now: datetime) -> CloudAccount:
     except KeyRefused as error:
         account.trouble = (error.cause.code or "KeyRefused")[:64]
         account.trouble_message = error.cause.message
-        _save_if_same_key(account, ["trouble", "trouble_message"], account.access_key_id)
+        account.trouble_source = ""
+        fields = ["trouble", "trouble_message", "trouble_source"]
+        _save_if_same_key(account, fields, account.access_key_id)
         raise
     _put_verification(account, verification, now)
     _save_if_same_key(account, _VERIFIED, account.access_key_id)
@@ -193,6 +195,7 @@ _VERIFIED = [
     "verify_ms",
     "trouble",
     "trouble_message",
+    "trouble_source",
 ]
 
 
@@ -205,7 +208,7 @@ def _put_verification(account: CloudAccount, seen: Verification, now: datetime) 
     account.account_id, account.identity = seen.account_id, seen.identity
     account.capabilities = [asdict(capability) for capability in seen.capabilities]
     account.verified_at, account.verify_ms = now, seen.latency_ms
-    account.trouble = account.trouble_message = ""
+    account.trouble = account.trouble_message = account.trouble_source = ""
 
 
 def _save_if_same_key(account: CloudAccount, fields: list[str], key_id: str) -> None:

@@ -179,6 +179,8 @@ class InstanceSpec:
     cpu: Decimal | None = None
     memory: Decimal | None = None
     gpu: int = 0
+    # `placements` were chosen by `Placing.placed` and are sent as they are.
+    placed: bool = False
 
 
 # --- what we are told -------------------------------------------------------------------------
@@ -371,6 +373,16 @@ class Dialect(Protocol):
         self, spec: InstanceSpec, *, instance: Instance | None, created: Created | None
     ) -> dict[str, str]: ...
     def policy(self) -> Mapping[str, Any]: ...
+
+
+@runtime_checkable
+class Placing(Protocol):
+    """Leaves out the places that were short of stock lately."""
+
+    async def placed(self, spec: InstanceSpec) -> InstanceSpec:
+        """The spec with the places that a create would try now, so that a repetition tries the
+        same ones. Raises `OutOfStock` when none is left.
+        """
 
 
 @runtime_checkable

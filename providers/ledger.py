@@ -21,7 +21,8 @@ from decimal import Decimal
 from django.db import transaction
 from django.db.models import Max, Q, QuerySet
 
-from providers import base
+from kube.secret import Secret
+from providers import base, requests
 from providers.errors import ProviderError
 from providers.models import CloudAccount, Instance
 from providers.observation import merge
@@ -154,6 +155,15 @@ def _intent(want: Want, generation: int, *, installation: str, now: datetime) ->
     )
 
 
+def keep_requests(asked: Sequence[tuple[Instance, Secret]], *, fence: Fence) -> None:
+    """Seal what is asked under each row's token, before it is asked."""
+    for row, request in asked:
+        requests.seal(row, request)
+    with transaction.atomic():
+        fence()
+        update_each([row for row, _ in asked], ["sealed_request"])
+
+
 def creating(pks: Sequence[int], *, shard: str, epoch: int, fence: Fence) -> set[int]:
     """Intent or creating -> creating: call the cloud for the rows returned, and for no other.
 
@@ -181,14 +191,22 @@ def created(answers: Mapping[int, base.Created], *, now: datetime, fence: Fence)
             answer = answers[row.pk]
             row.cloud_id, row.request_id = answer.id, answer.request_id[:64]
             row.cloud_created_at = row.cloud_created_at or now
-            row.error_code = row.error_message = ""
+            row.error_code = row.error_message = row.sealed_request = ""
             if row.state in {State.INTENT, State.CREATING}:
                 row.state = State.ACTIVE
         update_each(mine, _CREATED)
     return {row.pk for row in mine}
 
 
-_CREATED = ("state", "cloud_id", "request_id", "cloud_created_at", "error_code", "error_message")
+_CREATED = (
+    "state",
+    "cloud_id",
+    "request_id",
+    "sealed_request",
+    "cloud_created_at",
+    "error_code",
+    "error_message",
+)
 
 
 def failed_without_effect(
@@ -221,6 +239,7 @@ def _error(error: ProviderError) -> dict[str, str]:
         "error_code": (error.code or type(error).__name__)[:128],
         "error_message": error.message,
         "request_id": error.request_id[:64],
+        "sealed_request": "",
     }
 
 
@@ -245,7 +264,7 @@ def not_made(pks: Sequence[int], *, now: datetime, fence: Fence) -> int:
         fence()
         return Instance.objects.filter(
             pk__in=pks, state__in=(State.INTENT, State.CREATING), cloud_id=""
-        ).update(state=State.CLOSED, closed_at=now, close_reason="not_made")
+        ).update(state=State.CLOSED, closed_at=now, close_reason="not_made", sealed_request="")
 
 
 def observed(
@@ -367,7 +386,7 @@ def adopt(
         if row is None or row.cloud_id or row.generation != mine.generation:
             return None
         row.state, row.adopted, row.cloud_id = State.ACTIVE, True, found.id
-        row.error_code = row.error_message = ""
+        row.error_code = row.error_message = row.sealed_request = ""
         merge(row, found, asked_at=now)
         row.save()
     return row

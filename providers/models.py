@@ -32,6 +32,11 @@ class CloudAccount(models.Model):
     halt_detail = models.JSONField(default=dict)
     trouble = models.CharField(max_length=64, blank=True)
     trouble_message = models.TextField(blank=True)
+    # What was refused (create, read, delete): only the same, answered well, ends the trouble.
+    trouble_source = models.CharField(max_length=16, blank=True)
+    # Deletions without a person's word in the cycle that began then.
+    deletions_since = models.DateTimeField(null=True, blank=True)
+    deletions = models.PositiveIntegerField(default=0)
     swept_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -95,6 +100,8 @@ class Instance(models.Model):
     missing_count = models.PositiveSmallIntegerField(default=0)
     adopted = models.BooleanField(default=False)
     request_id = models.CharField(max_length=64, blank=True)
+    # What is asked under the token, until the answer is known.
+    sealed_request = models.TextField(blank=True)
     error_code = models.CharField(max_length=128, blank=True)
     error_message = models.TextField(blank=True)
     intended_at = models.DateTimeField()

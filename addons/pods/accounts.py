@@ -22,19 +22,22 @@ def may_probe(account_id: int) -> bool:
     return True
 
 
-async def troubled(work: Work, error: AccountTrouble) -> None:
+async def troubled(work: Work, error: AccountTrouble, source: str) -> None:
+    """The cloud refused us a `source`: create, read or delete."""
     account = work.scene.node.account_id
     _probed.setdefault(account, time.monotonic() + PROBE_SECONDS)
-    trouble = store.Trouble(account, error.code or "AccountTrouble", error.message)
+    trouble = store.Trouble(account, error.code or "AccountTrouble", error.message, source)
     if await work.writer.do(store.set_trouble, trouble):
         await work.ctx.announce("accounts", account)
 
 
-async def healed(work: Work) -> None:
+async def healed(work: Work, source: str) -> None:
+    """A `source` went well: that ends trouble of its kind."""
     account = work.scene.node.account
-    if not account.trouble:
+    if not account.trouble or account.trouble_source not in {"", source}:
         return
-    changed: bool = await work.writer.do(store.set_trouble, store.Trouble(account.pk, "", ""))
+    healthy = store.Trouble(account.pk, "", "", source)
+    changed: bool = await work.writer.do(store.set_trouble, healthy)
     if changed:
         _probed.pop(account.pk, None)
         await work.ctx.announce("accounts", account.pk)

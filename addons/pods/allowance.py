@@ -1,46 +1,39 @@
-"""How many instances whose pod is gone may be deleted in one cycle without a person's word."""
+"""How many instances whose pod is gone may be deleted in one cycle without a person's word.
+
+Counted on the account's row, so that all workers together stay within it.
+"""
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from addons.runtime.contract import Context
-from providers.models import Instance
+from django.db import transaction
+from django.db.models import F, Q
+
+from addons.runtime.contract import Context, Held
+from providers.models import CloudAccount, Instance
 
 CYCLE_SECONDS = 5.0
 AT_LEAST = 3
 SHARE = 0.10
 
 
-@dataclass(slots=True)
-class _Cycle:
-    ends: float
-    left: int
-
-
-_cycles: dict[int, _Cycle] = {}
-
-
 def allowed(known: int) -> int:
     return max(AT_LEAST, int(known * SHARE))
 
 
-def _open_instances(account_id: int) -> int:
-    return Instance.objects.filter(account_id=account_id, state__in=Instance.OPEN).count()
+def take_one(account_id: int, lease: Held, now: datetime) -> bool:
+    """One deletion of the account's cycle, by compare-and-swap. Raises `LeaseLost`."""
+    rows = CloudAccount.objects.filter(pk=account_id)
+    over = Q(deletions_since=None) | Q(deletions_since__lte=now - timedelta(seconds=CYCLE_SECONDS))
+    with transaction.atomic():
+        lease.fence()
+        rows.filter(over).update(deletions_since=now, deletions=0)
+        known = Instance.objects.filter(account_id=account_id, state__in=Instance.OPEN).count()
+        left = rows.filter(deletions__lt=allowed(known))
+        return bool(left.update(deletions=F("deletions") + 1))
 
 
 async def take(ctx: Context, account_id: int) -> bool:
-    """One deletion of this cycle; False: wait for the next. Per account, in this process."""
-    cycle = _cycles.get(account_id)
-    if cycle is None or time.monotonic() >= cycle.ends:
-        known = await ctx.db(_open_instances, account_id)
-        # Another key may have begun the cycle while the count was made.
-        cycle = _cycles.get(account_id)
-        if cycle is None or time.monotonic() >= cycle.ends:
-            cycle = _Cycle(time.monotonic() + CYCLE_SECONDS, allowed(known))
-            _cycles[account_id] = cycle
-    if cycle.left <= 0:
-        return False
-    cycle.left -= 1
-    return True
+    """False: wait for the next cycle."""
+    return await ctx.db(take_one, account_id, ctx.lease, ctx.now())

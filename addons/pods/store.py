@@ -11,6 +11,7 @@ from django.db.models import Q
 
 from addons.models import PodRow, VirtualNode
 from addons.pods.identity import installation
+from kube.secret import Secret
 from providers import base, ledger, seen
 from providers.errors import ProviderError
 from providers.ledger import Failure, Want
@@ -91,12 +92,41 @@ def known(places: Sequence[Place]) -> list[Known]:
 # --- writing (handlers: payloads, now -> results) -----------------------------------------------
 
 
-def start(wants: Sequence[Want], now: datetime) -> list[Instance | None]:
-    """Intent, then creating, for the rows that are ours to call the cloud for; else None."""
+@dataclass(frozen=True, slots=True)
+class Start:
+    """`request` is what will be asked, as `providers.requests` encodes it."""
+
+    want: Want
+    request: Secret
+
+
+def start(items: Sequence[Start], now: datetime) -> list[Instance | None]:
+    """Intent, then creating, for the rows that are ours to call the cloud for; else None.
+
+    A row of which a call is under way already keeps the request of that call: `again` is for it.
+    """
+    wants = [item.want for item in items]
     rows = ledger.intend(wants, installation=installation(), now=now, fence=_fenced)
+    fresh = {row.pk for row in rows if row.state == State.INTENT}
     shard, epoch = wants[0].shard, wants[0].epoch
-    ours = ledger.creating([row.pk for row in rows], shard=shard, epoch=epoch, fence=_fenced)
+    ours = ledger.creating(list(fresh), shard=shard, epoch=epoch, fence=_fenced)
+    asked = [(row, i.request) for row, i in zip(rows, items, strict=True) if row.pk in ours]
+    ledger.keep_requests(asked, fence=_fenced)
     return [row if row.pk in ours else None for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    pk: int
+    shard: str
+    epoch: int
+
+
+def again(items: Sequence[Again], _now: datetime) -> list[bool]:
+    """Whether the create of each row, whose outcome is unknown, is ours to repeat."""
+    shard, epoch = items[0].shard, items[0].epoch
+    ours = ledger.creating([i.pk for i in items], shard=shard, epoch=epoch, fence=_fenced)
+    return [item.pk in ours for item in items]
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,16 +273,29 @@ def nothing(items: Sequence[None], _now: datetime) -> list[None]:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
+    """`source`: create, read or delete, whichever was refused or went well (an empty code)."""
+
     account_id: int
     code: str
     message: str
+    source: str
 
 
 def set_trouble(items: Sequence[Trouble], _now: datetime) -> list[bool]:
-    """Mark the account (an empty code: unmark it); whether that changed anything."""
+    """Mark the account, or unmark it with an empty code; whether that changed anything.
+
+    What went well ends only trouble of its own kind: a list works while creates are refused for
+    want of money.
+    """
     changed = []
     for item in items:
         rows = CloudAccount.objects.filter(pk=item.account_id).exclude(trouble=item.code[:64])
-        updated = rows.update(trouble=item.code[:64], trouble_message=item.message)
+        if not item.code:
+            rows = rows.filter(trouble_source__in=["", item.source])
+        updated = rows.update(
+            trouble=item.code[:64],
+            trouble_message=item.message,
+            trouble_source=item.source if item.code else "",
+        )
         changed.append(bool(updated))
     return changed

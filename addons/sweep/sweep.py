@@ -96,12 +96,12 @@ async def _queue(ctx: Context, keys: findings.Keys) -> None:
 
 
 async def _trouble(ctx: Context, account: CloudAccount, code: str, message: str) -> None:
-    """Mark the account, or unmark it after a list that came whole."""
+    """Mark the account, or end trouble with reading after a list that came whole."""
     if account.trouble == code:
         return
-    trouble = store.Trouble(account.pk, code, message)
-    await ctx.db(store.set_trouble, [trouble], ctx.now())
-    await ctx.announce("accounts", account.pk)
+    trouble = store.Trouble(account.pk, code, message, "read")
+    if any(await ctx.db(store.set_trouble, [trouble], ctx.now())):
+        await ctx.announce("accounts", account.pk)
 
 
 async def _delete_orphans(

@@ -95,7 +95,10 @@ class Mirror:
         return touched
 
     async def _tell(self, touched: list[Touched]) -> None:
-        await announce_async(self._runtime.redis, "pods", [item.pk for item in touched])
+        pks = [item.pk for item in touched]
+        await asyncio.gather(self._queue(touched), announce_async(self._runtime.redis, "pods", pks))
+
+    async def _queue(self, touched: list[Touched]) -> None:
         keys: dict[int, dict[str, float]] = defaultdict(dict)
         now = self._runtime.clock.epoch()
         for item in touched:

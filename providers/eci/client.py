@@ -66,7 +66,7 @@ class Eci(CatalogueCalls, VerifyCalls):
         developer reference, "How to ensure idempotence", which ECI refers to). Zones that had no
         stock of this size within the last three minutes are left out; `OutOfStock` when all had.
         """
-        usable = await self._stocked(spec)
+        usable = await self.placed(spec)
         parameters = request.create(usable, token=token)
         doubt: ProviderError | None = None
         for pause in (*PAUSES, 0.0):
@@ -86,8 +86,8 @@ class Eci(CatalogueCalls, VerifyCalls):
                 return Created(str(body["ContainerGroupId"]), str(body.get("RequestId") or ""))
         raise _unknown(doubt)
 
-    async def _stocked(self, spec: InstanceSpec) -> InstanceSpec:
-        if self._stock is None or len(spec.placements) == 0:
+    async def placed(self, spec: InstanceSpec) -> InstanceSpec:
+        if self._stock is None or spec.placed or len(spec.placements) == 0:
             return spec
         zones = [placement.zone for placement in spec.placements]
         size = sizes.billed_size(spec).label
@@ -100,7 +100,7 @@ class Eci(CatalogueCalls, VerifyCalls):
                 zone=zones[0],
                 spec=size,
             )
-        return replace(spec, placements=left)
+        return replace(spec, placements=left, placed=True)
 
     async def _remember_short(self, spec: InstanceSpec) -> None:
         if self._stock is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import replace
 
 from addons.pods import accounts, reasons, store
@@ -14,8 +14,8 @@ from addons.pods.translate import translate
 from addons.pods.volumes import UnsupportedVolume
 from addons.pods.work import Work, outcome_of, resolver_of
 from addons.runtime.contract import Outcome
-from providers import ledger
-from providers.base import Created, InstanceSpec, Size
+from providers import ledger, requests
+from providers.base import Created, InstanceSpec, Placing, Size
 from providers.errors import (
     AccountTrouble,
     Busy,
@@ -31,13 +31,18 @@ from providers.models import Instance
 # A paid call may not start in the last moments of a lease.
 CALL_SECONDS = 3.0
 REFERENCE_SECONDS = 5.0
-# What was sent under a token whose outcome is unknown: the same again, or the cloud objects.
-_SENT: OrderedDict[str, InstanceSpec] = OrderedDict()
-_SENT_MAX = 512
 
 
 async def create(work: Work, action: Action) -> Outcome:
     del action
+    if work.row is not None and work.row.state == Instance.State.CREATING:
+        asked = requests.request_of(work.row)
+        if asked is not None:
+            return await _again(work, work.row, asked)
+    return await _first(work)
+
+
+async def _first(work: Work) -> Outcome:
     try:
         spec, size = await _prepared(work)
     except MissingReference as missing:
@@ -55,10 +60,23 @@ async def create(work: Work, action: Action) -> Outcome:
     return await call(work, row, spec)
 
 
+async def _again(work: Work, row: Instance, asked: InstanceSpec) -> Outcome:
+    """The very request whose outcome is unknown, under its token."""
+    work.ctx.lease.check(CALL_SECONDS)
+    item = store.Again(row.pk, work.ctx.lease.shard, work.ctx.lease.epoch)
+    if not await work.writer.do(store.again, item):
+        return Outcome(1.0)
+    return await call(work, row, asked)
+
+
 async def _prepared(work: Work) -> tuple[InstanceSpec, Size]:
     pod = work.live_pod
     resolved = await resolver_of(work.kube).resolve(pod)
     spec = translate(pod, resolved, site=work.site, tags={})
+    provider = await work.provider()
+    if isinstance(provider, Placing):
+        with suppress(OutOfStock):  # the create itself finds out and says where
+            spec = await provider.placed(spec)
     return spec, work.dialect.billed_size(spec)
 
 
@@ -84,7 +102,8 @@ async def _intend(work: Work, spec: InstanceSpec, size: Size) -> Instance | None
     zones = [placement.zone for placement in spec.placements]
     first = work.row is None
     asked = work.note(reasons.INTENDED, provider=work.dialect.title, spec=size.label, zones=zones)
-    row = await work.writer.do(store.start, want, *([asked] if first else ()))
+    item = store.Start(want, requests.encode(spec))
+    row = await work.writer.do(store.start, item, *([asked] if first else ()))
     references = tuple(sorted(map(str, wanted(pod).objects)))
     if first and work.known.row is not None and references != tuple(work.known.row.references):
         await work.writer.do(store.keep_references, store.References(work.known.row.pk, references))
@@ -92,24 +111,15 @@ async def _intend(work: Work, spec: InstanceSpec, size: Size) -> Instance | None
 
 
 async def call(work: Work, row: Instance, spec: InstanceSpec) -> Outcome:
-    tags = ledger.tags(row, installation=work.scene.installation)
-    spec = _SENT.get(row.token) or replace(spec, tags=tags)
+    spec = replace(spec, tags=ledger.tags(row, installation=work.scene.installation))
     repeated = work.row is not None and work.row.state == Instance.State.CREATING
     provider = await work.provider()
     work.ctx.lease.check(CALL_SECONDS)
-    _remember(row.token, spec)
     try:
         created = await provider.create(spec, token=row.token)
     except ProviderError as error:
         return await _not_created(work, row, spec, error, repeated=repeated)
-    _SENT.pop(row.token, None)
     return await accepted(work, row, created)
-
-
-def _remember(token: str, spec: InstanceSpec) -> None:
-    _SENT[token] = spec
-    if len(_SENT) > _SENT_MAX:
-        _SENT.popitem(last=False)
 
 
 async def accepted(
@@ -126,7 +136,7 @@ async def accepted(
     item = store.Accepted(row.pk, created, work.scene.node.cluster_id, work.uid)
     if not await work.writer.do(store.accept, item, note):
         return Outcome(1.0)
-    await accounts.healed(work)
+    await accounts.healed(work, "create")
     await work.announce()
     if work.pod is None:
         return Outcome(0.0)
@@ -144,10 +154,9 @@ async def _not_created(
         # A refusal after a call of unknown outcome says nothing about what that call has made.
         await work.writer.do(store.unknown, Failure(row.pk, error))
         if isinstance(error, AccountTrouble):
-            await accounts.troubled(work, error)
+            await accounts.troubled(work, error, "create")
         values = {"message": error.message}
         return Outcome(2.0, reasons.UNKNOWN_OUTCOME, values, failed=repeated)
-    _SENT.pop(row.token, None)
     final = isinstance(error, InvalidSpec)
     # Without a request id nothing was sent, so that the token is still unused.
     again = not final and not (isinstance(error, OutOfStock) and error.request_id)
@@ -155,7 +164,7 @@ async def _not_created(
     if final:
         return await refuse(work, field="spec", message=error.message, fix="")
     if isinstance(error, AccountTrouble):
-        await accounts.troubled(work, error)
+        await accounts.troubled(work, error, "create")
     outcome = _told(outcome_of(error), spec=row.spec, placed=spec)
     await work.put_status(status_of(work.live_pod, None, now=work.now))
     if reasons.is_warning(outcome.reason):

@@ -69,10 +69,11 @@ async def _call(work: Work) -> Outcome:
     except Busy:
         return Outcome(NEXT_LOOK, reasons.DELETING, values)
     except AccountTrouble as error:
-        await accounts.troubled(work, error)
+        await accounts.troubled(work, error, "delete")
         return outcome_of(error)
     except ProviderError as error:
         return outcome_of(error)
+    await accounts.healed(work, "delete")
     seen = decode(row.seen)
     if seen is not None and seen.state.over:
         return await _closed(work)
@@ -85,7 +86,7 @@ async def confirm(work: Work, action: Action) -> Outcome:
     try:
         answer = await work.lookup()
     except AccountTrouble as error:
-        await accounts.troubled(work, error)
+        await accounts.troubled(work, error, "read")
         return outcome_of(error)
     except ProviderError as error:
         return outcome_of(error)

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from addons.models import Decision, PodRow
-from addons.pods.steps import create as create_step
 from kube import CONFIGMAPS
 from providers.eci.client import Eci
 from providers.models import Instance, LogTail
@@ -81,6 +80,8 @@ def test_a_missing_configmap_is_named_and_waited_for(site: Site) -> None:
     assert site.instances() == []
     row = PodRow.objects.get(name="waits")
     assert row.blocker == "MissingReference"
+    assert row.next_try_at is not None
+    assert row.next_try_at - datetime.now(UTC) < timedelta(seconds=6)
     assert f"configmaps/{site.namespace}/conf" in row.references
 
     async def appear() -> None:
@@ -145,7 +146,6 @@ def test_a_crash_around_the_create_leaves_one_instance(
         with contextlib.suppress(BaseException):
             site.drain(sweep=False)
     assert [row.state for row in site.rows()] == [Instance.State.CREATING]
-    create_step._SENT.clear()
     site.queue("web")
     site.work(lambda: site.phase("web") == "Running", seconds=40)
     (instance,) = site.instances()
