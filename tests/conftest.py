@@ -163,3 +163,16 @@ def runtime(redis_server: RedisServer, transactional_db: None) -> Iterator[Runti
     made = Runtime(redis_url=redis_server.url).start()
     yield made
     made.stop()
+
+
+_LAST = ("tests/chaos/", "tests/browser/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole systems and browsers come last: Playwright keeps a loop running in this thread."""
+
+    def rank(item: pytest.Item) -> int:
+        path = item.nodeid.replace("\\", "/")
+        return next((n for n, start in enumerate(_LAST, 1) if path.startswith(start)), 0)
+
+    items.sort(key=rank)
