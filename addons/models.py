@@ -93,12 +93,12 @@ class VirtualNode(models.Model):
         ]
         ordering = ["cluster_id", "name"]
 
+    def __str__(self) -> str:
+        return self.name
+
     @property
     def shard(self) -> str:
         return f"node:{self.pk}"
-
-    def __str__(self) -> str:
-        return self.name
 
 
 class PodRow(models.Model):
