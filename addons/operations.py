@@ -83,6 +83,11 @@ def title(operation: Operation) -> str:
     return str(_TITLES[operation.kind]) % {"target": operation.target}
 
 
+def kind_title(kind: str) -> str:
+    """What operations of the kind do, whatever their target."""
+    return (str(_TITLES[kind]) % {"target": ""}).strip() if kind in _TITLES else kind
+
+
 def step_title(name: str) -> str:
     return str(_STEP_TITLES[name])
 

@@ -11,10 +11,13 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from addons.models import Cluster
+from addons import operations
+from addons.models import Cluster, Operation, VirtualNode
+from addons.pods import reasons
 from console.access import visible
 from console.live import views
 from console.live.topics import TOPICS
+from console.templatetags.ui import pod_status
 
 FIRST_ROWS = 50
 
@@ -39,12 +42,34 @@ class Facet:
     options: list[tuple[str, str, int, bool]]
 
 
-def _facets(counted: dict[str, dict[str, int]], query: QueryDict) -> list[Facet]:
+_STATES = {
+    "clusters": Cluster.State,
+    "nodes": VirtualNode.State,
+    "operations": Operation.State,
+}
+
+
+def _word(topic: str, facet: str, value: str) -> str:
+    """A value of a facet in the reader's language; names read as they are."""
+    if facet == "phase":
+        return pod_status(value)
+    if facet == "state" and value in _STATES[topic]:
+        return str(_STATES[topic](value).label)
+    if facet == "kind" and topic == "operations":
+        return operations.kind_title(value)
+    if facet == "reason":
+        return reasons.sentence(value, {})
+    return value.upper() if facet == "provider" else value
+
+
+def _facets(topic: str, counted: dict[str, dict[str, int]], query: QueryDict) -> list[Facet]:
     result = []
     for name, values in counted.items():
         chosen = query.getlist(name)
         shown = sorted(values.items(), key=lambda item: (-item[1], item[0]))[:50]
-        options = [(value, value, count, value in chosen) for value, count in shown]
+        options = [
+            (value, _word(topic, name, value), count, value in chosen) for value, count in shown
+        ]
         result.append(Facet(name, _FACET_LABELS[name], options))
     return result
 
@@ -69,7 +94,7 @@ def table(
     context = {
         "topic": topic_name,
         "rows": [rows[pk] for pk in ids if pk in rows],
-        "facets": _facets(topic.count_facets(request.user, params), request.GET),
+        "facets": _facets(topic_name, topic.count_facets(request.user, params), request.GET),
         "ids_url": reverse("api:view-ids", args=[topic_name]),
         "rows_url": reverse("api:view-rows", args=[topic_name]),
         "query": params,

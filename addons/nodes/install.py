@@ -17,6 +17,7 @@ from addons.announce import announce
 from addons.models import Cluster, Operation, PodRow, VirtualNode
 from addons.nodes import spec
 from addons.operations import NotYet, StepFailed, StepFunction, start
+from addons.pods import reasons
 from addons.runtime.contract import Context
 from addons.runtime.loop import runtime
 from addons.sentences import stored
@@ -222,7 +223,7 @@ def _leave(operation: Operation, now: datetime) -> int:
                     "namespace": row.namespace,
                     "pod_name": row.pod_name,
                     "pod_uid": row.pod_uid,
-                    "reason": "LeftByChoice",
+                    "reason": reasons.ORPHAN_LEFT,
                     "cloud_state": row.cloud_state,
                     "spec": row.spec,
                     "price_per_hour": row.price_per_hour,
@@ -233,7 +234,7 @@ def _leave(operation: Operation, now: datetime) -> int:
                 },
             )
             Instance.objects.filter(pk=row.pk).update(
-                state=Instance.State.CLOSED, closed_at=now, close_reason="LeftByChoice"
+                state=Instance.State.CLOSED, closed_at=now, close_reason=reasons.ORPHAN_LEFT
             )
         left += 1
     return left

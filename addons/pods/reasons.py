@@ -51,6 +51,7 @@ ORPHAN_NO_POD: Final = "NoPod"
 ORPHAN_NO_ROW: Final = "NotInLedger"
 ORPHAN_NO_CLUSTER: Final = "NoCluster"
 ORPHAN_SECOND: Final = "SecondInstance"
+ORPHAN_LEFT: Final = "LeftByChoice"
 # Breaker.
 MASS_DISAPPEARANCE: Final = "MassDisappearance"
 EMPTY_LIST: Final = "EmptyList"
@@ -132,6 +133,7 @@ REASONS: Mapping[str, Reason] = {
     ORPHAN_NO_ROW: Reason(_("It carries our tags but is not in our ledger."), True),
     ORPHAN_NO_CLUSTER: Reason(_("Its cluster or virtual node is no longer registered."), True),
     ORPHAN_SECOND: Reason(_("Its pod runs on another instance."), True),
+    ORPHAN_LEFT: Reason(_("It was left running when its virtual node was removed."), True),
     MASS_DISAPPEARANCE: Reason(_("{missing} of {known} instances vanished at once."), True),
     EMPTY_LIST: Reason(_("The cloud showed none of {known} instances."), True),
     MANY_DELETES: Reason(_("{wanted} deletions were due at once, more than {allowed}."), True),

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 from django import template
 from django.templatetags.static import static
 from django.utils import formats, timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import get_language, gettext, pgettext
+from django.utils.translation import get_language, gettext, pgettext, pgettext_lazy
 
 register = template.Library()
 
 SPRITE = "vendor/tabler-icons-3.51.0/sprite.svg"
 BRANDS = "vendor/simple-icons-16.37.0/brands.svg"
 _NOTHING = SafeString('<span class="t3">–</span>')
+_BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 TONES = frozenset({"ok", "prog", "warn", "bad", "done", "mute"})
 
 
@@ -52,6 +53,25 @@ def chip(tone: str, label: object, hint: object = "") -> SafeString:
     tone = tone if tone in TONES else "mute"
     title = format_html(' title="{}"', hint) if hint else ""
     return format_html('<span class="chip {}"{}>{}</span>', tone, title, label)
+
+
+# The words of kubectl's STATUS column that have a translation; the others stay as they are.
+_POD_WORDS = {
+    "Running": pgettext_lazy("pod status", "Running"),
+    "Pending": pgettext_lazy("pod status", "Pending"),
+    "ContainerCreating": pgettext_lazy("pod status", "ContainerCreating"),
+    "Terminating": pgettext_lazy("pod status", "Terminating"),
+    "Completed": pgettext_lazy("pod status", "Completed"),
+    "Succeeded": pgettext_lazy("pod status", "Succeeded"),
+    "Failed": pgettext_lazy("pod status", "Failed"),
+    "Unknown": pgettext_lazy("pod status", "Unknown"),
+}
+
+
+@register.filter
+def pod_status(status: str) -> str:
+    """A pod's status in the reader's language, as the live table says it."""
+    return str(_POD_WORDS.get(status, status))
 
 
 @register.simple_tag
@@ -128,10 +148,30 @@ def money(amount: Decimal | str | float | None, currency: str = "CNY", places: i
         return "–"
     chinese = (get_language() or "").startswith("zh")
     symbols = {"CNY": "¥", "USD": "US$" if chinese else "$"}
-    number = formats.number_format(
-        Decimal(str(amount)), decimal_pos=places, use_l10n=True, force_grouping=True
-    )
+    # number_format cuts what is beyond; the browser rounds half away from zero.
+    exact = Decimal(str(amount)).quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
+    number = formats.number_format(exact, decimal_pos=places, use_l10n=True, force_grouping=True)
     return f"{symbols.get(currency, currency + ' ')}{number}"
+
+
+@register.filter
+def plain(value: float | None) -> str:
+    """A quantity without idle zeros: 10, 0.25, 1,000."""
+    if value is None:
+        return "–"
+    exact = round(Decimal(str(value)), 2).normalize()
+    places = max(-int(exact.as_tuple().exponent), 0)
+    return formats.number_format(exact, decimal_pos=places, use_l10n=True, force_grouping=True)
+
+
+@register.filter
+def binary_bytes(value: float | None) -> str:
+    """Bytes in powers of 1024, as Kubernetes counts memory: 512 MiB, 3.9 TiB."""
+    size = float(value or 0)
+    unit = 0
+    while size >= 1024 and unit < len(_BINARY) - 1:
+        size, unit = size / 1024, unit + 1
+    return f"{plain(round(size, 1 if size < 10 else 0))} {_BINARY[unit]}"
 
 
 @register.simple_tag

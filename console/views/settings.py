@@ -33,17 +33,17 @@ class ProfileForm(_ProfileForm):
         model = Profile
         fields: ClassVar = ["language", "time_zone", "theme", "density", "shortcuts"]
         labels: ClassVar = {
-            "language": gettext_lazy("Language"),
-            "time_zone": gettext_lazy("Time zone"),
             "theme": gettext_lazy("Theme"),
             "density": gettext_lazy("Density"),
             "shortcuts": gettext_lazy("Single-key shortcuts"),
         }
 
     language = forms.ChoiceField(
-        required=False, choices=[("", gettext_lazy("Same as the browser")), *settings.LANGUAGES]
+        required=False,
+        label=gettext_lazy("Language"),
+        choices=[("", gettext_lazy("Same as the browser")), *settings.LANGUAGES],
     )
-    time_zone = forms.ChoiceField(required=False)
+    time_zone = forms.ChoiceField(required=False, label=gettext_lazy("Time zone"))
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
  * The filter form of a live table and the address bar say the same thing. Without script the
  * form is an ordinary GET form.
  */
+import { statusWord } from "./columns.js";
 import { el } from "./dom.js";
 import { number } from "./format.js";
 
@@ -99,10 +100,17 @@ export class FilterForm {
     this.form?.querySelector("input[type=search]")?.focus();
   }
 
+  /** A value in the reader's language, as the facet's menu says it. */
+  word(name, value) {
+    const choice = `[data-facet="${CSS.escape(name)}"] input[value="${CSS.escape(value)}"]`;
+    return this.form.querySelector(choice)?.nextSibling?.textContent.trim() || value;
+  }
+
   /** A facet button shows the value it stands on. */
   markButtons() {
     this.form?.querySelectorAll("[data-facet-button]").forEach((button) => {
-      const chosen = this.params.getAll(button.dataset.facetButton).join(", ");
+      const name = button.dataset.facetButton;
+      const chosen = this.params.getAll(name).map((value) => this.word(name, value)).join(", ");
       button.querySelector(".val")?.remove();
       button.classList.toggle("on", Boolean(chosen));
       if (chosen) {
@@ -134,7 +142,8 @@ export class FilterForm {
     Object.entries(values).filter(([value]) => !seen.has(value)).forEach(([value, count]) => {
       const input = el("input", { type: "radio", name, value });
       input.checked = this.params.getAll(name).includes(value);
-      menu.append(el("label", { class: "it" }, input, value, el("span", { class: "sp" }, number(count))));
+      const text = name === "phase" ? statusWord(value) : value;
+      menu.append(el("label", { class: "it" }, input, text, el("span", { class: "sp" }, number(count))));
     });
   }
 }
