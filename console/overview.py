@@ -19,6 +19,17 @@ from providers.models import CloudAccount, Orphan
 
 
 @dataclass(frozen=True, slots=True)
+class PodNumbers:
+    """Pods that are there now, and what they cost per hour in each currency."""
+
+    running: int
+    pending: int
+    failed: int
+    unpriced: int
+    spend_per_hour: dict[str, Decimal]
+
+
+@dataclass(frozen=True, slots=True)
 class Numbers:
     clusters: int
     clusters_connected: int
@@ -57,20 +68,31 @@ def _spend(pods: QuerySet[PodRow], orphans: QuerySet[Orphan]) -> dict[str, Decim
     return total
 
 
+def _phases(pods: QuerySet[PodRow]) -> dict[str, int]:
+    counted: dict[str, int] = pods.aggregate(
+        running=Count("pk", filter=Q(phase="Running")),
+        pending=Count("pk", filter=Q(phase="Pending")),
+        failed=Count("pk", filter=Q(phase="Failed")),
+        unpriced=Count("pk", filter=Q(instance__price_per_hour=None) & BILLED),
+    )
+    return counted
+
+
+def pod_numbers(user: AnyUser, clusters: list[str]) -> PodNumbers:
+    """Of the pods of these clusters (slugs), or of all that the user sees."""
+    pods = visible(PodRow, user).filter(gone_at=None)
+    if clusters:
+        pods = pods.filter(cluster__slug__in=clusters)
+    spend = _spend(pods, Orphan.objects.none())
+    return PodNumbers(**_phases(pods), spend_per_hour=spend)
+
+
 def numbers(user: AnyUser) -> Numbers:
     clusters = visible(Cluster, user)
     nodes = visible(VirtualNode, user)
     pods = visible(PodRow, user).filter(gone_at=None)
     orphans = visible(Orphan, user).filter(closed_at=None)
-    phases = pods.aggregate(
-        running=Count("pk", filter=Q(phase="Running")),
-        pending=Count("pk", filter=Q(phase="Pending")),
-        failed=Count("pk", filter=Q(phase="Failed")),
-        unpriced=Count(
-            "pk",
-            filter=Q(instance__price_per_hour=None) & BILLED,
-        ),
-    )
+    phases = _phases(pods)
     return Numbers(
         clusters=clusters.count(),
         clusters_connected=clusters.filter(state=Cluster.State.CONNECTED).count(),

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from addons.models import Cluster, Operation, VirtualNode
-from console import overview
+from console import history, overview
 from console.access import visible
 from console.live.rows import operation_rows
 from providers.models import CloudAccount
+
+
+def _hours(request: HttpRequest) -> int:
+    """How far back the charts look."""
+    given = request.GET.get("hours", "")
+    wanted = int(given) if given.isdecimal() else 0
+    return wanted if wanted in history.HOURS else history.HOURS[0]
 
 
 @require_safe
 @login_required
 def page(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
+    hours = _hours(request)
+    if (part := request.GET.get("part")) in ("running", "starts"):
+        return JsonResponse(history.chart(request.user, part, hours, now))
     operations = (
         visible(Operation, request.user).select_related("cluster").prefetch_related("steps")[:5]
     )
@@ -27,6 +37,8 @@ def page(request: HttpRequest) -> HttpResponse:
         "attention": overview.attention(request.user, now),
         "namespaces": overview.top_namespaces(request.user),
         "operations": operation_rows(operations, now),
+        "hours": hours,
+        "spans": [(1, "1 h"), (3, "3 h"), (24, "24 h"), (168, "7 d")],
         "steps": {
             "credential": visible(CloudAccount, request.user).exists(),
             "cluster": visible(Cluster, request.user).exists(),

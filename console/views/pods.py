@@ -12,13 +12,14 @@ from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from addons.models import PodRow
 from addons.pods import control
-from console import audit, pages
+from console import audit, overview, pages
 from console.access import Role, access, visible
 from console.filters import PROBLEM, PodFilter
 from console.live import views
@@ -64,7 +65,11 @@ def _tabs(request: HttpRequest) -> list[tuple[str, str, int]]:
 @require_safe
 @login_required
 def pods(request: HttpRequest) -> HttpResponse:
+    counted = overview.pod_numbers(request.user, request.GET.getlist("cluster"))
+    if request.headers.get("HX-Request") and request.GET.get("part") == "numbers":
+        return render(request, "pages/pods/numbers.html", {"counted": counted})
     extra = {
+        "counted": counted,
         "tabs": _tabs(request),
         "view_code": request.GET.get("view", ""),
         "how_to": HOW_TO,

@@ -1,10 +1,12 @@
 /*
- * <vn-chart data-source="id of a json_script" | data-url="…" data-stacked>: time series by uPlot.
- * Data: {"x": [unix seconds], "series": [{"label", "colour": "--eci", "values": [...]}]}.
+ * <vn-chart data-source="id of a json_script" | data-url="…" data-every="15" data-stacked>: time
+ * series by uPlot. Data: {"x": [unix seconds], "series": [{"label", "colour": "--eci",
+ * "values": [...]}], "sparse": whether gaps are bridged and points drawn, "unit": "s"}.
+ * With data-every it is read again every so many seconds. A <p> inside is shown while x is empty.
  */
 import uPlot from "../vendor/uplot-1.6.32/uplot.esm.js";
 import { el } from "./dom.js";
-import { compact, number } from "./format.js";
+import { compact, dash, number } from "./format.js";
 import { clock } from "./time.js";
 import { colour } from "./theme.js";
 
@@ -25,11 +27,11 @@ function stack(series) {
   }));
 }
 
-function axes() {
+function axes(unit) {
   const common = { stroke: colour("--text-3"), font: FONT, ticks: { show: false }, grid: { stroke: colour("--line"), width: 1 } };
   return [
     { ...common, size: 26, space: 64, values: (chart, splits) => splits.map((at) => clock(at * 1000).slice(0, 5)) },
-    { ...common, size: 44, space: 34, values: (chart, splits) => splits.map((value) => compact(value)) },
+    { ...common, size: 44, space: 34, values: (chart, splits) => splits.map((value) => `${compact(value)}${unit && ` ${unit}`}`) },
   ];
 }
 
@@ -45,6 +47,7 @@ class Chart extends HTMLElement {
   disconnectedCallback() {
     document.removeEventListener("themechange", this.repaint);
     this.observer.disconnect();
+    clearTimeout(this.timer);
     this.plot?.destroy();
   }
 
@@ -53,10 +56,23 @@ class Chart extends HTMLElement {
     if (source) {
       this.data = JSON.parse(document.getElementById(source).textContent);
     } else {
-      const answer = await fetch(url);
-      this.data = answer.ok ? await answer.json() : null;
+      await this.read(url);
     }
     this.draw();
+  }
+
+  /** The last good data stays when an answer fails. */
+  async read(url) {
+    const every = Number(this.dataset.every);
+    if (every) {
+      this.timer = setTimeout(() => (document.hidden || this.matches(":hover") ? this.read(url) : this.load()), every * 1000);
+    }
+    try {
+      const answer = await fetch(url, { headers: { Accept: "application/json" } });
+      this.data = answer.ok ? await answer.json() : this.data;
+    } catch {
+      /* The reconnect strip tells of it. */
+    }
   }
 
   fit() {
@@ -72,7 +88,11 @@ class Chart extends HTMLElement {
 
   draw() {
     this.plot?.destroy();
+    this.plot = null;
+    this.empty ||= this.querySelector("p");
     if (!this.data?.x?.length) {
+      this.empty?.removeAttribute("hidden");
+      this.replaceChildren(...(this.empty ? [this.empty] : []));
       return;
     }
     const { x, series } = this.data;
@@ -80,7 +100,7 @@ class Chart extends HTMLElement {
     const rows = stacked ? stack(series) : series.map(({ values }) => values);
     const options = {
       width: this.clientWidth || 600, height: this.height, padding: [10, 14, 0, 0],
-      legend: { show: false }, axes: axes(), series: this.lines(series, stacked),
+      legend: { show: false }, axes: axes(this.data.unit || ""), series: this.lines(series, stacked),
       scales: { y: { range: (chart, low, high) => [0, high > 0 ? high * 1.12 : 1] } },
       cursor: { points: { size: 6 }, drag: { x: false, y: false } },
       hooks: { setCursor: [(chart) => this.tip(chart)] },
@@ -100,7 +120,8 @@ class Chart extends HTMLElement {
     const drawn = series.map((one, index) => {
       const stroke = colour(one.colour || "--accent");
       const filled = !stacked || index === 0;
-      return { label: one.label, stroke, width: 1.6, fill: filled ? fade(stroke, 0.14) : undefined, points: { show: false } };
+      return { label: one.label, stroke, width: 1.6, fill: filled && !this.data.sparse ? fade(stroke, 0.14) : undefined,
+        spanGaps: Boolean(this.data.sparse), points: { show: Boolean(this.data.sparse), size: 5, fill: stroke } };
     });
     return [{}, ...drawn];
   }
@@ -111,10 +132,11 @@ class Chart extends HTMLElement {
     if (this.tipBox.hidden) {
       return;
     }
+    const { unit = "" } = this.data;
     const rows = this.data.series.map((one) => {
       const mark = el("i");
       mark.style.background = `var(${one.colour || "--accent"})`;
-      return el("div", {}, mark, one.label, el("span", { class: "sp" }, number(one.values[idx] ?? 0)));
+      return el("div", {}, mark, one.label, el("span", { class: "sp" }, one.values[idx] === null ? dash : `${number(one.values[idx] ?? 0)}${unit && ` ${unit}`}`));
     });
     this.tipBox.replaceChildren(el("b", {}, clock(this.data.x[idx] * 1000)), ...rows.reverse());
     const onRight = left > chart.over.clientWidth / 2;

@@ -99,9 +99,10 @@ const count = (key, label, extra = {}) => ({
   text: (row) => (row[key] === null || row[key] === undefined ? dash : number(row[key])), ...extra,
 });
 
-function level(used, capacity) {
+/** A level bar; `calm` when full is good (steps done) and not a shortage. */
+function level(used, capacity, calm) {
   const share = capacity ? Math.min(Math.max(used / capacity, 0), 1) : 0;
-  const tone = share >= 0.95 ? "b" : share >= 0.8 ? "w" : "";
+  const tone = calm ? "" : share >= 0.95 ? "b" : share >= 0.8 ? "w" : "";
   const bar = svg("svg", { class: `bar ${tone}`, viewBox: "0 0 120 6", preserveAspectRatio: "none", "aria-hidden": "true" });
   bar.append(svg("rect", { width: (share * 120).toFixed(1), height: 6 }));
   return bar;
@@ -111,20 +112,20 @@ const meter = (key, label, used, capacity, extra = {}) => ({
   key, label, width: 220, grow: 1, priority: 2,
   sign: (row) => `${row[used]}|${row[capacity]}`,
   paint: (cell, row) => cell.replaceChildren(el("span", { class: "meter" },
-    level(row[used], row[capacity]), `${number(row[used] ?? 0)} / ${number(row[capacity] ?? 0)}`)),
+    level(row[used], row[capacity], extra.calm), `${number(row[used] ?? 0)} / ${number(row[capacity] ?? 0)}`)),
   ...extra,
 });
 
 const pods = [
-  named("name", () => gettext("Name"), { width: 270 }),
-  status((row) => row.blocker || row.reason, { width: 190, grow: 2 }),
+  named("name", () => gettext("Name"), { width: 220 }),
+  status((row) => row.blocker || row.reason, { width: 250, grow: 4 }),
   withSub("namespace", (row) => row.namespace, (row) => row.cluster_name, {
-    label: () => gettext("Namespace"), width: 190, grow: 1.2, priority: 2, sort: "namespace" }),
-  provider,
+    label: () => gettext("Namespace"), width: 160, grow: 1, priority: 2, sort: "namespace" }),
+  { ...provider, priority: 6 },
   withSub("instance_id", (row) => row.instance_id, (row) => row.spec, {
-    label: () => gettext("Instance"), width: 214, grow: 1.2, priority: 5, mono: true }),
+    label: () => gettext("Instance"), width: 262, priority: 3, mono: true }),
   plain("node", { label: () => gettext("Node"), width: 180, grow: 1, priority: 8, sort: "node" }),
-  plain("ready", { label: () => gettext("Ready"), width: 62, priority: 6, right: true }),
+  plain("ready", { label: () => gettext("Ready"), width: 62, priority: 7, right: true }),
   count("restarts", () => gettext("Restarts"), { priority: 9 }),
   plain("ip", { label: () => "IP", width: 110, priority: 10, mono: true }),
   price,
@@ -132,12 +133,12 @@ const pods = [
 ];
 
 const nodes = [
-  named("name", () => gettext("Name"), { width: 250 }),
-  status((row) => row.reason || ""),
-  provider,
+  named("name", () => gettext("Name"), { width: 230 }),
+  status((row) => row.reason || "", { width: 130 }),
+  { ...provider, width: 76 },
   withSub("zone", (row) => row.zone, (row) => row.cluster_name, {
-    label: () => gettext("Zone"), width: 200, grow: 1, priority: 2, sort: "zone" }),
-  meter("pods", () => gettext("Pods"), "pods_used", "pods_capacity"),
+    label: () => gettext("Zone"), width: 210, grow: 1, priority: 2, sort: "zone" }),
+  meter("pods", () => gettext("Pods"), "pods_used", "pods_capacity", { grow: 0 }),
   { key: "cpu", label: () => "vCPU", width: 120, priority: 5, right: true,
     text: (row) => `${number(row.cpu_used ?? 0)} / ${number(row.cpu_capacity ?? 0)}` },
   { key: "memory", label: () => gettext("Memory"), width: 150, priority: 6, right: true,
@@ -151,7 +152,7 @@ const clusters = [
   named("name", () => gettext("Name")),
   status((row) => row.reason || ""),
   plain("kind", { label: () => gettext("Kind"), width: 120, priority: 5 }),
-  plain("version", { label: () => "Kubernetes", width: 110, priority: 4, mono: true }),
+  plain("version", { label: () => "Kubernetes", width: 150, priority: 4, mono: true }),
   plain("region", { label: () => gettext("Region"), width: 120, priority: 6 }),
   { key: "nodes", label: () => gettext("Virtual nodes"), width: 110, priority: 2, right: true,
     text: (row) => `${number(row.nodes_ready ?? 0)} / ${number(row.nodes_total ?? 0)}` },
@@ -164,7 +165,7 @@ const operations = [
   named("title", () => gettext("Operation")),
   status((row) => row.reason || ""),
   plain("cluster_name", { label: () => gettext("Cluster"), width: 140, grow: 1, priority: 3 }),
-  meter("steps", () => gettext("Steps"), "steps_done", "steps_total", { width: 190 }),
+  meter("steps", () => gettext("Steps"), "steps_done", "steps_total", { width: 190, calm: true }),
   plain("actor", { label: () => gettext("By"), width: 110, priority: 4 }),
   time("started_at", () => gettext("Started"), "ago", { width: isChinese ? 130 : 110 }),
 ];
