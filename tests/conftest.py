@@ -18,6 +18,7 @@ from django.conf import settings
 
 from addons.runtime.loop import Runtime
 from console.management.commands.redis import find_binary
+from tests.postgres import Postgres, binaries
 
 
 def wait_until(condition: Callable[[], Any], *, seconds: float = 10.0) -> Any:
@@ -176,3 +177,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next((n for n, start in enumerate(_LAST, 1) if path.startswith(start)), 0)
 
     items.sort(key=rank)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """An empty server; skips where PostgreSQL is not installed."""
+    bin_dir = binaries()
+    if bin_dir is None:
+        pytest.skip("no PostgreSQL server under /usr/lib/postgresql (Debian: postgresql)")
+    server = Postgres(bin_dir)
+    server.start()
+    yield server
+    server.stop()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from addons.models import ShardLease
 from addons.runtime.clock import Clock
 from addons.runtime.contract import LeaseLost
 from addons.runtime.lease import Lease, acquire
+from tests.conftest import wait_until
 
 SECONDS = 10.0
 
@@ -123,3 +125,35 @@ def test_a_released_shard_is_taken_at_once() -> None:
     second = acquire("s", holder="b", seconds=SECONDS, clock=time.clock())
     assert second is not None
     assert second.epoch == 2
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite lets one transaction write")
+def test_nobody_takes_over_while_a_fenced_transaction_is_open() -> None:
+    old = acquire("node:1", holder="a", seconds=0.05)
+    assert old is not None
+    order: list[str] = []
+
+    def take_over() -> None:
+        try:
+            while acquire("node:1", holder="b", seconds=5.0) is None:
+                pass
+            order.append("taken over")
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            old.fence()
+            taker = pool.submit(take_over)
+            wait_until(_somebody_waits_for_a_lock)
+            order.append("committed")
+        taker.result(10)
+    assert order == ["committed", "taken over"]
+    assert not fenced(old)
+
+
+def _somebody_waits_for_a_lock() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        return bool(cursor.fetchone()[0])
