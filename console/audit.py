@@ -60,7 +60,7 @@ def record(
 ) -> AuditEntry:
     """Write who did what to what. `detail` must hold no secret: only names, ids and choices."""
     # REST framework's request wraps Django's; the middleware looks at the latter.
-    getattr(request, "_request", request).audited = True
+    setattr(getattr(request, "_request", request), "audited", True)  # noqa: B010
     with transaction.atomic():
         AuditHead.objects.get_or_create(pk=1, defaults={"hash": _FIRST})
         head = AuditHead.objects.select_for_update().get(pk=1)

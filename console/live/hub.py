@@ -25,13 +25,15 @@ import redis.asyncio
 from channels.db import database_sync_to_async
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.db.models import Model
 from django.utils import translation
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from addons.announce import CHANNEL
 from console.access import Rights, teams_touched
-from console.live.topics import TOPICS, Row, Topic
+from console.live.rows import Row
+from console.live.topics import TOPICS, Topic
 from providers.models import CloudAccount
 
 log = logging.getLogger(__name__)
@@ -42,7 +44,10 @@ RECENT_SECONDS = 5.0
 AWAY_SECONDS = 5.0
 PING_SECONDS = 10.0
 Frame = dict[str, Any]
-_MODELS = {**{name: topic.model for name, topic in TOPICS.items()}, "accounts": CloudAccount}
+_MODELS: dict[str, type[Model]] = {
+    **{name: topic.model for name, topic in TOPICS.items()},
+    "accounts": CloudAccount,
+}
 
 
 @dataclass(eq=False)
@@ -210,7 +215,8 @@ class Hub:
             self.changed(topic, ids)
 
     def resync_all(self) -> None:
-        for item in [*self._tables, *self._flags]:
+        items: list[Table | Flag] = [*self._tables, *self._flags]
+        for item in items:
             item.socket.send({"t": "resync", "topic": item.name})
 
     def _close_all(self) -> None:

@@ -69,12 +69,19 @@ class ClusterForm(forms.Form):
         field.label_from_instance = lambda row: f"{row.name} ({row.region})"  # type: ignore[attr-defined]
 
 
+class SecretArea(forms.Textarea):
+    """Like a password field: what was pasted is not sent back."""
+
+    def format_value(self, value: Any) -> str:
+        return ""
+
+
 class KubeconfigForm(forms.Form):
     kubeconfig = forms.CharField(
         max_length=512_000,
         strip=False,
         label="Kubeconfig",
-        widget=forms.Textarea(
+        widget=SecretArea(
             attrs={"class": "input mono", "rows": "14", "spellcheck": "false", "data-drop": ""}
         ),
         help_text=gettext_lazy("kubectl config view --raw --flatten --minify"),
@@ -132,7 +139,7 @@ def cluster(request: HttpRequest, slug: str, tab: str = "overview") -> HttpRespo
         "cluster": found,
         "row": cluster_rows([found], now)[0],
         "nodes": node_rows(list(found.nodes.select_related("cluster")), now),
-        "pods": pod_rows(pods.order_by("-created_at")[:10], now),
+        "pods": pod_rows(list(pods.order_by("-created_at")[:10]), now),
         "checks": checks_of(found),
         "role_yaml": rbac.manifest(),
         "form": form,

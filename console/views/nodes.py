@@ -129,7 +129,7 @@ def node(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         "node": found,
         "row": node_rows([found], now)[0],
-        "pods": pod_rows(pods.order_by("-created_at")[:20], now),
+        "pods": pod_rows(list(pods.order_by("-created_at")[:20]), now),
         "snippet": f"{selector}tolerations:\n{taints}" if taints else selector,
         "labels": sorted(found.labels.items()),
         "scope": found.cluster,

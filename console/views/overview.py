@@ -36,7 +36,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "numbers": overview.numbers(request.user),
         "attention": overview.attention(request.user, now),
         "namespaces": overview.top_namespaces(request.user),
-        "operations": operation_rows(operations, now),
+        "operations": operation_rows(list(operations), now),
         "hours": hours,
         "spans": [(1, "1 h"), (3, "3 h"), (24, "24 h"), (168, "7 d")],
         "steps": {

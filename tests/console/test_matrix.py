@@ -211,7 +211,8 @@ def nowhere(redis_server: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     blocking_client.cache_clear()
 
 
-def _url(name: str, fleet: Fleet, token: int) -> str:
+def url_of(name: str, fleet: Fleet, token: int) -> str:
+    """The address of a named page for the objects of a fleet."""
     objects = {
         "cluster": {"slug": fleet.cluster.slug},
         "node": {"pk": fleet.node.pk},
@@ -288,7 +289,7 @@ def test_who_gets_in(nowhere: None, person: str) -> None:
             fleet = make.make_fleet(cast.team)
             token, _text = make.token(cast.alice)
         before = line
-        url = _url(line.partition(" ")[2], fleet, token.pk)
+        url = url_of(line.partition(" ")[2], fleet, token.pk)
         status = _ask(client, line, url, fleet)
         if person == "nobody":
             wanted[line] = 401 if "api:" in line else 302
