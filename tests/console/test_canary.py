@@ -328,7 +328,7 @@ def test_no_secret_comes_out(
     assert len(search.texts) > 100
     assert search.found() == []
     leaked = CloudAccount.objects.get(pk=account.pk)
-    leaked.trouble_message = f"InvalidKey: {search.planted['key secret']}"
+    leaked.trouble, leaked.trouble_message = "InvalidKey", f"with {search.planted['key secret']}"
     leaked.save()
     house.get("GET credential", reverse("credential", args=[account.pk]))
     search.look("the database", _database())
