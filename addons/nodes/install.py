@@ -202,7 +202,10 @@ async def _cordon(ctx: Context, operation: Operation) -> str:
 
 
 def _leave(operation: Operation, now: datetime) -> int:
-    """Put what runs on the orphan list and close its ledger rows: an explicit choice."""
+    """Put what runs on the orphan list and close its ledger rows: an explicit choice.
+
+    The instances stay there until a person acts; how many were put there now.
+    """
     node = VirtualNode.objects.select_related("cluster").get(pk=operation.arguments["node"])
     rows = Instance.objects.filter(
         cluster_uid=node.cluster.uid, node_name=node.name, state=Instance.State.ACTIVE
@@ -233,7 +236,7 @@ def _leave(operation: Operation, now: datetime) -> int:
                     "seen_at": now,
                 },
             )
-            Instance.objects.filter(pk=row.pk).update(
+            Instance.objects.filter(pk=row.pk, state=Instance.State.ACTIVE).update(
                 state=Instance.State.CLOSED, closed_at=now, close_reason=reasons.ORPHAN_LEFT
             )
         left += 1
@@ -254,9 +257,9 @@ async def _drain(ctx: Context, operation: Operation) -> str:
     )
     if node is None:
         return ""
-    if operation.arguments["instances"] == "leave":
-        left = await ctx.db(_leave, operation, ctx.now())
-        return stored(_("%(n)s instances go on, on the orphan list"), n=left)
+    leave = operation.arguments["instances"] == "leave"
+    if leave and await ctx.db(_leave, operation, ctx.now()):
+        await ctx.announce("nodes", node.pk)
     pods, instances = await ctx.db(_pods_and_instances, node)
     kube = await ctx.kube(node.cluster_id)
     for namespace, name, uid in pods:
@@ -267,7 +270,15 @@ async def _drain(ctx: Context, operation: Operation) -> str:
     if pods or instances:
         text = _("%(pods)s pods and %(instances)s instances are still there")
         raise NotYet(stored(text, pods=len(pods), instances=instances))
+    if leave:
+        left = await ctx.db(_on_the_list, node)
+        return stored(_("%(n)s instances go on, on the orphan list"), n=left)
     return _("nothing of it runs any more")
+
+
+def _on_the_list(node: VirtualNode) -> int:
+    left = Orphan.objects.filter(closed_at=None, instance__node_name=node.name)
+    return left.filter(cluster_uid=node.cluster.uid).count()
 
 
 async def _unregister(ctx: Context, operation: Operation) -> str:

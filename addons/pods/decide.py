@@ -63,6 +63,8 @@ class Facts:
     account: Account
     now: datetime
     paused: bool = False
+    # The virtual node is being removed: nothing new is made, nothing fails for want of it.
+    leaving: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +82,14 @@ def decide(facts: Facts) -> Action:
         return _deleted(facts)
     if is_over(facts.pod):
         return _finished(facts)
+    return _alive(facts)
+
+
+def _alive(facts: Facts) -> Action:
     if facts.paused:
         return Action(Do.WAIT, reasons.CLUSTER_PAUSED)
+    if facts.leaving and (facts.row is None or facts.row.state == State.INTENT):
+        return Action(Do.UNMADE if facts.row else Do.NOTHING)
     if facts.row is None:
         return _without_instance(facts)
     return _with_instance(facts, facts.row)

@@ -149,6 +149,7 @@ async def _do(work: Work) -> Outcome:
         ),
         now=work.now,
         paused=cluster.paused,
+        leaving=work.scene.node.removing_at is not None,
     )
     action = decide(facts)
     return await STEPS[action.do](work, action)

@@ -152,9 +152,6 @@ def _adopted(
 def _orphan(
     account: CloudAccount, instance: base.Instance, owner: ledger.Owner, now: datetime
 ) -> int:
-    live = PodRow.objects.filter(uid=owner.pod_uid, gone_at=None).exists()
-    known = Cluster.objects.filter(uid=owner.cluster_uid).exists()
-    reason = reasons.ORPHAN_SECOND if live else reasons.ORPHAN_NO_POD
     facts = _costs(account, instance) | {
         "name": instance.name,
         "region": instance.region,
@@ -163,7 +160,7 @@ def _orphan(
         "namespace": owner.namespace,
         "pod_name": owner.pod,
         "pod_uid": owner.pod_uid,
-        "reason": reason if known else reasons.ORPHAN_NO_CLUSTER,
+        "reason": _reason(account, instance, owner),
         "cloud_state": instance.raw_state,
         "created_at": instance.created_at,
         "seen_at": now,
@@ -176,6 +173,16 @@ def _orphan(
         create_defaults=facts | {"found_at": now},
     )
     return row.pk
+
+
+def _reason(account: CloudAccount, instance: base.Instance, owner: ledger.Owner) -> str:
+    listed = Orphan.objects.filter(account=account, cloud_id=instance.id, closed_at=None)
+    if listed.filter(reason=reasons.ORPHAN_LEFT).exists():
+        return reasons.ORPHAN_LEFT
+    if not Cluster.objects.filter(uid=owner.cluster_uid).exists():
+        return reasons.ORPHAN_NO_CLUSTER
+    live = PodRow.objects.filter(uid=owner.pod_uid, gone_at=None).exists()
+    return reasons.ORPHAN_SECOND if live else reasons.ORPHAN_NO_POD
 
 
 def _costs(account: CloudAccount, instance: base.Instance) -> dict[str, object]:
