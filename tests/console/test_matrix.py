@@ -194,8 +194,13 @@ class Nowhere(Runtime):
         raise Unavailable("nobody there")
 
 
+async def _nobody(*_given: Any) -> None:
+    raise Unavailable("nobody there")
+
+
 @pytest.fixture
 def nowhere(redis_server: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr("providers.accounts.probe", _nobody)
     blocking_client.cache_clear()
     broker = redis_server.url.replace("unix", "redis+socket")
     monkeypatch.setattr(current_app.conf, "broker_url", broker)
