@@ -394,6 +394,14 @@ class Changes(Protocol):
 
 
 @runtime_checkable
+class Turns(Protocol):
+    """A cloud that allows so many creates a minute."""
+
+    async def turn(self, name: str) -> float:
+        """Seconds until a create for `name` may be asked for (0: now); its turn is kept."""
+
+
+@runtime_checkable
 class Logs(Protocol):
     async def logs(
         self,

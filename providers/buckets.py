@@ -23,6 +23,9 @@ from redis.exceptions import RedisError
 
 from providers.errors import Throttled
 
+# Places in a queue are given no further ahead: those of a process that dies stay empty.
+AHEAD_SECONDS = 20.0
+
 
 class Priority(IntEnum):
     """The part of the account's bucket, in percent, that a call of this kind leaves to others."""
@@ -49,6 +52,9 @@ class Limiter(Protocol):
     async def take(self, action: str, priority: Priority) -> None:
         """Return when the call may go; `Throttled` when that would take too long."""
 
+    async def queue(self, action: str) -> tuple[bool, float]:
+        """A place in the queue for `action` and the seconds until its turn; False: it is full."""
+
     async def throttled(self, action: str, retry_after: float) -> None:
         """The cloud refused `action`: nobody calls it for `retry_after` seconds."""
 
@@ -60,6 +66,10 @@ class Unlimited:
 
     async def take(self, action: str, priority: Priority) -> None:
         pass
+
+    async def queue(self, action: str) -> tuple[bool, float]:
+        del action
+        return True, 0.0
 
     async def throttled(self, action: str, retry_after: float) -> None:
         pass
@@ -180,7 +190,7 @@ class Buckets:
         wants = [(f"{self._scope}:all", self._whole, priority / 100)]
         if action in self._rates:
             wants.append((f"{self._scope}:{action}", self._rates[action], 0.0))
-        taken, wait = await self._take(wants)
+        taken, wait = await self._take(wants, self._longest)
         if not taken:
             raise Throttled(
                 f"{action}: the account's rate is used up for {wait:.1f} s",
@@ -190,14 +200,23 @@ class Buckets:
         if wait > 0:
             await self._sleep(wait)
 
-    async def _take(self, wants: list[tuple[str, Rate, float]]) -> tuple[bool, float]:
+    async def queue(self, action: str) -> tuple[bool, float]:
+        """By a bucket of its own at the rate of `action`; the call itself still takes its token."""
+        if action not in self._rates:
+            return True, 0.0
+        wants = [(f"{self._scope}:queue:{action}", self._rates[action], 0.0)]
+        return await self._take(wants, AHEAD_SECONDS)
+
+    async def _take(
+        self, wants: list[tuple[str, Rate, float]], longest: float
+    ) -> tuple[bool, float]:
         numbers = [n for _, rate, keep in wants for n in (rate.per_second, rate.burst, keep)]
         keys = [key for key, _, _ in wants]
         try:
-            answer = await self._eval(_LUA, keys, [self._longest, *numbers])
+            answer = await self._eval(_LUA, keys, [longest, *numbers])
         except (RedisError, OSError):
             quarter = [(k, Rate(r.per_second / 4, max(1, r.burst / 4)), s) for k, r, s in wants]
-            return self._local.take(quarter, self._longest)
+            return self._local.take(quarter, longest)
         return bool(answer[0]), float(answer[1])
 
     async def throttled(self, action: str, retry_after: float) -> None:

@@ -17,10 +17,10 @@ from weakref import WeakKeyDictionary
 from addons.pods import accounts, reasons, store
 from addons.pods.decide import Account, Action, Do, Facts, decide
 from addons.pods.status import status_of
-from addons.pods.steps.create import create
 from addons.pods.steps.look import look
 from addons.pods.steps.remove import confirm, delete, delete_ownerless, finish, unmade
 from addons.pods.steps.report import ask, lost, report
+from addons.pods.steps.turn import create_in_turn
 from addons.pods.store import Place, Scene
 from addons.pods.work import Work, outcome_of
 from addons.pods.writer import writer_of
@@ -49,7 +49,7 @@ async def _wait(work: Work, action: Action) -> Outcome:
 STEPS: dict[Do, Callable[[Work, Action], Awaitable[Outcome]]] = {
     Do.NOTHING: _nothing,
     Do.WAIT: _wait,
-    Do.CREATE: create,
+    Do.CREATE: create_in_turn,
     Do.LOOK: look,
     Do.ASK: ask,
     Do.REPORT: report,

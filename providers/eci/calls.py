@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from providers.buckets import Limiter, Priority, Unlimited
+from providers.eci.turns import Turns
 from providers.eci.wire import Wire
 from providers.errors import Throttled, Unavailable, UnknownOutcome
 
@@ -38,6 +39,7 @@ class Calls:
         self.region = wire.region
         self._limiter = limiter or Unlimited()
         self._sleep = sleep
+        self._turns = Turns(self._limiter)
 
     async def aclose(self) -> None:
         await self.wire.aclose()
@@ -51,6 +53,10 @@ class Calls:
         except Throttled as error:
             await self._limiter.throttled(action, error.retry_after)
             raise
+
+    async def turn(self, name: str) -> float:
+        """`base.Turns` for CreateContainerGroup."""
+        return await self._turns.of(name)
 
     async def read(self, action: str, parameters: Any, *, product: str = "eci") -> dict[str, Any]:
         """`ask` for calls without effect: repeated when nothing, or nothing readable, came back."""
