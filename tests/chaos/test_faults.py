@@ -163,3 +163,24 @@ def test_a_change_is_in_rest_within_a_second(house: House) -> None:
     shown = sorted(late)[-5:]
     say(f"API event to REST row, slowest of five: {max(shown) * 1000:.0f} ms")
     assert 0 < max(shown) < 1.0
+
+
+def test_a_burst_beyond_the_limit_runs_at_its_rate_and_holds_nobody_up(house: House) -> None:
+    """A hundred creates at once, then 1,000 a minute: the least that the cloud allows."""
+    count, floor = 200, (200 - 100) / (1000 / 60)
+    since = house.world.now()[1]
+    burst = start(house, "many", count)
+    burst.wait_running(count, seconds=60)
+    writes = [w for w in house.world.history(since) if w["name"].startswith("many-")]
+    begun = min(w["time"] for w in writes if w["verb"] == "create")
+    running: dict[str, float] = {}
+    for write in writes:
+        if write["phase"] == "Running":
+            running.setdefault(write["uid"], write["time"] - begun)
+    times = sorted(running.values())
+    say(f"of {count} pods the 50th ran after {times[49]:.1f} s, all after {times[-1]:.1f} s")
+    say(f"the least that the limit allows is {floor:.1f} s")
+    refused = [c for c in house.world.calls("CreateContainerGroup") if c["code"]]
+    assert times[49] < times[-1] - 2.0
+    assert times[-1] < floor + 10.0
+    assert not [c for c in refused if c["seq"] > burst.calls_from]
