@@ -20,6 +20,7 @@ from addons.models import PodRow
 from console.access import AnyUser, visible
 
 HOURS = (1, 3, 24, 168)
+LEAST_HOURS = 1 / 6
 POINTS = 120
 BUCKETS = 24
 # Of more pods the newest are drawn.
@@ -61,13 +62,13 @@ def _life(
     )
 
 
-def _moments(end: datetime, hours: int, count: int) -> list[float]:
+def _moments(end: datetime, hours: float, count: int) -> list[float]:
     """`count` moments, evenly spread, the last of them `end`."""
     step = hours * 3600 / count
     return [round(end.timestamp() - step * back, 3) for back in range(count - 1, -1, -1)]
 
 
-def running(pods: Iterable[Life], end: datetime, hours: int) -> Chart:
+def running(pods: Iterable[Life], end: datetime, hours: float) -> Chart:
     """Pods that ran, per provider: {"x": [unix seconds], "series": [{label, colour, values}]}."""
     moments = _moments(end, hours, POINTS)
     changes: dict[str, list[int]] = defaultdict(lambda: [0] * (POINTS + 1))
@@ -93,7 +94,7 @@ def percentile(ordered: Sequence[float], share: float) -> float:
     return ordered[max(math.ceil(share * len(ordered)) - 1, 0)]
 
 
-def starts(pods: Iterable[Life], end: datetime, hours: int) -> Chart:
+def starts(pods: Iterable[Life], end: datetime, hours: float) -> Chart:
     """Seconds from creation to Running of the pods that started in each bucket: p50 and p95."""
     moments = _moments(end, hours, BUCKETS)
     first = moments[0] - hours * 3600 / BUCKETS
@@ -113,13 +114,15 @@ def starts(pods: Iterable[Life], end: datetime, hours: int) -> Chart:
         }
         for label, colour, share in (
             (_("half of them within"), "--ok-dot", 0.5),
-            (_("95 % of them within"), "--warn-dot", 0.95),
+            (_("95 of 100 within"), "--warn-dot", 0.95),
         )
     ]
     return {"x": moments if ordered else [], "series": series, "sparse": True, "unit": "s"}
 
 
 def chart(user: AnyUser, name: str, hours: int, now: datetime) -> Chart:
-    """The chart `running` or `starts` of the last hours."""
+    """The chart `running` or `starts` of the last hours, or since shortly before the first pod."""
     pods = lives(user, now - timedelta(hours=hours))
-    return (starts if name == "starts" else running)(pods, now, hours)
+    oldest = min((life.created for life in pods), default=0.0)
+    span = max(1.1 * (now.timestamp() - oldest) / 3600, LEAST_HOURS)
+    return (starts if name == "starts" else running)(pods, now, min(span, hours))

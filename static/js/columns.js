@@ -138,7 +138,7 @@ const nodes = [
   { ...provider, width: 76 },
   withSub("zone", (row) => row.zone, (row) => row.cluster_name, {
     label: () => gettext("Zone"), width: 210, grow: 1, priority: 2, sort: "zone" }),
-  meter("pods", () => gettext("Pods"), "pods_used", "pods_capacity", { grow: 0 }),
+  meter("pods", () => gettext("Pods"), "pods_used", "pods_capacity", { width: 206, grow: 0 }),
   { key: "cpu", label: () => "vCPU", width: 120, priority: 5, right: true,
     text: (row) => `${number(row.cpu_used ?? 0)} / ${number(row.cpu_capacity ?? 0)}` },
   { key: "memory", label: () => gettext("Memory"), width: 150, priority: 6, right: true,

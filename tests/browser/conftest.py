@@ -11,7 +11,7 @@ import contextlib
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -139,9 +139,10 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
         assert violations == []
 
 
-def axe_problems(page: Page) -> list[str]:
-    """Serious and critical findings of axe-core: rule, element, what to do."""
-    options = {"runOnly": {"type": "tag", "values": RULES}, "resultTypes": ["violations"]}
+def axe_problems(page: Page, only: Sequence[str] = ()) -> list[str]:
+    """Serious and critical findings of axe-core, or of some rules: rule, element, what to do."""
+    run = {"type": "rule", "values": [*only]} if only else {"type": "tag", "values": RULES}
+    options = {"runOnly": run, "resultTypes": ["violations"]}
     results = Axe().run(page, options=options)
     return [
         f"{found['id']}: {node['html'][:160]} — {node['failureSummary'][:200]}"
