@@ -124,7 +124,7 @@ def test_every_tampering_is_found(cast: Cast) -> None:
 
     def later(pk: int) -> tuple[str, list[Any]]:
         moment = AuditEntry.objects.get(pk=pk).at + timedelta(seconds=1)
-        return "UPDATE console_auditentry SET at = %s WHERE id = %s", [moment, pk]
+        return "UPDATE console_auditentry SET at = %s WHERE id = %s", [str(moment), pk]
 
     def remove(pk: int) -> tuple[str, list[Any]]:
         return "DELETE FROM console_auditentry WHERE id = %s", [pk]
