@@ -12,6 +12,7 @@ from addons.models import Cluster, Operation, VirtualNode
 from console import history, overview
 from console.access import visible
 from console.live.rows import operation_rows
+from console.templatetags.ui import short_duration
 from providers.models import CloudAccount
 
 
@@ -38,7 +39,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "namespaces": overview.top_namespaces(request.user),
         "operations": operation_rows(list(operations), now),
         "hours": hours,
-        "spans": [(1, "1 h"), (3, "3 h"), (24, "24 h"), (168, "7 d")],
+        "spans": [(span, short_duration(span * 3600)) for span in (1, 3, 24, 168)],
         "steps": {
             "credential": visible(CloudAccount, request.user).exists(),
             "cluster": visible(Cluster, request.user).exists(),
