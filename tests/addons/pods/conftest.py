@@ -61,6 +61,13 @@ class Control:
         found = self.call("GET", "/eci/instances")
         return list(found["instances"] if isinstance(found, dict) else found)
 
+    def calls(self, since: int = 0) -> list[Json]:
+        return list(self.call("GET", f"/eci/calls?since={since}&limit=100000"))
+
+    def writes(self, cluster: str, since: int = 0) -> list[Json]:
+        found = self.call("GET", f"/clusters/{cluster}/history?since={since}&limit=100000")
+        return list(found["writes"] if isinstance(found, dict) else found)
+
 
 @dataclass
 class Site:

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from addons.models import Decision, PodRow
+from addons.pods import accounts
 from kube import CONFIGMAPS
+from providers.base import Listing
 from providers.eci.client import Eci
 from providers.models import Instance, LogTail
 from tests.addons.pods import invariants
@@ -216,3 +218,69 @@ def test_many_pods_get_one_instance_each_at_speed(site: Site) -> None:
     assert invariants.without_intent(found) == []
     assert invariants.untagged(found) == []
     assert invariants.leaked(found, set()) == [i["id"] for i in found]
+
+
+def test_a_repeated_create_asks_word_for_word_though_token_and_configmap_changed(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = Eci.create
+
+    async def dies(self: Eci, spec: Any, *, token: str) -> Any:
+        await create(self, spec, token=token)
+        raise asyncio.CancelledError
+
+    async def lists_nothing_yet(self: Eci, *, tags: Any) -> Listing:
+        return Listing((), datetime.now(UTC))
+
+    async def write(value: str) -> None:
+        kube = await site.kube()
+        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "conf"}}
+        if value == "old":
+            await kube.create(CONFIGMAPS, {**body, "data": {"a": value}}, site.namespace)
+        else:
+            await kube.patch(CONFIGMAPS, "conf", {"data": {"a": value}}, site.namespace)
+
+    site.runtime.run(write("old"), timeout=10)
+    app = {"name": "app", "image": "nginx:1", "envFrom": [{"configMapRef": {"name": "conf"}}]}
+    site.create("web", containers=[app], automountServiceAccountToken=True)
+    site.queue("web")
+    with monkeypatch.context() as patch:
+        patch.setattr(Eci, "create", dies)
+        with contextlib.suppress(BaseException):
+            site.drain(sweep=False)
+    (row,) = site.rows()
+    assert row.state == Instance.State.CREATING
+    assert row.sealed_request.startswith("v1.")
+
+    site.runtime.run(write("new"), timeout=10)
+    before = max(call["seq"] for call in site.control.calls())
+    with monkeypatch.context() as patch:
+        patch.setattr(Eci, "list", lists_nothing_yet)
+        site.queue("web")
+        site.work(lambda: site.rows()[0].cloud_id, sweep=False)
+    assert [
+        (call["action"], call["code"])
+        for call in site.control.calls(before)
+        if call["action"] == "CreateContainerGroup"
+    ] == [("CreateContainerGroup", "")]
+    assert site.rows()[0].sealed_request == ""
+    assert len(site.instances()) == 1
+
+
+def test_a_good_list_does_not_end_the_trouble_of_a_refused_create(site: Site) -> None:
+    site.control.fault(
+        action="CreateContainerGroup", code="Account.Arrearage", http_status=400, times=None
+    )
+    site.create("web")
+    site.queue("web")
+    site.work(lambda: PodRow.objects.get(name="web").blocker == "AccountTrouble", sweep=False)
+    for _ in range(3):
+        site.drain()
+    site.account.refresh_from_db()
+    assert (site.account.trouble, site.account.trouble_source) == ("Account.Arrearage", "create")
+    site.control.call("DELETE", "/eci/faults")
+    accounts._probed.clear()
+    site.queue("web")
+    site.work(lambda: site.phase("web") == "Running")
+    site.account.refresh_from_db()
+    assert site.account.trouble == ""

@@ -158,3 +158,19 @@ def test_an_instance_of_a_removed_node_is_listed_with_its_cost(node: VirtualNode
 @pytest.mark.parametrize(("known", "allowed"), [(0, 3), (30, 3), (100, 10)])
 def test_collections_per_cycle_are_few(known: int, allowed: int) -> None:
     assert allowance.allowed(known) == allowed
+
+
+def test_all_workers_together_stay_within_the_collections_of_one_cycle(node: VirtualNode) -> None:
+    def take(at: datetime) -> bool:
+        return allowance.take_one(node.account_id, FreeLease(), at)
+
+    assert [take(NOW) for _ in range(5)] == [True, True, True, False, False]
+    assert not take(NOW + timedelta(seconds=4))
+    assert take(NOW + timedelta(seconds=5))
+
+
+def test_an_instance_left_on_purpose_stays_listed_as_such(node: VirtualNode) -> None:
+    complete(node, [told("eci-9", **tags_of(node, "uid-of-nobody"))])
+    Orphan.objects.update(reason="LeftByChoice")
+    complete(node, [told("eci-9", **tags_of(node, "uid-of-nobody"))], NOW + timedelta(seconds=5))
+    assert Orphan.objects.get(closed_at=None).reason == "LeftByChoice"
