@@ -91,6 +91,8 @@ class Container:
     tty: bool = False
     termination_path: str = ""
     termination_policy: str = ""
+    # Starts before the containers that are none, runs beside them and ends after them.
+    sidecar: bool = False
 
 
 class VolumeKind(StrEnum):

@@ -30,6 +30,7 @@ def container(source: Json, pod: Json, resolved: Resolved) -> Container:
     return Container(
         name=source["name"],
         image=source["image"],
+        sidecar=is_sidecar(source),
         command=_expanded(source.get("command"), known),
         args=_expanded(source.get("args"), known),
         env=variables,

@@ -175,9 +175,10 @@ def _ignored(container: Map, path: str, field: str) -> Iterator[Problem]:
     if field == "initContainers" and container.get("restartPolicy") == "Always":
         yield Problem(
             f"{path}.restartPolicy",
-            "SidecarNotSupported",
-            _("ECI runs init containers to their end before the others; this one never ends."),
-            _("Make it an ordinary container."),
+            "SidecarAfterInit",
+            _("ECI starts a sidecar after all init containers, before the others."),
+            _("Nothing to do, unless an init container needs it."),
+            fatal=False,
         )
     for probe in ("livenessProbe", "readinessProbe"):
         if (container.get(probe) or {}).get("grpc"):

@@ -9,11 +9,12 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from providers.base import Container, Handler, InstanceSpec, Probe, Volume, VolumeKind
+from providers.base import Container, EnvVar, Handler, InstanceSpec, Probe, Volume, VolumeKind
 from providers.eci import options, sizes
 
 _MAX_NAME = 128
@@ -35,7 +36,7 @@ def create(spec: InstanceSpec, *, token: str) -> dict[str, Any]:
         "SecurityGroupId": spec.security_group,
         "RestartPolicy": spec.restart_policy,
         "TerminationGracePeriodSeconds": spec.grace_seconds,
-        "Container": [_container(container) for container in spec.containers],
+        "Container": [_container(c) for c in sidecars(spec.containers)],
         "InitContainer": [_init_container(container) for container in spec.init_containers],
         "Volume": [_volume(volume) for volume in spec.volumes],
         "ImageRegistryCredential": [
@@ -155,6 +156,32 @@ def _security(container: Container) -> dict[str, Any]:
         RunAsUser=container.run_as_user,
         ReadOnlyRootFilesystem=container.read_only_root or None,
     )
+
+
+def sidecars(containers: Sequence[Container]) -> list[Container]:
+    """Sidecars marked by the variables that ECI reads; what the pod sets itself stays.
+
+    They start before the others, the first one first, end after them in reverse, are ended when
+    the others have ended for good, and their exit codes do not count. Source: ECI user guide,
+    "Forcibly terminate the sidecar container and ignore the container exit code" and "Configure
+    the startup and exit priorities of containers" (-1000 to 1000, the larger first).
+    """
+    count = sum(container.sidecar for container in containers)
+    marked = []
+    for container in containers:
+        if container.sidecar:
+            rank = sum(before.sidecar for before in marked)
+            wanted = {
+                "ECI_CONTAINER_TYPE": "sidecar",
+                "ECI_CONTAINER_IGNORE_EXIT_CODE": "true",
+                "ECI_CONTAINER_LAUNCH_PRIORITY": str(1000 - rank),
+                "ECI_CONTAINER_EXIT_PRIORITY": str(rank - count),
+            }
+            own = {env.name for env in container.env}
+            more = tuple(EnvVar(name, text) for name, text in wanted.items() if name not in own)
+            container = replace(container, env=(*container.env, *more))  # noqa: PLW2901
+        marked.append(container)
+    return marked
 
 
 def _init_container(container: Container) -> dict[str, Any]:

@@ -334,7 +334,7 @@ def test_unknown_clouds_are_named() -> None:
             False,
         ),
         ({"spec": {"containers": [{"ports": [{"containerPort": 10250}]}]}}, "ReservedPort", True),
-        ({"spec": {"initContainers": [{"restartPolicy": "Always"}]}}, "SidecarNotSupported", True),
+        ({"spec": {"initContainers": [{"restartPolicy": "Always"}]}}, "SidecarAfterInit", False),
         (
             {"metadata": {"annotations": {"k8s.aliyun.com/eci-fail-strategy": "fail-fast"}}},
             "AnnotationIgnored",

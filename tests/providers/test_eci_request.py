@@ -14,7 +14,7 @@ from alibabacloud_tea_openapi.models import Config
 from alibabacloud_tea_util.models import RuntimeOptions
 
 from kube.secret import Secret
-from providers.base import File, InstanceState, Placement
+from providers.base import Container, EnvVar, File, InstanceState, Placement
 from providers.eci import request
 from providers.eci.wire import Key, flatten, signed_headers
 from providers.errors import InvalidSpec
@@ -213,3 +213,28 @@ async def test_files_of_32_kilobytes_fit_into_a_request(eci: Simulated) -> None:
     client = eci.client()
     created = await client.create(eci.place.spec("big", volumes=(volume,)), token="t-big")
     assert (await client.get(created.id)).name == "big"
+
+
+def test_sidecars_start_first_end_last_and_do_not_keep_a_job_from_ending() -> None:
+    boxes = [Container(name, "busybox:1", sidecar=name != "app") for name in ("a", "b", "app")]
+    own = replace(boxes[0], env=(EnvVar("ECI_CONTAINER_EXIT_PRIORITY", "7"),))
+    spec = replace(FULL, containers=(own, *boxes[1:]))
+    sent = {
+        c["Name"]: {env["Key"]: env["Value"] for env in c.get("EnvironmentVar", ())}
+        for c in request.create(spec, token="t")["Container"]
+    }
+    assert sent == {
+        "a": {
+            "ECI_CONTAINER_EXIT_PRIORITY": "7",
+            "ECI_CONTAINER_TYPE": "sidecar",
+            "ECI_CONTAINER_IGNORE_EXIT_CODE": "true",
+            "ECI_CONTAINER_LAUNCH_PRIORITY": "1000",
+        },
+        "b": {
+            "ECI_CONTAINER_TYPE": "sidecar",
+            "ECI_CONTAINER_IGNORE_EXIT_CODE": "true",
+            "ECI_CONTAINER_LAUNCH_PRIORITY": "999",
+            "ECI_CONTAINER_EXIT_PRIORITY": "-1",
+        },
+        "app": {},
+    }
