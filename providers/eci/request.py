@@ -167,7 +167,7 @@ def sidecars(containers: Sequence[Container]) -> list[Container]:
     the startup and exit priorities of containers" (-1000 to 1000, the larger first).
     """
     count = sum(container.sidecar for container in containers)
-    marked = []
+    marked: list[Container] = []
     for container in containers:
         if container.sidecar:
             rank = sum(before.sidecar for before in marked)
