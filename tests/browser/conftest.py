@@ -142,7 +142,7 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
 def axe_problems(page: Page, only: Sequence[str] = ()) -> list[str]:
     """Serious and critical findings of axe-core, or of some rules: rule, element, what to do."""
     run = {"type": "rule", "values": [*only]} if only else {"type": "tag", "values": RULES}
-    options = {"runOnly": run, "resultTypes": ["violations"]}
+    options = {"runOnly": run, "resultTypes": ["violations"], "preload": False}
     results = Axe().run(page, options=options)
     return [
         f"{found['id']}: {node['html'][:160]} — {node['failureSummary'][:200]}"
