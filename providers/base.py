@@ -382,9 +382,7 @@ class Placing(Protocol):
     """Leaves out the places that were short of stock lately."""
 
     async def placed(self, spec: InstanceSpec) -> InstanceSpec:
-        """The spec with the places that a create would try now, so that a repetition tries the
-        same ones. Raises `OutOfStock` when none is left.
-        """
+        """The spec with the places that a create would try now. `OutOfStock`: none is left."""
 
 
 @runtime_checkable
