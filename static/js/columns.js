@@ -117,13 +117,13 @@ const meter = (key, label, used, capacity, extra = {}) => ({
 });
 
 const pods = [
-  named("name", () => gettext("Name"), { width: 220 }),
+  named("name", () => gettext("Name"), { width: 236 }),
   status((row) => row.blocker || row.reason, { width: 250, grow: 4 }),
   withSub("namespace", (row) => row.namespace, (row) => row.cluster_name, {
     label: () => gettext("Namespace"), width: 160, grow: 1, priority: 2, sort: "namespace" }),
   { ...provider, priority: 6 },
   withSub("instance_id", (row) => row.instance_id, (row) => row.spec, {
-    label: () => gettext("Instance"), width: 262, priority: 3, mono: true }),
+    label: () => gettext("Instance"), width: 252, priority: 3, mono: true }),
   plain("node", { label: () => gettext("Node"), width: 180, grow: 1, priority: 8, sort: "node" }),
   plain("ready", { label: () => gettext("Ready"), width: 62, priority: 7, right: true }),
   count("restarts", () => gettext("Restarts"), { priority: 9 }),
