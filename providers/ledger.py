@@ -274,7 +274,7 @@ def observed(
     asked_at: datetime,
     fence: Fence,
 ) -> list[Instance]:
-    """Save what the cloud said at `asked_at`; gives the rows that it concerned.
+    """Save what the cloud said at `asked_at`; gives the rows of which it said something new.
 
     Older words than those a row has are dropped, an end is final, and what an answer does not tell
     is kept from the answer before.
@@ -285,8 +285,17 @@ def observed(
         rows = Instance.objects.select_for_update().filter(
             account=account, cloud_id__in=list(told), state__in=Instance.OPEN
         )
-        changed = [row for row in rows if merge(row, told[row.cloud_id], asked_at=asked_at)]
+        changed: list[Instance] = []
+        same: list[int] = []
+        for row in rows:
+            before = (row.seen, row.missing_since)
+            if merge(row, told[row.cloud_id], asked_at=asked_at):
+                if (row.seen, row.missing_since) == before:
+                    same.append(row.pk)
+                else:
+                    changed.append(row)
         update_each(changed, _OBSERVED)
+        Instance.objects.filter(pk__in=same).update(seen_at=asked_at)
     return changed
 
 

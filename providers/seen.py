@@ -13,13 +13,15 @@ _REQUIRED = {field.name for field in fields(Instance) if field.default is MISSIN
 
 
 def encode(instance: Instance) -> dict[str, Any]:
-    """Times as RFC 3339, decimals as strings, what is empty left out."""
+    """As a database gives it back: RFC 3339 times, decimals as strings, what is empty left out."""
     plain: dict[str, Any] = msgspec.to_builtins(instance)
-    return {
+    told = {
         key: value
         for key, value in plain.items()
         if key in _REQUIRED or value not in (None, "", [], {})
     }
+    found: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(told))
+    return found
 
 
 def decode(value: dict[str, Any]) -> Instance | None:

@@ -72,7 +72,9 @@ def _pod_keys(pods: Iterable[PodRow], keys: Keys) -> None:
 
 def _instance_keys(keys: Keys) -> None:
     """Open instances whose pod is gone or was never seen: their pod's key closes them."""
-    live = PodRow.objects.filter(uid=OuterRef("pod_uid"), gone_at=None)
+    live = PodRow.objects.filter(
+        cluster__uid=OuterRef("cluster_uid"), uid=OuterRef("pod_uid"), gone_at=None
+    )
     rows = Instance.objects.filter(~Exists(live), state__in=Instance.OPEN)
     clusters = dict(Cluster.objects.values_list("uid", "pk"))
     nodes = {

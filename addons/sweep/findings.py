@@ -91,7 +91,7 @@ def _absent(
     ).exclude(cloud_id="")
     return [
         row
-        for row in rows
+        for row in rows.defer("seen")
         if row.cloud_id not in listed
         and not (row.cloud_created_at and row.cloud_created_at > asked_at - YOUNG)
     ]
@@ -200,6 +200,8 @@ def _abandoned(account: CloudAccount, region: str, now: datetime) -> list[int]:
     """Open rows whose virtual node is no longer registered: nobody else will end them."""
     rows = Instance.objects.filter(account=account, region=region, state=State.ACTIVE)
     served = set(VirtualNode.objects.values_list("cluster__uid", "name"))
+    if served.issuperset(rows.order_by().values_list("cluster_uid", "node_name").distinct()):
+        return []
     made: list[int] = []
     for row in rows.exclude(orphan__closed_at=None, orphan__isnull=False):
         if (row.cluster_uid, row.node_name) in served:
