@@ -34,6 +34,7 @@ POD_TAG = "spillway-pod"
 Json = dict[str, Any]
 # Shorter than the defaults (15 and 30), so that tests wait less.
 LEASE_SECONDS = 8.0
+QUICKLY = {"SPILLWAY_LEASE_SECONDS": str(LEASE_SECONDS), "SPILLWAY_FULL_SWEEP_SECONDS": "5"}
 QUICK = {"schedule_seconds": 0.2, "pull_seconds": 0.3}
 
 
@@ -161,10 +162,8 @@ class House:
             **demo.environment(directory, self.port),
             "SPILLWAY_STATIC_FINDERS": "true",
             "SPILLWAY_API_RATE": "100000/min",
-            "SPILLWAY_LEASE_SECONDS": str(LEASE_SECONDS),
-            "SPILLWAY_FULL_SWEEP_SECONDS": "5",
             "HOME": str(directory),
-            **(extra or {}),
+            **(QUICKLY if extra is None else extra),
         }
         self.commands = dict(demo.procfile(ROOT / "Procfile"))
         state = directory / "world"

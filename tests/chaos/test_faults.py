@@ -167,7 +167,7 @@ def test_a_change_is_in_rest_within_a_second(house: House) -> None:
 
 def test_a_burst_beyond_the_limit_runs_at_its_rate_and_holds_nobody_up(house: House) -> None:
     """A hundred creates at once, then 1,000 a minute: the least that the cloud allows."""
-    count, floor = 200, (200 - 100) / (1000 / 60)
+    count, per_second = 200, 1000 / 60
     since = house.world.now()[1]
     burst = start(house, "many", count)
     burst.wait_running(count, seconds=60)
@@ -179,8 +179,8 @@ def test_a_burst_beyond_the_limit_runs_at_its_rate_and_holds_nobody_up(house: Ho
             running.setdefault(write["uid"], write["time"] - begun)
     times = sorted(running.values())
     say(f"of {count} pods the 50th ran after {times[49]:.1f} s, all after {times[-1]:.1f} s")
-    say(f"the least that the limit allows is {floor:.1f} s")
-    refused = [c for c in house.world.calls("CreateContainerGroup") if c["code"]]
     assert times[49] < times[-1] - 2.0
-    assert times[-1] < floor + 10.0
-    assert not [c for c in refused if c["seq"] > burst.calls_from]
+    # The tests before this one may have used up the burst.
+    assert times[-1] < 2 * count / per_second
+    calls = house.world.calls("CreateContainerGroup", burst.calls_from)
+    assert not [call for call in calls if call["code"]]
