@@ -27,11 +27,20 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def _collected(directory: Path) -> bool:
+    """Whether the static files were collected after the last change of their sources."""
+    manifest = directory / "data" / "static" / "staticfiles.json"
+    sources = (*(ROOT / "static").rglob("*"), ROOT / "requirements.lock")
+    newest = max(path.stat().st_mtime for path in sources)
+    return manifest.exists() and manifest.stat().st_mtime > newest
+
+
 def _prepare(env: dict[str, str], directory: Path) -> None:
     """Static files beside the database and the first user."""
     manage = [sys.executable, "manage.py"]
     collect = [*manage, "collectstatic", "--no-input", "--verbosity", "0"]
-    collecting = subprocess.Popen(collect, cwd=ROOT, env=env)
+    stale = not _collected(directory)
+    collecting = subprocess.Popen(collect, cwd=ROOT, env=env) if stale else None
     commands = (
         ["migrate", "--verbosity", "0"],
         [
@@ -41,7 +50,7 @@ def _prepare(env: dict[str, str], directory: Path) -> None:
     )
     for command in commands:
         subprocess.run([*manage, *command], cwd=ROOT, env=env, check=True)
-    if collecting.wait() != 0:
+    if collecting and collecting.wait() != 0:
         raise SystemExit("the static files could not be collected")
 
 
