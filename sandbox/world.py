@@ -1,8 +1,8 @@
-"""The simulated world as one process: clusters, the cloud, and the control API.
+"""The simulated world as one process: clusters, clouds, and the control API.
 
 ``World.start`` opens everything and writes ``world.json`` last and atomically, so that a reader who
 finds the file finds everything answering. State lives in ``state_dir`` and survives a restart,
-also after kill -9: the cloud commits before it answers, each cluster keeps a journal.
+also after kill -9: the clouds commit before they answer, each cluster keeps a journal.
 """
 
 import asyncio
@@ -16,15 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from .answers import answer, write_atomically
-from .clouds.eci.cloud import EciCloud
-from .clouds.eci.server import Gateway
-from .clouds.eci.store import Store
+from .clouds.base import Cloud
+from .clouds.eci.account import EciAccount
 from .cluster_control import ClusterControl, Clusters
-from .control import ControlServer, EciControl
+from .control import ControlServer
 
 HOST = "127.0.0.1"
 COMMIT_SECONDS = 2.0
-CONTROL, ECI, CLUSTER = 0, 1, 16443 - 18080
+CONTROL, CLOUDS, CLUSTER = 0, 1, 16443 - 18080
+SECOND_REGION = "cn-zhangjiakou"
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,11 @@ class Settings:
         """Return the port at an offset from the base, 0 for a free one."""
         return 0 if self.base_port is None else self.base_port + offset
 
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """The regions of the Alibaba Cloud account, the first one first."""
+        return tuple(dict.fromkeys((self.region, SECOND_REGION)))
+
 
 class World:
     """Everything outside the product."""
@@ -54,15 +59,7 @@ class World:
     ) -> None:
         self.settings = settings
         settings.state_dir.mkdir(parents=True, exist_ok=True)
-        self.store = Store(settings.state_dir / "eci.sqlite3")
-        self.cloud = EciCloud(
-            self.store,
-            now=now,
-            rng=rng or random.SystemRandom(),
-            region=settings.region,
-            speed=settings.speed,
-        )
-        self.gateway = Gateway(self.cloud)
+        self.clouds = _clouds(settings, now, rng or random.SystemRandom())
         self.clusters = Clusters(
             settings.clusters, settings.state_dir, settings.region, settings.speed
         )
@@ -72,10 +69,12 @@ class World:
     async def start(self) -> None:
         """Open everything, then write ``world.json``."""
         settings = self.settings
-        await self.gateway.start(HOST, settings.port(ECI))
+        for index, cloud in enumerate(self.clouds):
+            await cloud.start(HOST, settings.port(CLOUDS + index))
         await self.clusters.start(HOST, settings.port(CLUSTER))
         app = self.control.app
-        app.add_routes(EciControl(self.cloud).routes())
+        for cloud in self.clouds:
+            app.add_routes(cloud.routes())
         app.add_routes(ClusterControl(self.clusters).routes())
         app.router.add_post("/snapshot", self._on_snapshot)
         app.router.add_post("/reset", self._on_reset)
@@ -90,54 +89,42 @@ class World:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._saver
         await self.control.stop()
-        await self.gateway.stop()
         await self.clusters.stop()
-        self.store.close()
+        for cloud in self.clouds:
+            await cloud.stop()
 
     def describe(self) -> dict[str, Any]:
         """Return what ``world.json`` says."""
-        network = self.cloud.network
         return {
             "control_url": self.control.url,
-            "clouds": {
-                "eci": {
-                    "endpoint": self.gateway.url,
-                    "region": self.cloud.region,
-                    "account_id": self.cloud.account_id,
-                    "keys": [
-                        {
-                            "access_key_id": key.access_key_id,
-                            "access_key_secret": key.access_key_secret,
-                            "note": key.note,
-                        }
-                        for key in self.cloud.keys.values()
-                    ],
-                    "vpc_id": network.vpc_id,
-                    "security_group_id": network.default_security_group.id,
-                    "vswitches": [
-                        {"id": v.id, "zone": v.zone, "cidr": v.cidr, "free_ips": v.free}
-                        for v in network.vswitches.values()
-                    ],
-                }
-            },
+            "clouds": {cloud.name: cloud.describe() for cloud in self.clouds},
             "clusters": self.clusters.describe(),
         }
 
     def save(self) -> None:
         """Write all state down now."""
-        self.store.commit()
+        for cloud in self.clouds:
+            cloud.save()
         self.clusters.save()
 
     async def _commit_now_and_then(self) -> None:
         while True:
             await asyncio.sleep(COMMIT_SECONDS)
-            self.store.commit()
+            for cloud in self.clouds:
+                cloud.save()
 
     async def _on_snapshot(self, _request: Any) -> Any:
         self.save()
         return answer({"saved": True})
 
     async def _on_reset(self, _request: Any) -> Any:
-        self.cloud.reset()
+        for cloud in self.clouds:
+            cloud.reset()
         self.clusters.heal()
         return answer({"reset": True})
+
+
+def _clouds(settings: Settings, now: Callable[[], float], rng: random.Random) -> list[Cloud]:
+    """Every cloud of the world; the first listens on the first port after the control API's."""
+    folder, speed = settings.state_dir, settings.speed
+    return [EciAccount(folder, settings.regions, now=now, rng=rng, speed=speed)]

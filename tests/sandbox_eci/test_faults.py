@@ -8,7 +8,8 @@ import pytest
 from alibabacloud_eci20180808 import models as eci
 from darabonba.exceptions import DaraException, UnretryableException
 
-from sandbox.control import ControlServer, EciControl
+from sandbox.clouds.eci.control import EciControl
+from sandbox.control import ControlServer
 
 from .conftest import REGION, wait_until
 
@@ -29,7 +30,7 @@ class Control:
 @pytest.fixture
 async def control(wire) -> AsyncIterator[Control]:
     server = ControlServer()
-    server.app.add_routes(EciControl(wire.cloud).routes())
+    server.app.add_routes(EciControl({REGION: wire.cloud}).routes())
     await server.start("127.0.0.1", 0)
     async with aiohttp.ClientSession() as session:
         yield Control(server.url, session)

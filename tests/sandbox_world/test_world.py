@@ -14,6 +14,7 @@ import pytest
 from alibabacloud_eci20180808 import models as eci
 from alibabacloud_eci20180808.client import Client
 from alibabacloud_tea_openapi import models as open_api
+from darabonba.exceptions import DaraException
 
 START_SECONDS = 20.0
 
@@ -54,27 +55,27 @@ class Process:
         with urllib.request.urlopen(request) as answer:
             return json.load(answer)
 
-    def client(self) -> Client:
+    def client(self, region: str = "cn-hangzhou") -> Client:
         cloud = self.world["clouds"]["eci"]
         key = cloud["keys"][0]
         return Client(
             open_api.Config(
                 access_key_id=key["access_key_id"],
                 access_key_secret=key["access_key_secret"],
-                endpoint=cloud["endpoint"].removeprefix("http://"),
+                endpoint=cloud["regions"][region]["endpoint"].removeprefix("http://"),
                 protocol="http",
             )
         )
 
-    def create(self, token: str) -> str:
+    def create(self, token: str, region: str = "cn-hangzhou") -> str:
         container = eci.CreateContainerGroupRequestContainer(name="main", image="nginx")
         request = eci.CreateContainerGroupRequest(
-            region_id="cn-hangzhou",
+            region_id=region,
             container_group_name="demo",
             container=[container],
             client_token=token,
         )
-        return str(self.client().create_container_group(request).body.container_group_id)
+        return str(self.client(region).create_container_group(request).body.container_group_id)
 
 
 @pytest.fixture
@@ -109,6 +110,25 @@ def test_what_a_killed_world_confirmed_is_there_after_a_restart(process: Process
     assert len(process.get("/eci/calls?action=CreateContainerGroup")) == 4
     process.send("POST", "/reset")
     assert process.get("/eci/instances") == []
+
+
+def test_an_account_has_one_endpoint_and_network_per_region(process: Process) -> None:
+    cloud = process.world["clouds"]["eci"]
+    first, second = cloud["regions"].values()
+    assert first == {name: cloud[name] for name in first}
+    assert [v["zone"] for v in second["vswitches"]] == [f"cn-zhangjiakou-{x}" for x in "abc"]
+    assert second["vpc_id"] != first["vpc_id"]
+    made = process.create("t0", "cn-zhangjiakou")
+    assert process.get("/eci/instances") == []
+    (row,) = process.get("/eci/instances?region=cn-zhangjiakou")
+    assert row["id"] == made
+    key = cloud["keys"][0]["access_key_id"]
+    process.send("PUT", f"/eci/keys/{key}", {"disabled": True})
+    with pytest.raises(DaraException, match="Inactive"):
+        process.create("t1", "cn-zhangjiakou")
+    process.end(signal.SIGKILL)
+    process.start()
+    assert [r["id"] for r in process.get("/eci/instances?region=cn-zhangjiakou")] == [made]
 
 
 def test_a_world_with_a_cluster_gives_a_kubeconfig_that_works(tmp_path: Path) -> None:

@@ -70,6 +70,7 @@ class EciCloud:
         self.agenda = Agenda(now, self._due)
         self.groups: dict[str, Group] = {}
         self.keys: dict[str, Key] = {}
+        self.endpoints: dict[str, str] = {}
         self.used_cpu = 0.0
         self._rng = rng
         self._by_seq: dict[int, Group] = {}

@@ -73,18 +73,35 @@ class Network:
         return next(iter(self.security_groups.values()))
 
 
-def build(region: str, zone_letters: str = "jk") -> Network:
+@dataclass(frozen=True)
+class _Layout:
+    """What differs between regions: the mark in resource ids, zones with vSwitches, addresses."""
+
+    mark: str
+    letters: str
+    prefix: str
+
+
+_LAYOUTS = {
+    "cn-hangzhou": _Layout("bp1", "jk", "172.16"),
+    "cn-zhangjiakou": _Layout("8vb", "abc", "172.24"),
+}
+_ELSEWHERE = _Layout("bp1", "jk", "172.16")
+
+
+def build(region: str) -> Network:
     """Return the network of a fresh account: one vSwitch per zone, one security group."""
-    vpc_id = "vpc-bp1spillwaydemo00001"
+    layout = _LAYOUTS.get(region, _ELSEWHERE)
+    vpc_id = f"vpc-{layout.mark}spillwaydemo00001"
     vswitches = {}
-    for index, letter in enumerate(zone_letters):
-        vswitch_id = f"vsw-bp1spillwaydemo0{letter}001"
+    for index, letter in enumerate(layout.letters):
+        vswitch_id = f"vsw-{layout.mark}spillwaydemo0{letter}001"
         vswitches[vswitch_id] = VSwitch(
             vswitch_id,
             vpc_id,
             f"{region}-{letter}",
-            f"172.16.{index * 16}.0/20",
+            f"{layout.prefix}.{index * 16}.0/20",
             f"demo-{letter}",
         )
-    group = SecurityGroup("sg-bp1spillwaydemo00001", vpc_id, "demo")
-    return Network(vpc_id, "172.16.0.0/12", vswitches, {group.id: group})
+    group = SecurityGroup(f"sg-{layout.mark}spillwaydemo00001", vpc_id, "demo")
+    return Network(vpc_id, f"{layout.prefix}.0.0/16", vswitches, {group.id: group})

@@ -16,7 +16,7 @@ def regions(call: Call) -> Json:
         "Regions": [
             {
                 "RegionId": name,
-                "RegionEndpoint": call.base_url.partition("://")[2],
+                "RegionEndpoint": call.cloud.endpoints.get(name, call.base_url).partition("://")[2],
                 "Zones": catalog.zones(name),
                 "RecommendZones": catalog.recommended_zones(name),
             }
