@@ -41,6 +41,10 @@ class Cluster(models.Model):
     subnets = models.JSONField(default=dict)
     security_group = models.CharField(max_length=64, blank=True)
     tags = models.JSONField(default=dict)
+    # The ConfigMap kube-system/eci-profile as it is now, and what is wrong in it.
+    profile = models.JSONField(default=dict)
+    profile_problems = models.JSONField(default=list)
+    profile_seen_at = models.DateTimeField(null=True, blank=True)
     state = models.CharField(max_length=16, choices=State, default=State.CONNECTED)
     state_reason = models.CharField(max_length=64, blank=True)
     state_message = models.TextField(blank=True)
@@ -68,6 +72,10 @@ class VirtualNode(models.Model):
 
     cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="nodes")
     account = models.ForeignKey(CloudAccount, on_delete=models.PROTECT, related_name="nodes")
+    # A second account of the same vendor, which takes the pods that ask for its provider.
+    second_account = models.ForeignKey(
+        CloudAccount, on_delete=models.PROTECT, null=True, blank=True, related_name="second_nodes"
+    )
     name = models.CharField(max_length=253)
     provider = models.CharField(max_length=16)
     region = models.CharField(max_length=64)
@@ -75,6 +83,8 @@ class VirtualNode(models.Model):
     # [{"zone": ..., "subnet": ...}, ...]: its own zone first, then where to go when that is short.
     placements = models.JSONField(default=list)
     security_group = models.CharField(max_length=64)
+    # The provider's `node_settings`, as text.
+    settings = models.JSONField(default=dict)
     uid = models.CharField(max_length=64, blank=True)
     version = models.CharField(max_length=64, blank=True)
     state = models.CharField(max_length=16, choices=State, default=State.INSTALLING)
@@ -99,6 +109,11 @@ class VirtualNode(models.Model):
     @property
     def shard(self) -> str:
         return f"node:{self.pk}"
+
+    @property
+    def accounts(self) -> tuple[CloudAccount, ...]:
+        """Who may serve its pods, the default first."""
+        return (self.account, *((self.second_account,) if self.second_account else ()))
 
 
 class PodRow(models.Model):

@@ -22,9 +22,8 @@ from asgiref.sync import async_to_sync
 from django.contrib.auth.models import Group
 from django.db import models, transaction
 
-from kube.secret import Secret
 from providers import registry, sealing
-from providers.base import Verification, Verify
+from providers.base import NewKey, Verification, Verify
 from providers.errors import AccountTrouble, ProviderError
 from providers.models import CloudAccount, Instance
 
@@ -66,16 +65,6 @@ class InUse(AccountError):
     def __init__(self, users: Sequence[User]) -> None:
         super().__init__(", ".join(f"{user.count} {user.kind}" for user in users))
         self.users = tuple(users)
-
-
-@dataclass(frozen=True, slots=True)
-class NewKey:
-    """`token` and `expires_at` only for temporary credentials."""
-
-    id: str
-    secret: Secret
-    token: Secret
-    expires_at: datetime | None = None
 
 
 async def probe(account: CloudAccount) -> Verification:
@@ -186,7 +175,14 @@ def remove(account: CloudAccount, *, drop_history: bool = False) -> None:
         account.delete()
 
 
-_KEY = ["access_key_id", "sealed_secret", "sealed_token", "expires_at", "rotated_at"]
+_KEY = [
+    "access_key_id",
+    "sealed_secret",
+    "sealed_token",
+    "expires_at",
+    "rotated_at",
+    "endpoint",
+]
 _VERIFIED = [
     "account_id",
     "identity",
@@ -201,6 +197,7 @@ _VERIFIED = [
 
 def _put_key(account: CloudAccount, key: NewKey, now: datetime) -> None:
     sealing.seal_into(account, key_id=key.id, secret=key.secret, token=key.token)
+    account.endpoint = key.endpoint or account.endpoint
     account.expires_at, account.rotated_at = key.expires_at, now
 
 

@@ -20,6 +20,12 @@ class CloudAccount(models.Model):
     sealed_secret = models.TextField()
     sealed_token = models.TextField(blank=True)
     expires_at = models.DateTimeField(null=True, blank=True)
+    # Where a temporary key is read again and again: {"cluster": its UID, "namespace": ..., "name":
+    # ...} of a ConfigMap; what its secret key is ciphered with is sealed. Empty: given by a person.
+    key_source = models.JSONField(default=dict)
+    sealed_cipher = models.TextField(blank=True)
+    # Of the provider's own making and not secret.
+    settings = models.JSONField(default=dict)
     rotated_at = models.DateTimeField()
     account_id = models.CharField(max_length=64, blank=True)
     identity = models.CharField(max_length=255, blank=True)
@@ -132,7 +138,12 @@ class Instance(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.cloud_id or f"{self.namespace}/{self.pod_name}#{self.generation}"
+        return self.shown_id or f"{self.namespace}/{self.pod_name}#{self.generation}"
+
+    @property
+    def shown_id(self) -> str:
+        """What people call it."""
+        return str(self.seen.get("shown_id") or self.cloud_id)
 
 
 class Orphan(models.Model):

@@ -47,6 +47,8 @@ def _filled(told: base.Instance, before: base.Instance | None) -> base.Instance:
         init_containers=told.init_containers or before.init_containers,
         events=told.events or before.events,
         tags=told.tags or before.tags,
+        shown_id=told.shown_id or before.shown_id,
+        written={**before.written, **told.written},
     )
 
 

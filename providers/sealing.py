@@ -26,3 +26,25 @@ def secret_of(account: CloudAccount) -> Secret:
 def token_of(account: CloudAccount) -> Secret:
     bound = vault.purpose(_TABLE, "sealed_token", account.access_key_id)
     return vault.unseal(account.sealed_token, bound)
+
+
+def _source(account: CloudAccount) -> str:
+    source = account.key_source
+    return f"{source['cluster']}/{source['namespace']}/{source['name']}"
+
+
+def seal_cipher(account: CloudAccount, cipher: Secret) -> None:
+    """What the keys at `key_source` are ciphered with; on the row, unsaved."""
+    account.sealed_cipher = (
+        vault.seal(cipher, vault.purpose(_TABLE, "sealed_cipher", _source(account)))
+        if cipher
+        else ""
+    )
+
+
+def cipher_of(account: CloudAccount) -> Secret:
+    """Empty when the keys are plain."""
+    if not account.sealed_cipher:
+        return Secret("")
+    bound = vault.purpose(_TABLE, "sealed_cipher", _source(account))
+    return vault.unseal(account.sealed_cipher, bound)

@@ -48,7 +48,7 @@ class NotAuthentic(VaultError):
 
 # The sealed columns of every room: model label -> fields. `register` adds to it.
 SEALED: dict[str, tuple[str, ...]] = {
-    "providers.CloudAccount": ("sealed_secret", "sealed_token"),
+    "providers.CloudAccount": ("sealed_secret", "sealed_token", "sealed_cipher"),
     "providers.Instance": ("sealed_request",),
 }
 

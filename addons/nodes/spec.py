@@ -117,7 +117,9 @@ def status(node: VirtualNode, dialect: Dialect, known: Node | None, now: datetim
 
 
 def _info(node: VirtualNode, dialect: Dialect) -> Json:
-    profile = dialect.node_profile(region=node.region, zone=node.zone, name=node.name)
+    profile = dialect.node_profile(
+        region=node.region, zone=node.zone, name=node.name, settings=node.settings
+    )
     return {
         "kubeletVersion": dialect.node_version(node.cluster.version),
         "operatingSystem": profile.operating_system,
@@ -134,7 +136,9 @@ def _info(node: VirtualNode, dialect: Dialect) -> Json:
 
 def manifest(node: VirtualNode, dialect: Dialect, now: datetime) -> Json:
     """The Node as it is registered."""
-    profile = dialect.node_profile(region=node.region, zone=node.zone, name=node.name)
+    profile = dialect.node_profile(
+        region=node.region, zone=node.zone, name=node.name, settings=node.settings
+    )
     taints = [dict(taint) for taint in profile.taints]
     return {
         "apiVersion": "v1",

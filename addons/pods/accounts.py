@@ -24,7 +24,7 @@ def may_probe(account_id: int) -> bool:
 
 async def troubled(work: Work, error: AccountTrouble, source: str) -> None:
     """The cloud refused us a `source`: create, read or delete."""
-    account = work.scene.node.account_id
+    account = work.account.pk
     _probed.setdefault(account, time.monotonic() + PROBE_SECONDS)
     trouble = store.Trouble(account, error.code or "AccountTrouble", error.message, source)
     if await work.writer.do(store.set_trouble, trouble):
@@ -33,7 +33,7 @@ async def troubled(work: Work, error: AccountTrouble, source: str) -> None:
 
 async def healed(work: Work, source: str) -> None:
     """A `source` went well: that ends trouble of its kind."""
-    account = work.scene.node.account
+    account = work.account
     if not account.trouble or account.trouble_source not in {"", source}:
         return
     healthy = store.Trouble(account.pk, "", "", source)

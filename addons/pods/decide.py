@@ -65,6 +65,8 @@ class Facts:
     paused: bool = False
     # The virtual node is being removed: nothing new is made, nothing fails for want of it.
     leaving: bool = False
+    # Some account of the virtual node takes such pods.
+    served: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,8 @@ def _without_instance(facts: Facts) -> Action:
         if account.halted:
             return Action(Do.WAIT, reasons.HALTED, {"reason": account.halted}, after=30)
         return Action(Do.FAIL, reasons.LOST, {"instance": last.cloud_id})
+    if not facts.served:
+        return Action(Do.WAIT, reasons.NOT_SERVED, after=60)
     if account.trouble:
         return _trouble(account)
     if last is not None and last.close_reason == "no_capacity" and last.closed_at is not None:

@@ -33,6 +33,7 @@ DELETING: Final = "WaitingForDeletion"
 FINALIZERS: Final = "WaitingForFinalizers"
 CLUSTER_PAUSED: Final = "ClusterPaused"
 HALTED: Final = "BreakerHalted"
+NOT_SERVED: Final = "NotServed"
 RETRYING: Final = "Retrying"
 INTERNAL: Final = "InternalError"
 # Decisions.
@@ -113,6 +114,13 @@ REASONS: Mapping[str, Reason] = {
     CLUSTER_PAUSED: Reason(_("Work on this cluster is paused; resume it on the cluster's page.")),
     HALTED: Reason(
         _("Deletions for this cloud account are halted ({reason}) until a person resumes them."),
+        True,
+    ),
+    NOT_SERVED: Reason(
+        _(
+            "No credential of this virtual node takes the pod: its labels ask for another "
+            "product. Give the node a second credential for it, or remove the label."
+        ),
         True,
     ),
     RETRYING: Reason(_("The last try failed ({message}). We try again."), True),

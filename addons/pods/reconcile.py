@@ -14,8 +14,10 @@ from dataclasses import replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from addons.models import VirtualNode
 from addons.pods import accounts, reasons, store
 from addons.pods.decide import Account, Action, Do, Facts, decide
+from addons.pods.route import account_for
 from addons.pods.status import status_of
 from addons.pods.steps.look import look
 from addons.pods.steps.remove import confirm, delete, delete_ownerless, finish, unmade
@@ -28,6 +30,7 @@ from addons.runtime.contract import Context, Outcome
 from kube import PODS, Kube
 from kube.errors import Conflict, KubeError, NotFound
 from providers.errors import ProviderError
+from providers.models import CloudAccount, Instance
 from providers.seen import decode
 
 Json = Mapping[str, Any]
@@ -117,13 +120,22 @@ async def _works(ctx: Context, scene: Scene, kube: Kube, namespace: str, name: s
     writer = writer_of(ctx)
     place = Place(node.cluster_id, node.cluster.uid, node.name, namespace, name, uid)
     known = await writer.known(place)
-    base = Work(ctx, scene, writer, kube, known, namespace, name, uid, pod, known.open.get(uid))
+    row = known.open.get(uid)
+    account = _account(node, pod, row)
+    base = Work(ctx, scene, writer, kube, known, namespace, name, uid, pod, row, account)
     former = [
-        replace(base, uid=other, pod=None, row=row)
+        replace(base, uid=other, pod=None, row=row, account=row.account)
         for other, row in known.open.items()
         if other != uid
     ]
     return [*([base] if pod else ()), *former]
+
+
+def _account(node: VirtualNode, pod: Json | None, row: Instance | None) -> CloudAccount:
+    """Whoever made the instance, or is to make it."""
+    if row is not None:
+        return row.account
+    return (account_for(node, pod) if pod else None) or node.account
 
 
 async def _live(kube: Kube, namespace: str, name: str, node: str) -> Json | None:
@@ -135,7 +147,7 @@ async def _live(kube: Kube, namespace: str, name: str, node: str) -> Json | None
 
 
 async def _do(work: Work) -> Outcome:
-    account, cluster = work.scene.node.account, work.scene.node.cluster
+    account, node = work.account, work.scene.node
     asks = work.pod is not None and (work.row is None or not work.row.cloud_id)
     trouble = account.trouble
     facts = Facts(
@@ -148,8 +160,9 @@ async def _do(work: Work) -> Outcome:
             trouble_message=account.trouble_message,
         ),
         now=work.now,
-        paused=cluster.paused,
-        leaving=work.scene.node.removing_at is not None,
+        paused=node.cluster.paused,
+        leaving=node.removing_at is not None,
+        served=work.pod is None or work.row is not None or account_for(node, work.pod) is not None,
     )
     action = decide(facts)
     return await STEPS[action.do](work, action)

@@ -41,7 +41,11 @@ class Scene:
 
 def scene(node_id: int) -> Scene | None:
     """None when the node was removed."""
-    node = VirtualNode.objects.select_related("cluster", "account").filter(pk=node_id).first()
+    node = (
+        VirtualNode.objects.select_related("cluster", "account", "second_account")
+        .filter(pk=node_id)
+        .first()
+    )
     return Scene(node, installation()) if node else None
 
 
@@ -78,7 +82,7 @@ def known(places: Sequence[Place]) -> list[Known]:
         state__in=Instance.OPEN,
     )
     by_name: dict[tuple[str, str], dict[str, Instance]] = defaultdict(dict)
-    for row in Instance.objects.filter(ours):
+    for row in Instance.objects.filter(ours).select_related("account"):
         by_name[row.namespace, row.pod_name][row.pod_uid] = row
     last: dict[str, Instance] = {}
     closed = Instance.objects.filter(pod_uid__in=uids, state=State.CLOSED)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -24,6 +24,7 @@ class Site:
     region: str
     placements: tuple[Placement, ...]
     security_group: str
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 def translate(
@@ -60,6 +61,8 @@ def translate(
         share_process_namespace=bool(spec.get("shareProcessNamespace")),
         tags=dict(tags),
         options=dict(meta.get("annotations") or {}),
+        labels=dict(meta.get("labels") or {}),
+        settings=dict(site.settings),
         cpu=cpu,
         memory=memory,
         gpu=gpu,

@@ -30,7 +30,7 @@ from providers.errors import (
     Throttled,
     UnknownOutcome,
 )
-from providers.models import Instance
+from providers.models import CloudAccount, Instance
 from providers.seen import decode
 
 Json = Mapping[str, Any]
@@ -50,6 +50,7 @@ class Work:
     uid: str
     pod: Json | None
     row: Instance | None
+    account: CloudAccount
 
     @property
     def now(self) -> datetime:
@@ -57,13 +58,13 @@ class Work:
 
     @property
     def dialect(self) -> Dialect:
-        return registry.dialect(self.scene.node.provider)
+        return registry.dialect(self.account.provider)
 
     @property
     def site(self) -> Site:
         node = self.scene.node
         placements = tuple(Placement(p["zone"], p["subnet"]) for p in node.placements)
-        return Site(node.region, placements, node.security_group)
+        return Site(node.region, placements, node.security_group, node.settings)
 
     @property
     def live_pod(self) -> Json:
@@ -90,14 +91,14 @@ class Work:
 
     async def provider(self) -> Provider:
         node = self.scene.node
-        return await self.ctx.provider(node.account_id, node.region)
+        return await self.ctx.provider(self.account.pk, node.region)
 
     async def lookup(self) -> Answer:
         """What the cloud says of the row's instance now; saved."""
         row = self.open_row
         answer = await lookups_of(await self.provider(), self.ctx.now).get(row.cloud_id)
         if answer.instance is not None:
-            telling = store.Telling(self.scene.node.account, answer.instance, answer.asked_at)
+            telling = store.Telling(self.account, answer.instance, answer.asked_at)
             await self.writer.do(store.observe, telling)
         return answer
 
@@ -131,7 +132,7 @@ class Work:
                 created.id if created else row.cloud_id,
                 created.request_id if created else row.request_id,
                 row.token,
-                self.scene.node.account.account_id,
+                self.account.account_id,
             ),
         )
         patch = annotations_patch(pod, wanted)

@@ -37,7 +37,9 @@ def operation_shard(operation: Operation) -> str:
 def sweep_keys() -> list[str]:
     """One per account and region that has nodes, open instances or open orphans."""
     places: set[tuple[int, str]] = set()
-    places.update(VirtualNode.objects.values_list("account_id", "region").distinct())
+    for account in ("account_id", "second_account_id"):
+        served = VirtualNode.objects.exclude(**{account: None})
+        places.update(served.values_list(account, "region").distinct())
     places.update(
         Instance.objects.filter(state__in=Instance.OPEN)
         .values_list("account_id", "region")

@@ -27,7 +27,7 @@ from console.api.problems import Problem
 from console.refusals import EXPLAINED, explain
 from kube.secret import Secret
 from providers import accounts, registry
-from providers.base import Catalogue
+from providers.base import Catalogue, NewKey
 from providers.models import CloudAccount
 
 
@@ -68,8 +68,8 @@ def _answer(account: CloudAccount, code: int = status.HTTP_200_OK) -> Response:
     return Response(shape(account, used_by([account])[account.pk]), status=code)
 
 
-def new_key(given: dict[str, Any]) -> accounts.NewKey:
-    return accounts.NewKey(
+def new_key(given: dict[str, Any]) -> NewKey:
+    return NewKey(
         id=given["access_key_id"].strip(),
         secret=Secret(given["access_key_secret"].strip()),
         token=Secret(given.get("security_token", "").strip()),

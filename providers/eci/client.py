@@ -102,6 +102,10 @@ class Eci(CatalogueCalls, VerifyCalls):
             )
         return replace(spec, placements=left, placed=True)
 
+    async def ran_short(self, zones: Sequence[str], size: str) -> None:
+        if self._stock is not None:
+            await self._stock.remember(zones, size)
+
     async def _remember_short(self, spec: InstanceSpec) -> None:
         if self._stock is not None:
             zones = [placement.zone for placement in spec.placements]

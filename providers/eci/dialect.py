@@ -5,13 +5,61 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from providers.base import Created, Instance, InstanceSpec, NodeProfile, Price, Problem, Size
+from django.utils.translation import gettext_noop as _
+
+from kube.secret import Secret
+from providers.base import (
+    Claim,
+    Created,
+    Field,
+    FieldKind,
+    Instance,
+    InstanceSpec,
+    NewKey,
+    NodeProfile,
+    Price,
+    Problem,
+    Size,
+    Waiting,
+)
 from providers.eci import node, pod, prices, sizes, verify
+
+# Labels that ask for ACS: another provider of the same vendor.
+_ELSEWHERE = ("alibabacloud.com/compute-class", "alibabacloud.com/compute-qos")
 
 
 class EciDialect:
     name = "eci"
     title = "Alibaba Cloud ECI"
+    vendor = "alibaba"
+    currency = "CNY"
+    credential = (
+        Field("access_key_id", _("AccessKey ID"), required=True),
+        Field("access_key_secret", _("AccessKey secret"), kind=FieldKind.SECRET, required=True),
+        Field(
+            "security_token",
+            _("Security token"),
+            _("Only for temporary credentials."),
+            FieldKind.SECRET,
+        ),
+    )
+    node_settings: Sequence[Field] = ()
+
+    def key(self, given: Mapping[str, str]) -> NewKey:
+        return NewKey(
+            id=given["access_key_id"].strip(),
+            secret=Secret(given["access_key_secret"].strip()),
+            token=Secret(given.get("security_token", "").strip()),
+        )
+
+    def claim(self, pod_object: Mapping[str, Any]) -> Claim:
+        labels = (pod_object.get("metadata") or {}).get("labels") or {}
+        if (
+            any(labels.get(key) for key in _ELSEWHERE)
+            or labels.get("alibabacloud.com/acs") == "true"
+        ):
+            return Claim.NEVER
+        return Claim.NAMED if labels.get("alibabacloud.com/eci") == "true" else Claim.SERVES
 
     def billed_size(self, spec: InstanceSpec) -> Size:
         return sizes.billed_size(spec)
@@ -19,7 +67,10 @@ class EciDialect:
     def list_price(self, size: Size, *, region: str) -> Price | None:
         return prices.list_price(size, region=region)
 
-    def node_profile(self, *, region: str, zone: str, name: str) -> NodeProfile:
+    def node_profile(
+        self, *, region: str, zone: str, name: str, settings: Mapping[str, str]
+    ) -> NodeProfile:
+        del settings
         return node.profile(region=region, zone=zone, node=name)
 
     def node_name(self, zone: str) -> str:
@@ -28,8 +79,19 @@ class EciDialect:
     def node_version(self, kubernetes_version: str) -> str:
         return node.version(kubernetes_version)
 
-    def problems(self, pod_object: Mapping[str, Any]) -> Sequence[Problem]:
+    def problems(
+        self, pod_object: Mapping[str, Any], *, settings: Mapping[str, str]
+    ) -> Sequence[Problem]:
+        del settings
         return pod.problems(pod_object)
+
+    def waiting(self, spec: InstanceSpec) -> Waiting:
+        del spec
+        return Waiting()
+
+    def wants_cluster(self, spec: InstanceSpec) -> bool:
+        del spec
+        return False
 
     def annotations(
         self, spec: InstanceSpec, *, instance: Instance | None, created: Created | None

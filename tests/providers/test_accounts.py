@@ -14,7 +14,7 @@ from django.contrib.auth.models import Group
 
 from addons.models import Cluster
 from kube.secret import Secret
-from providers import accounts, sealing
+from providers import accounts, base, sealing
 from providers.errors import Unavailable
 from providers.models import CloudAccount, Instance
 from tests.providers.cloud import Simulated, simulated
@@ -43,12 +43,12 @@ def cloud(tmp_path: Path) -> Iterator[Simulated]:
     loop.close()
 
 
-def new_key(cloud: Simulated, note: str = "full access") -> accounts.NewKey:
+def new_key(cloud: Simulated, note: str = "full access") -> base.NewKey:
     key = cloud.keys[note]
-    return accounts.NewKey(key.id, key.secret, Secret(""))
+    return base.NewKey(key.id, key.secret, Secret(""))
 
 
-def add(cloud: Simulated, key: accounts.NewKey | None = None) -> CloudAccount:
+def add(cloud: Simulated, key: base.NewKey | None = None) -> CloudAccount:
     return accounts.add(
         team=Group.objects.get_or_create(name="alice")[0],
         name="main",
@@ -60,11 +60,11 @@ def add(cloud: Simulated, key: accounts.NewKey | None = None) -> CloudAccount:
     )
 
 
-def second_key(cloud: Simulated) -> accounts.NewKey:
+def second_key(cloud: Simulated) -> base.NewKey:
     first = cloud.cloud.keys[cloud.keys["full access"].id]
     other = type(first)("LTAI5tSecondKey00000", "second-secret", "second")
     cloud.cloud.keys[other.access_key_id] = other
-    return accounts.NewKey(other.access_key_id, Secret(other.access_key_secret), Secret(""))
+    return base.NewKey(other.access_key_id, Secret(other.access_key_secret), Secret(""))
 
 
 def test_an_added_account_knows_who_it_is_and_what_it_may_do(cloud: Simulated) -> None:
@@ -80,7 +80,7 @@ def test_an_added_account_knows_who_it_is_and_what_it_may_do(cloud: Simulated) -
 
 
 def test_a_wrong_secret_is_refused_and_nothing_is_stored(cloud: Simulated) -> None:
-    wrong = accounts.NewKey(cloud.keys["full access"].id, Secret("wrong"), Secret(""))
+    wrong = base.NewKey(cloud.keys["full access"].id, Secret("wrong"), Secret(""))
     with pytest.raises(accounts.KeyRefused):
         add(cloud, wrong)
     assert not CloudAccount.objects.exists()
@@ -123,7 +123,7 @@ def test_a_weaker_or_refused_key_does_not_replace_the_old_one(cloud: Simulated) 
         accounts.rotate(account, new_key(cloud, "no permission"), now=LATER)
     assert "CreateContainerGroup" in caught.value.lost
     with pytest.raises(accounts.KeyRefused):
-        accounts.rotate(account, accounts.NewKey("LTAIx", Secret("x"), Secret("")), now=LATER)
+        accounts.rotate(account, base.NewKey("LTAIx", Secret("x"), Secret("")), now=LATER)
     assert CloudAccount.objects.get().access_key_id == account.access_key_id
 
 

@@ -271,7 +271,9 @@ def test_what_the_cloud_said_survives_the_database() -> None:
 def test_a_virtual_node_has_the_documented_name_labels_and_taint() -> None:
     zone = "cn-hangzhou-k"
     assert ECI.node_name(zone) == "virtual-kubelet-cn-hangzhou-k"
-    profile = ECI.node_profile(region="cn-hangzhou", zone=zone, name=ECI.node_name(zone))
+    profile = ECI.node_profile(
+        region="cn-hangzhou", zone=zone, name=ECI.node_name(zone), settings={}
+    )
     assert profile.labels == {
         "kubernetes.io/arch": "amd64",
         "kubernetes.io/hostname": "virtual-kubelet-cn-hangzhou-k",
@@ -351,7 +353,7 @@ def test_unknown_clouds_are_named() -> None:
 def test_what_the_cloud_cannot_do_is_said_with_a_fix(
     pod: dict[str, Any], reason: str | None, fatal: bool
 ) -> None:
-    found = ECI.problems(pod)
+    found = ECI.problems(pod, settings={})
     assert [p.reason for p in found] == ([reason] if reason else [])
     assert [p.fatal for p in found] == ([fatal] if reason else [])
     assert all(p.message and p.fix and p.path for p in found)

@@ -51,9 +51,11 @@ async def _first(work: Work) -> Outcome:
         return await refuse(work, field=error.path, message=str(error), fix="")
     except InvalidSpec as error:
         return await refuse(work, field="spec", message=error.message, fix="")
-    for problem in work.dialect.problems(work.live_pod):
+    settings = work.scene.node.settings
+    for problem in work.dialect.problems(work.live_pod, settings=settings):
         if problem.fatal:
-            return await refuse(work, field=problem.path, message=problem.message, fix=problem.fix)
+            text, fix = problem.text, problem.fix_text
+            return await refuse(work, field=problem.path, message=text, fix=fix)
     row = await _intend(work, spec, size)
     if row is None:
         return Outcome(1.0)
@@ -84,7 +86,7 @@ async def _intend(work: Work, spec: InstanceSpec, size: Size) -> Instance | None
     node, pod = work.scene.node, work.live_pod
     work.ctx.lease.check(CALL_SECONDS)
     want = Want(
-        account=node.account,
+        account=work.account,
         region=node.region,
         zone=node.zone,
         cluster_uid=node.cluster.uid,

@@ -37,7 +37,7 @@ async def look(work: Work, action: Action) -> Outcome:
         _looked.pop(row.pk, None)
         outcome = await accepted(work, row, Created(found.id, ""), code=reasons.ADOPTED)
         # Its last change may be older than any the sweep will ask for: what was found is told now.
-        telling = store.Telling(work.scene.node.account, found, listing.asked_at)
+        telling = store.Telling(work.account, found, listing.asked_at)
         await work.writer.do(store.observe, telling)
         return replace(outcome, requeue_after=0.0)
     first = _looked.setdefault(row.pk, listing.asked_at)

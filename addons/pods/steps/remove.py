@@ -41,8 +41,7 @@ async def delete_ownerless(work: Work, action: Action) -> Outcome:
     """Only when the API server shows twice, now, that no pod has this UID; and not too many."""
     if await _lives(work):
         return Outcome(1.0)
-    node = work.scene.node
-    if not await allowance.take(work.ctx, node.account_id):
+    if not await allowance.take(work.ctx, work.account.pk):
         return Outcome(allowance.CYCLE_SECONDS, reasons.DELETING, dict(action.values))
     return await delete(work, action)
 

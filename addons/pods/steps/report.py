@@ -58,8 +58,8 @@ async def lost(work: Work, action: Action) -> Outcome:
     instance = row.cloud_id if row else ""
     values = {"instance": instance}
     if work.row is not None:
-        if work.scene.node.account.halted_at is not None:
-            return Outcome(30.0, reasons.HALTED, {"reason": work.scene.node.account.halt_reason})
+        if work.account.halted_at is not None:
+            return Outcome(30.0, reasons.HALTED, {"reason": work.account.halt_reason})
         note = work.note(reasons.LOST, **values)
         await work.writer.do(store.close, store.Closing(work.row.pk, "gone"), note)
     message = f"Instance {instance} is gone: the cloud no longer has it."
