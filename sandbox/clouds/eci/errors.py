@@ -6,24 +6,17 @@ help pages; where the documents name no code for a case, the RPC convention
 ``Invalid<Resource>Id.NotFound`` is used.
 """
 
-from typing import Any
+from ..groups.errors import ApiFault, ConnectionLost
 
-
-class ApiFault(Exception):
-    """One refused call: code, message and HTTP status of the answer."""
-
-    def __init__(
-        self, code: str, message: str, status: int = 400, *, detail: dict[str, Any] | None = None
-    ) -> None:
-        super().__init__(f"{code}: {message}")
-        self.code = code
-        self.message = message
-        self.status = status
-        self.detail = detail
-
-
-class ConnectionLost(Exception):
-    """The call took effect and its answer never arrives: the connection is cut."""
+__all__ = [
+    "ApiFault",
+    "ConnectionLost",
+    "forbidden",
+    "group_not_found",
+    "incorrect_status",
+    "invalid",
+    "missing",
+]
 
 
 def missing(parameter: str) -> ApiFault:
