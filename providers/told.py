@@ -150,6 +150,8 @@ class NodeProfile:
     labels: Mapping[str, str]
     taints: tuple[Mapping[str, str], ...]
     annotations: Mapping[str, str] = field(default_factory=dict)
+    # Extended resources that the cloud has, beyond what the quota tells: `nvidia.com/gpu`.
+    resources: Mapping[str, str] = field(default_factory=dict)
     architecture: str = "amd64"
     operating_system: str = "linux"
 

@@ -18,7 +18,7 @@ from addons.models import VirtualNode
 from addons.pods import quantity
 from kube import Node
 from kube.objects import Condition
-from providers.base import Dialect, Quota
+from providers.base import Dialect, NodeProfile, Quota
 
 Json = dict[str, Any]
 CLOUD_TAINT = "spillway.io/cloud-unavailable"
@@ -106,22 +106,28 @@ def _transition(before: Condition | None, status: str, now: str) -> str:
 def status(node: VirtualNode, dialect: Dialect, known: Node | None, now: datetime) -> Json:
     """The status patch: conditions merge by type, so that those of others stay."""
     listed = (known.status.conditions if known else None) or ()
-    resources = node.capacity or {"cpu": "0", "memory": "0", "pods": "0"}
+    profile = _profile(node, dialect)
+    resources = dict(node.capacity or {"cpu": "0", "memory": "0", "pods": "0"})
+    if node.capacity:
+        resources |= profile.resources
     return {
         "capacity": resources,
         "allocatable": resources,
         "conditions": conditions(trouble_of(node), listed, now),
         "addresses": [{"type": "Hostname", "address": node.name}],
-        "nodeInfo": _info(node, dialect),
+        "nodeInfo": _info(profile, dialect.node_version(node.cluster.version)),
     }
 
 
-def _info(node: VirtualNode, dialect: Dialect) -> Json:
-    profile = dialect.node_profile(
+def _profile(node: VirtualNode, dialect: Dialect) -> NodeProfile:
+    return dialect.node_profile(
         region=node.region, zone=node.zone, name=node.name, settings=node.settings
     )
+
+
+def _info(profile: NodeProfile, version: str) -> Json:
     return {
-        "kubeletVersion": dialect.node_version(node.cluster.version),
+        "kubeletVersion": version,
         "operatingSystem": profile.operating_system,
         "architecture": profile.architecture,
         "kubeProxyVersion": "",
@@ -136,9 +142,7 @@ def _info(node: VirtualNode, dialect: Dialect) -> Json:
 
 def manifest(node: VirtualNode, dialect: Dialect, now: datetime) -> Json:
     """The Node as it is registered."""
-    profile = dialect.node_profile(
-        region=node.region, zone=node.zone, name=node.name, settings=node.settings
-    )
+    profile = _profile(node, dialect)
     taints = [dict(taint) for taint in profile.taints]
     return {
         "apiVersion": "v1",

@@ -15,6 +15,10 @@ _PROVIDER_TAINT = {
 }
 
 
+# ECI tells no quota of cards; the scheduler shall let a GPU pod come, the stock decides then.
+GPUS = "1000"
+
+
 def name(zone: str) -> str:
     return f"virtual-kubelet-{zone}"
 
@@ -40,4 +44,5 @@ def profile(*, region: str, zone: str, node: str) -> NodeProfile:
             "type": "virtual-kubelet",
         },
         taints=(_PROVIDER_TAINT,),
+        resources={"nvidia.com/gpu": GPUS},
     )
