@@ -6,7 +6,8 @@ import signal
 import sys
 from pathlib import Path
 
-from .world import Settings, World
+from .cluster.vendors import spec_of
+from .world import CLUSTERS, Settings, World
 
 
 def arguments(argv: list[str] | None = None) -> Settings:
@@ -14,7 +15,7 @@ def arguments(argv: list[str] | None = None) -> Settings:
     parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
     parser.add_argument("--state-dir", type=Path, required=True, help="where state is kept")
     parser.add_argument("--ports", default="18080", help="'random', or the base port (18080)")
-    parser.add_argument("--clusters", default="ack-hangzhou", help="names, comma separated")
+    parser.add_argument("--clusters", default=",".join(CLUSTERS), help="names, comma separated")
     parser.add_argument("--region", default="cn-hangzhou", help="region of the cloud account")
     parser.add_argument("--speed", type=float, default=1.0, help="divides simulated durations")
     given = parser.parse_args(argv)
@@ -22,10 +23,16 @@ def arguments(argv: list[str] | None = None) -> Settings:
         parser.error("--ports is 'random' or a number")
     if given.speed <= 0:
         parser.error("--speed is a positive number")
+    clusters = tuple(name for name in given.clusters.split(",") if name)
+    try:
+        for name in clusters:
+            spec_of(name)
+    except ValueError as error:
+        parser.error(str(error))
     return Settings(
         state_dir=given.state_dir,
         base_port=None if given.ports == "random" else int(given.ports),
-        clusters=tuple(name for name in given.clusters.split(",") if name),
+        clusters=clusters,
         region=given.region,
         speed=given.speed,
     )

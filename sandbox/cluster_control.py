@@ -1,6 +1,7 @@
 """Clusters of the world: starting, saving and bending them."""
 
 import asyncio
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from itertools import islice
 from pathlib import Path
@@ -12,16 +13,30 @@ from .answers import MAX_ROWS, answer, body_of, refuse, write_atomically
 
 if TYPE_CHECKING:
     from .cluster.cluster import Cluster
+    from .cluster.extension import Extension
+    from .cluster.vendors import ClusterSpec
+
+Extend = Callable[["ClusterSpec"], Sequence["Extension"]]
 
 
 class Clusters:
-    """The simulated clusters by name; each keeps its own state below ``state_dir``."""
+    """The simulated clusters by name; each keeps its own state below ``state_dir``.
 
-    def __init__(self, names: tuple[str, ...], state_dir: Path, region: str, speed: float) -> None:
+    ``extend`` gives what the clouds of the world add to a cluster of a kind.
+    """
+
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        state_dir: Path,
+        speed: float,
+        extend: Extend = lambda _spec: (),
+    ) -> None:
         self.names = names
         self.state_dir = state_dir
-        self.region = region
         self.speed = speed
+        self.extend = extend
+        self.specs: dict[str, ClusterSpec] = {}
         self.running: dict[str, Cluster] = {}
 
     async def start(self, host: str, first_port: int) -> None:
@@ -30,11 +45,20 @@ class Clusters:
             return
         from .cluster.clock import SystemClock
         from .cluster.cluster import Cluster
+        from .cluster.vendors import config_of, spec_of
 
         for index, name in enumerate(self.names):
             folder = self.state_dir / "clusters" / name
             folder.mkdir(parents=True, exist_ok=True)
-            cluster = Cluster(name, state_dir=folder, clock=SystemClock(self.speed))
+            spec = self.specs[name] = spec_of(name)
+            cluster = Cluster(
+                name,
+                state_dir=folder,
+                clock=SystemClock(self.speed),
+                config=config_of(spec),
+                version=spec.version,
+                extensions=self.extend(spec),
+            )
             await cluster.start(host, first_port + index if first_port else 0)
             self.running[name] = cluster
             write_atomically(self._kubeconfig(name), cluster.kubeconfig())
@@ -59,10 +83,10 @@ class Clusters:
         return [
             {
                 "name": name,
-                "kind": name.partition("-")[0],
+                "kind": self.specs[name].kind,
                 "server": cluster.url,
                 "kubeconfig": str(self._kubeconfig(name)),
-                "region": self.region,
+                "region": self.specs[name].region,
             }
             for name, cluster in self.running.items()
         ]

@@ -24,6 +24,7 @@ from .control import ControlServer
 HOST = "127.0.0.1"
 COMMIT_SECONDS = 2.0
 CONTROL, CLOUDS, CLUSTER = 0, 1, 16443 - 18080
+CLUSTERS = ("ack-hangzhou", "idc-zhangjiakou", "kce-beijing", "acs-hangzhou")
 SECOND_REGION = "cn-zhangjiakou"
 
 
@@ -33,7 +34,7 @@ class Settings:
 
     state_dir: Path
     base_port: int | None = 18080
-    clusters: tuple[str, ...] = ("ack-hangzhou",)
+    clusters: tuple[str, ...] = CLUSTERS
     region: str = "cn-hangzhou"
     speed: float = 1.0
 
@@ -60,9 +61,7 @@ class World:
         self.settings = settings
         settings.state_dir.mkdir(parents=True, exist_ok=True)
         self.clouds = _clouds(settings, now, rng or random.SystemRandom())
-        self.clusters = Clusters(
-            settings.clusters, settings.state_dir, settings.region, settings.speed
-        )
+        self.clusters = Clusters(settings.clusters, settings.state_dir, settings.speed)
         self.control = ControlServer()
         self._saver: asyncio.Task[None] | None = None
 

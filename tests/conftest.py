@@ -109,6 +109,7 @@ class World:
             [
                 *(sys.executable, "-m", "sandbox"),
                 *("--state-dir", str(self.directory), "--ports", "random"),
+                *("--clusters", "ack-hangzhou"),
             ],
             stdout=log,
             stderr=log,

@@ -8,7 +8,7 @@ import ipaddress
 import random
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sandbox.cluster import errors, quota
 from sandbox.cluster.quantity import parse
@@ -44,12 +44,23 @@ class Attributes:
         return replace(self, obj=obj)
 
 
+class Plugin(Protocol):
+    """What a vendor adds to admission, after the built-in defaults and before webhooks."""
+
+    def mutate(self, attributes: Attributes, obj: Obj) -> None:
+        """Change the object of a CREATE or UPDATE in place."""
+
+    def validate(self, attributes: Attributes) -> None:
+        """Raise ApiError to refuse."""
+
+
 class Admission:
     """Runs the plugins; ``webhooks`` is set once the cluster has a server."""
 
     def __init__(self, store: Store, rng: random.Random) -> None:
         self.store = store
         self.webhooks: Webhooks | None = None
+        self.plugins: list[Plugin] = []
         self._rng = rng
 
     def check_namespace(self, attributes: Attributes) -> None:
@@ -84,6 +95,8 @@ class Admission:
             self._defaults(attributes, obj)
         elif attributes.resource.name == "services":
             self._service(obj)
+        for plugin in self.plugins:
+            plugin.mutate(attributes, obj)
         if self.webhooks is not None:
             obj = await self.webhooks.mutate(attributes)
         return obj
@@ -91,6 +104,8 @@ class Admission:
     async def validate(self, attributes: Attributes) -> None:
         """Raise ApiError when a validating plugin, webhook or quota refuses."""
         self._protect(attributes)
+        for plugin in self.plugins:
+            plugin.validate(attributes)
         if self.webhooks is not None:
             await self.webhooks.validate(attributes)
         if attributes.operation == "CREATE":

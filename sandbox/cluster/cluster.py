@@ -4,8 +4,9 @@ import asyncio
 import base64
 import random
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -16,6 +17,7 @@ from sandbox.cluster.cells import Column
 from sandbox.cluster.client import Client
 from sandbox.cluster.clock import Clock, SystemClock
 from sandbox.cluster.crds import CustomKind, Definitions
+from sandbox.cluster.extension import Extension
 from sandbox.cluster.faults import Faults
 from sandbox.cluster.history import History
 from sandbox.cluster.identity import Identity
@@ -29,6 +31,9 @@ from sandbox.cluster.server import Server
 from sandbox.cluster.store import Store
 from sandbox.cluster.webhooks import Webhooks
 
+if TYPE_CHECKING:
+    from sandbox.cluster.controllers.config import Config
+
 Obj = dict[str, Any]
 NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 COMPACT_SECONDS = 5.0
@@ -39,7 +44,8 @@ class Cluster:
     """A cluster called ``name``. ``kubelets`` maps a node name to its back end.
 
     ``state_dir`` keeps the authority, the keys and every object; without it nothing outlives the
-    process. ``seed`` makes names and uids repeatable.
+    process. ``seed`` makes names and uids repeatable. ``config`` says what nodes it has,
+    ``version`` what its ``/version`` says, ``extensions`` what a vendor adds to it.
     """
 
     def __init__(
@@ -49,12 +55,18 @@ class Cluster:
         state_dir: Path | None = None,
         clock: Clock | None = None,
         controllers: bool = True,
+        config: "Config | None" = None,
+        version: str = "v1.36.1-aliyun.1",
+        extensions: Sequence[Extension] = (),
         seed: int | None = None,
     ) -> None:
         self.name = name
         self.state_dir = state_dir
         self.clock: Clock = clock or SystemClock()
         self.controllers = controllers
+        self.config = config
+        self.version = version
+        self.extensions = tuple(extensions)
         self.faults = Faults()
         self.history = History()
         self.kubelets: dict[str, Any] = {}
@@ -78,6 +90,8 @@ class Cluster:
         self._journal: Journal | None = None
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self.authenticator.tokens[self.admin_token()] = ADMIN
+        for extension in self.extensions:
+            extension.install(self)
 
     def admin_token(self) -> str:
         """Return the static bearer token of the administrator."""
@@ -127,7 +141,7 @@ class Cluster:
         if self.controllers:
             from sandbox.cluster import controllers
 
-            self._tasks = controllers.start(self)
+            self._tasks = controllers.start(self, self.config)
         self._tasks.append(asyncio.create_task(self._compact(), name="compact"))
 
     async def _compact(self) -> None:

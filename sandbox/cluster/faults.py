@@ -8,7 +8,10 @@ Obj = dict[str, Any]
 
 @dataclass(slots=True)
 class Faults:
-    """What goes wrong on the wire. Rates are 0..1, ``latency_ms`` is added to every request."""
+    """What goes wrong on the wire. Rates are 0..1, ``latency_ms`` is added to every request.
+
+    ``lost_answers`` counts the next creations of pods that happen and whose answer never arrives.
+    """
 
     latency_ms: float = 0
     error_rate: float = 0
@@ -17,6 +20,7 @@ class Faults:
     gone: bool = False
     revoked: bool = False
     down: bool = False
+    lost_answers: int = 0
 
     def set(self, body: Obj) -> None:
         """Replace the knobs named in ``body``; raises ValueError on an unknown or wrong one."""
@@ -30,6 +34,13 @@ class Faults:
                     f"{name} must be {'a boolean' if isinstance(current, bool) else 'a number'}"
                 )
             setattr(self, name, value)
+
+    def loses_answer(self) -> bool:
+        """Tell whether this answer is lost, counting it."""
+        if self.lost_answers <= 0:
+            return False
+        self.lost_answers -= 1
+        return True
 
     def clear(self) -> None:
         """Take every fault away."""

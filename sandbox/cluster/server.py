@@ -28,7 +28,6 @@ VERSION = {
     "minor": "36",
     "emulationMajor": "1",
     "emulationMinor": "36",
-    "gitVersion": "v1.36.1-aliyun.1",
     "gitCommit": "9d94d9ccd2b6a6b4f3b2f3ac2f8b7f86c5b1a0d2",
     "gitTreeState": "clean",
     "buildDate": "2026-06-16T08:00:00Z",
@@ -144,7 +143,7 @@ class Server:
         accept = request.headers.get("Accept", "")
         if path in _OPEN or path.startswith(("/livez/", "/readyz/", "/healthz/")):
             if path == "/version":
-                return wire.document(VERSION)
+                return wire.document({**VERSION, "gitVersion": self._cluster.version})
             return web.Response(text="ok")
         if path in ("/api", "/apis"):
             return self._discovery(path, accept)
@@ -207,4 +206,9 @@ class Server:
             resource = target.resource
             raise errors.conflict(resource.plural, resource.group, target.name)
         call = Call(self._cluster, request, user, target, verb, query)
-        return await verbs.serve(call)
+        response = await verbs.serve(call)
+        if verb == "create" and target.resource.name == "pods" and faults.loses_answer():
+            if request.transport:
+                request.transport.abort()
+            raise ConnectionResetError("the answer is lost")
+        return response

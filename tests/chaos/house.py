@@ -169,6 +169,7 @@ class House:
         state = directory / "world"
         self.commands["sandbox"] = (
             f"{sys.executable} -m sandbox --state-dir {state} --ports random --speed {speed}"
+            " --clusters ack-hangzhou"
         )
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.filler = Filler(directory, self.port, empty=False)

@@ -15,6 +15,7 @@ from alibabacloud_eci20180808 import models as eci
 from alibabacloud_eci20180808.client import Client
 from alibabacloud_tea_openapi import models as open_api
 from darabonba.exceptions import DaraException
+from kubernetes import client, config
 
 START_SECONDS = 20.0
 
@@ -132,12 +133,10 @@ def test_an_account_has_one_endpoint_and_network_per_region(process: Process) ->
 
 
 def test_a_world_with_a_cluster_gives_a_kubeconfig_that_works(tmp_path: Path) -> None:
-    process = Process(tmp_path)
+    process = Process(tmp_path, "--clusters", "ack-hangzhou")
     try:
         (cluster,) = process.world["clusters"]
-        assert (cluster["name"], cluster["kind"]) == ("ack-hangzhou", "ack")
-        from kubernetes import client, config
-
+        assert (cluster["name"], cluster["kind"]) == ("ack-hangzhou", "ack-pro")
         api = config.new_client_from_config(cluster["kubeconfig"])
         with api:
             names = {n.metadata.name for n in client.CoreV1Api(api).list_namespace().items}
@@ -150,3 +149,51 @@ def test_a_world_with_a_cluster_gives_a_kubeconfig_that_works(tmp_path: Path) ->
         assert [write["verb"] for write in history] == ["create"] * 3
     finally:
         assert process.end(signal.SIGTERM) == 0
+
+
+KINDS = {
+    "ack-hangzhou": ("ack-pro", "cn-hangzhou", "v1.36.1-aliyun.1"),
+    "idc-zhangjiakou": ("ack-registered", "cn-zhangjiakou", "v1.36.1"),
+    "kce-beijing": ("kce", "cn-beijing-6", "v1.36.1"),
+    "acs-hangzhou": ("acs", "cn-hangzhou", "v1.36.1-aliyun.1"),
+}
+NODES = {
+    "ack-hangzhou": {"cn-hangzhou.192.168.1.11", "cn-hangzhou.192.168.1.12"},
+    "idc-zhangjiakou": {"idc-master-1", "idc-node-1"},
+    "kce-beijing": {"10.0.1.21", "10.0.1.22"},
+}
+
+
+def ready_nodes(core: client.CoreV1Api, names: set[str]) -> list[client.V1Node]:
+    """The nodes once all of `names` have registered and posted a status."""
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        nodes = [n for n in core.list_node().items if n.status.node_info]
+        if {node.metadata.name for node in nodes} >= names:
+            return nodes
+        assert time.monotonic() < deadline, f"not all of {names} came"
+        time.sleep(0.02)
+
+
+def test_the_four_clusters_are_what_their_vendors_deliver(tmp_path: Path) -> None:
+    process = Process(tmp_path)
+    try:
+        clusters = {cluster["name"]: cluster for cluster in process.world["clusters"]}
+        assert list(clusters) == list(KINDS)
+        for name, (kind, region, version) in KINDS.items():
+            assert (clusters[name]["kind"], clusters[name]["region"]) == (kind, region)
+            with config.new_client_from_config(clusters[name]["kubeconfig"]) as api:
+                assert client.VersionApi(api).get_code().git_version == version
+                nodes = ready_nodes(client.CoreV1Api(api), NODES.get(name, set()))
+            assert {node.status.node_info.kubelet_version for node in nodes} <= {version}
+    finally:
+        assert process.end(signal.SIGTERM) == 0
+
+
+def test_a_cluster_of_an_unknown_kind_is_refused_with_the_kinds_there_are(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "sandbox", "--state-dir", str(tmp_path)]
+    done = subprocess.run(
+        [*command, "--clusters", "gke-x"], check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert "ack-<place>, idc-<place>, kce-<place>, acs-<place>" in done.stderr

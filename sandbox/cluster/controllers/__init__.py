@@ -91,6 +91,8 @@ class Manager:
         self.pods = Pods(self.context, self.nodes)
         self.loops: list[Controller[Any]] = [loop(self.context) for loop in LOOPS]
         self.loops += [self.nodes, self.pods]
+        for extension in cluster.extensions:
+            self.loops += extension.loops(self)
         for node in self.config.nodes:
             cluster.kubelets[node.name] = NodeBackend(
                 node.name, self.pods.environment, cluster.clock, self.nodes.down

@@ -127,6 +127,8 @@ async def bootstrap(context: Context) -> None:
         await _ensure(context, "priorityclasses.scheduling.k8s.io", priority)
     await _ensure(context, "services", kubernetes_service())
     await _publish_address(context)
+    for resource, obj in context.config.objects:
+        await _ensure(context, resource, obj)
     if not context.config.coredns_replicas:
         return
     system = {"namespace": "kube-system", "name": "coredns"}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 KUBELET_VERSION = "v1.36.1"
 
 
 @dataclass(frozen=True)
 class NodeConfig:
-    """One on-premises node; `capacity` and `reserved` are Kubernetes quantities by resource."""
+    """One node with a kubelet; `capacity` and `reserved` are Kubernetes quantities by resource."""
 
     name: str
     address: str
@@ -19,6 +20,10 @@ class NodeConfig:
     labels: Mapping[str, str] = field(default_factory=dict)
     control_plane: bool = False
     pod_cidr: str = ""
+    version: str = KUBELET_VERSION
+    os_image: str = "Alibaba Cloud Linux 3"
+    kernel: str = "5.10.134-18.al8.x86_64"
+    provider_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,8 @@ class Pace:
     lease: float = 10.0
 
 
-def _capacity(cpu: str, memory: str, **more: str) -> dict[str, str]:
+def machine(cpu: str, memory: str, **more: str) -> dict[str, str]:
+    """The capacity of an ordinary node."""
     base = {"cpu": cpu, "memory": memory, "ephemeral-storage": "100Gi", "pods": "110"}
     return {**base, **more}
 
@@ -40,20 +46,20 @@ DEFAULT_NODES = (
     NodeConfig(
         name="idc-master-1",
         address="10.0.0.10",
-        capacity=_capacity("4", "8Gi"),
+        capacity=machine("4", "8Gi"),
         control_plane=True,
         pod_cidr="10.244.0.0/24",
     ),
     NodeConfig(
         name="idc-node-1",
         address="10.0.0.11",
-        capacity=_capacity("6", "16Gi"),
+        capacity=machine("6", "16Gi"),
         pod_cidr="10.244.1.0/24",
     ),
     NodeConfig(
         name="idc-node-2",
         address="10.0.0.12",
-        capacity=_capacity("6", "16Gi"),
+        capacity=machine("6", "16Gi"),
         pod_cidr="10.244.2.0/24",
     ),
 )
@@ -61,13 +67,17 @@ DEFAULT_NODES = (
 
 @dataclass(frozen=True)
 class Config:
-    """The whole of it; `missing_images` are globs of images that no registry has."""
+    """The whole of it; `missing_images` are globs of images that no registry has.
+
+    `objects` are created at the first start as (resource, object), after the namespaces.
+    """
 
     nodes: tuple[NodeConfig, ...] = DEFAULT_NODES
     pace: Pace = Pace()
     missing_images: tuple[str, ...] = ("*does-not-exist*", "*no-such-*", "*nonexistent*")
     region: str = "cn-hangzhou"
     coredns_replicas: int = 2
+    objects: tuple[tuple[str, dict[str, Any]], ...] = ()
     terminated_pods: int = 12_500
     node_grace: float = 40.0
     quarantine: float = 40.0

@@ -6,7 +6,7 @@ from typing import Any
 
 from sandbox.cluster.errors import ApiError
 
-from ..config import KUBELET_VERSION, NodeConfig
+from ..config import NodeConfig
 from ..context import Context
 from ..informer import Obj
 from ..loop import Controller
@@ -62,6 +62,8 @@ def new_node(config: NodeConfig, region: str) -> Obj:
     if config.control_plane:
         key = "node-role.kubernetes.io/control-plane"
         spec["taints"] = [{"key": key, "effect": "NoSchedule"}]
+    if config.provider_id:
+        spec["providerID"] = config.provider_id
     return {
         "apiVersion": "v1",
         "kind": "Node",
@@ -97,20 +99,21 @@ def node_status(config: NodeConfig, node: Obj, now: float) -> Obj:
             {"type": "Hostname", "address": config.name},
         ],
         daemonEndpoints={"kubeletEndpoint": {"Port": 10250}},
-        nodeInfo=_node_info(config.name),
+        nodeInfo=_node_info(config),
     )
     return status
 
 
-def _node_info(name: str) -> Obj:
+def _node_info(config: NodeConfig) -> Obj:
+    name = config.name
     return {
         "machineID": digest(name)[:32],
         "systemUUID": digest(name + "/system")[:32],
         "bootID": digest(name + "/boot")[:32],
-        "kernelVersion": "5.10.134-18.al8.x86_64",
-        "osImage": "Alibaba Cloud Linux 3",
+        "kernelVersion": config.kernel,
+        "osImage": config.os_image,
         "containerRuntimeVersion": "containerd://2.0.5",
-        "kubeletVersion": KUBELET_VERSION,
+        "kubeletVersion": config.version,
         "kubeProxyVersion": "",
         "operatingSystem": "linux",
         "architecture": "amd64",
