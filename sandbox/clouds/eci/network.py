@@ -1,56 +1,11 @@
 """The account's network: one VPC per region, its vSwitches, security groups and free addresses."""
 
-import ipaddress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from ..groups.network import SecurityGroup
+from ..groups.network import Subnet as VSwitch
 
-@dataclass
-class VSwitch:
-    """A vSwitch and the addresses taken in it."""
-
-    id: str
-    vpc_id: str
-    zone: str
-    cidr: str
-    name: str
-    taken: set[str] = field(default_factory=set)
-    _cursor: int = 0
-
-    def __post_init__(self) -> None:
-        self._first = int(ipaddress.ip_network(self.cidr).network_address)
-        self._size = ipaddress.ip_network(self.cidr).num_addresses
-
-    @property
-    def capacity(self) -> int:
-        """Usable addresses: network, gateway and three more are the system's (VPC manual)."""
-        return self._size - 3
-
-    @property
-    def free(self) -> int:
-        """Addresses that are left."""
-        return self.capacity - len(self.taken)
-
-    def take(self) -> str:
-        """Take the next free address; the caller has checked ``free``."""
-        while True:
-            self._cursor = self._cursor % self.capacity + 1
-            address = str(ipaddress.ip_address(self._first + self._cursor))
-            if address not in self.taken:
-                self.taken.add(address)
-                return address
-
-    def release(self, address: str) -> None:
-        """Give an address back."""
-        self.taken.discard(address)
-
-
-@dataclass(frozen=True)
-class SecurityGroup:
-    """A security group of a VPC."""
-
-    id: str
-    vpc_id: str
-    name: str
+__all__ = ["Network", "SecurityGroup", "VSwitch", "build"]
 
 
 @dataclass

@@ -13,7 +13,6 @@ from aiohttp import web
 
 from . import sessions, signing
 from .actions import ACTIONS, PRODUCTS, Action, Call
-from .actions.exec_ import environment
 from .actions.groups import page_number
 from .cloud import COMMIT_SECONDS, EciCloud, Key
 from .errors import ApiFault, ConnectionLost, forbidden
@@ -236,7 +235,7 @@ class Gateway:
         container = group.container(session.container) if group else None
         if group is None or container is None or container.state.kind != "Running":
             return web.Response(status=409, text="the container is not running")
-        return await sessions.serve(request, session, environment(group, container))
+        return await sessions.serve(request, session, group.environment(container))
 
 
 def _page(action: Action, params: dict[str, Any]) -> int:

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from .errors import ApiFault
+from .errors import ApiFault, ConnectionLost
 
 _STATUS = {"ServiceUnavailable": 503, "InternalError": 500, "Forbidden.RAM": 403}
 
@@ -15,8 +15,9 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True):
     """What to do to the next ``times`` calls that match (None: to all of them).
 
     One of: answer an error (``code``), before or after the effect; cut the connection after the
-    effect (``lost_answer``); answer an empty list (``empty``); fail one page of a list
-    (``fail_page``, counted from 1). ``match`` compares flat parameters, ``*`` allowed.
+    effect (``lost_answer``) or before it (``lost_request``); answer an empty list (``empty``); fail
+    one page of a list (``fail_page``, counted from 1). ``match`` compares flat parameters, ``*``
+    allowed.
     """
 
     action: str = "*"
@@ -27,13 +28,16 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True):
     when: Literal["before", "after"] = "before"
     match: dict[str, str] = {}
     lost_answer: bool = False
+    lost_request: bool = False
     empty: bool = False
     fail_page: int | None = None
     retry_after_ms: int | None = None
     hits: int = 0
 
     def error(self) -> ApiFault:
-        """Return the planted refusal."""
+        """Return the planted refusal; raises ConnectionLost when the call never arrives."""
+        if self.lost_request:
+            raise ConnectionLost
         status = self.http_status or _STATUS.get(self.code, 400)
         return ApiFault(self.code, self.message, status)
 

@@ -13,7 +13,7 @@ import hashlib
 from collections.abc import Callable
 from typing import Protocol
 
-from ..programs import UNKNOWN, Run, plan
+from ..programs import UNKNOWN, Run, log_lines, plan
 from . import meter
 from .model import BILLED, TERMINAL, Container, Group, State
 
@@ -150,6 +150,18 @@ class Lifecycle:
             seconds = None if endless else self._knobs().run_seconds
             life = Run(seconds, life.exit_code, life.lines, life.repeat)
         return life.scaled(self._speed)
+
+    def printed(
+        self, group: Group, container: Container, now: float, *, previous: bool = False
+    ) -> list[tuple[float, str]]:
+        """Return (time, line) of a container's present run, or of the one before."""
+        state: State | None = container.previous if previous else container.state
+        if not previous and state is not None and state.kind == "Waiting":
+            state = container.previous
+        if state is None or state.started_at is None:
+            return []
+        until = now if state.finished_at is None else state.finished_at
+        return log_lines(self.run(group, container), state.started_at, until)
 
     def _plan(self, group: Group, at: float, seconds: float, step: str, name: str = "") -> None:
         group.steps.append((at + seconds / self._speed, step, name))

@@ -144,6 +144,11 @@ class Group(msgspec.Struct, omit_defaults=True):
         every = [*self.containers, *self.init_containers]
         return next((c for c in every if c.name == name), None)
 
+    def environment(self, container: Container) -> dict[str, str]:
+        """Return the environment that a command sees inside a container."""
+        system = {"PATH": "/usr/bin:/bin", "HOSTNAME": self.name, "HOME": "/root"}
+        return system | container.environment()
+
     def record(self, kind: str, reason: str, message: str, at: float) -> None:
         """Add an event, or count it once more; only the newest 50 stay."""
         for event in self.events:

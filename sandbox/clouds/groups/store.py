@@ -34,6 +34,7 @@ class Call(msgspec.Struct, kw_only=True):
     code: str
     request_id: str
     container_group_id: str
+    service: str = ""
     seq: int = 0
     time: str = ""
 

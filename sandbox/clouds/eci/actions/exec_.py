@@ -23,7 +23,7 @@ def execute(call: Call) -> Json:
     if sync and tty:
         raise invalid("TTY", "false is expected with Sync")
     if sync:
-        return {"SyncResponse": outcome(command, environment(group, container)).output}
+        return {"SyncResponse": outcome(command, group.environment(container)).output}
     token = call.cloud.sessions.open(
         group.id, container.name, command, tty=tty, stdin=flag(params, "Stdin", True), now=call.now
     )
@@ -32,13 +32,6 @@ def execute(call: Call) -> Json:
         "WebSocketUri": f"{socket}/exec/?s={token}",
         "HttpUrl": f"{call.base_url}/terminal?param={token}",
     }
-
-
-def environment(group: Group, container: Container) -> dict[str, str]:
-    """Return the environment a command sees inside a container."""
-    return {"PATH": "/usr/bin:/bin", "HOSTNAME": group.name, "HOME": "/root"} | (
-        container.environment()
-    )
 
 
 def _container(group: Group, name: str) -> Container:

@@ -2,9 +2,7 @@
 
 from datetime import UTC, datetime
 
-from ...programs import log_lines
 from ..errors import incorrect_status, invalid
-from ..model import Container, Group, State
 from ..parameters import flag, integer, required, text
 from .base import Call, Json
 
@@ -22,7 +20,8 @@ def describe(call: Call) -> Json:
         raise invalid("ContainerName", f"{name} is not a container of {group.id}")
     if group.status in {"Scheduling", "ScheduleFailed"}:
         raise incorrect_status(group.id, group.status)
-    lines = printed(call, group, container, previous=flag(params, "LastTime"))
+    previous = flag(params, "LastTime")
+    lines = call.cloud.lifecycle.printed(group, container, call.now, previous=previous)
     since = _since(call)
     tail = integer(params, "Tail", 500, 1, 10**6)
     kept = [(at, line) for at, line in lines if at >= since][-min(tail, MAX_LINES) :]
@@ -31,19 +30,6 @@ def describe(call: Call) -> Json:
     limit = min(integer(params, "LimitBytes", MAX_BYTES, 1), MAX_BYTES)
     content = content.encode()[-limit:].decode(errors="replace")
     return {"ContainerName": name, "Content": content}
-
-
-def printed(
-    call: Call, group: Group, container: Container, *, previous: bool
-) -> list[tuple[float, str]]:
-    """Return (time, line) of the present run, or of the one before."""
-    state: State | None = container.previous if previous else container.state
-    if not previous and state is not None and state.kind == "Waiting":
-        state = container.previous
-    if state is None or state.started_at is None:
-        return []
-    until = call.now if state.finished_at is None else state.finished_at
-    return log_lines(call.cloud.lifecycle.run(group, container), state.started_at, until)
 
 
 def _since(call: Call) -> float:
