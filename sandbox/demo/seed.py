@@ -9,11 +9,13 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from sandbox.demo.scene import Scene, scene
+
 DEADLINE_SECONDS = 120.0
-MANIFEST = Path(__file__).with_name("nginx.yaml")
 
 
 class Guide:
@@ -42,73 +44,76 @@ class Guide:
         self._banner()
 
     def _fill(self) -> None:
-        """Idempotent: an object that is there already (409) is left as it is."""
-        eci = self.world["clouds"]["eci"]
-        cluster = self.world["clusters"][0]
-        if not self.call("GET", "/api/v1/credentials/")["results"]:
-            key = eci["keys"][0]
-            self.call(
-                "POST",
-                "/api/v1/credentials/",
-                {
-                    "name": "aliyun-demo",
-                    "provider": "eci",
-                    "region": eci["region"],
-                    "endpoint": eci["endpoint"],
-                    "access_key_id": key["access_key_id"],
-                    "access_key_secret": key["access_key_secret"],
-                },
-            )
-        account = self.call("GET", "/api/v1/credentials/")["results"][0]
-        if not self.call("GET", "/api/v1/clusters/")["results"]:
-            self.call(
-                "POST",
-                "/api/v1/clusters/",
-                {
-                    "name": cluster["name"],
-                    "slug": cluster["name"],
-                    "kubeconfig": Path(cluster["kubeconfig"]).read_text(),
-                    "environment": "demo",
-                    "credential": account["id"],
-                    "region": eci["region"],
-                },
-            )
-        self._nodes(cluster["name"], account["id"], eci)
-        self._apply(cluster)
+        """Idempotent: what is there already is left as it is."""
+        wanted = scene(self.world)
+        self._credentials(wanted)
+        self._clusters(wanted)
+        self._nodes(wanted)
+        self._apply(wanted)
 
-    def _nodes(self, cluster: str, account: int, eci: dict[str, Any]) -> None:
-        """One per vSwitch of the cloud, unless its zone has one."""
-        served = {node["zone"] for node in self._known_nodes()}
-        for first in (v for v in eci["vswitches"] if v["zone"] not in served):
-            others = [v for v in eci["vswitches"] if v is not first]
-            placements = [{"zone": v["zone"], "subnet": v["id"]} for v in (first, *others)]
-            self.call(
-                "POST",
-                "/api/v1/nodes/",
-                {
-                    "cluster": cluster,
-                    "credential": account,
-                    "zone": first["zone"],
-                    "placements": placements,
-                    "security_group": eci["security_group_id"],
-                },
-            )
-        wanted = {vswitch["zone"] for vswitch in eci["vswitches"]}
-        self._until(
-            lambda: wanted <= {n["zone"] for n in self._known_nodes() if n["state"] == "ready"}
-        )
-
-    def _known_nodes(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.call("GET", "/api/v1/nodes/")["results"]
+    def _all(self, path: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.call("GET", f"{path}?limit=100")["results"]
         return found
 
-    def _apply(self, cluster: dict[str, Any]) -> None:
+    def _ids(self) -> dict[str, int]:
+        return {row["name"]: row["id"] for row in self._all("/api/v1/credentials/")}
+
+    def _credentials(self, wanted: Scene) -> None:
+        there = self._ids()
+        for one in wanted.credentials:
+            if one.name not in there:
+                self.call("POST", "/api/v1/credentials/", asdict(one) | one.fields)
+
+    def _clusters(self, wanted: Scene) -> None:
+        ids = self._ids()
+        there = {row["slug"] for row in self._all("/api/v1/clusters/")}
+        for one in wanted.clusters:
+            if one.name not in there:
+                body = {
+                    "name": one.name,
+                    "slug": one.name,
+                    "kubeconfig": one.kubeconfig.read_text(),
+                    "environment": "demo",
+                    "credential": ids[one.credential],
+                    "region": one.region,
+                }
+                self.call("POST", "/api/v1/clusters/", body)
+
+    def _nodes(self, wanted: Scene) -> None:
+        """Those of zones that have none yet; back when all are Ready."""
+        ids = self._ids()
+        served = {(node["cluster"], node["zone"]) for node in self._all("/api/v1/nodes/")}
+        for one in wanted.nodes:
+            if (one.cluster, one.zone) in served:
+                continue
+            body = {
+                "cluster": one.cluster,
+                "credential": ids[one.credential],
+                "zone": one.zone,
+                "placements": one.placements,
+                "security_group": one.security_group,
+            }
+            more = {
+                "name": one.name,
+                "second_credential": ids.get(one.second),
+                "settings": one.settings,
+            }
+            self.call("POST", "/api/v1/nodes/", body | {k: v for k, v in more.items() if v})
+        places = {(one.cluster, one.zone) for one in wanted.nodes}
+        self._until(lambda: places <= self._ready())
+
+    def _ready(self) -> set[tuple[str, str]]:
+        rows = self._all("/api/v1/nodes/")
+        return {(node["cluster"], node["zone"]) for node in rows if node["state"] == "ready"}
+
+    def _apply(self, wanted: Scene) -> None:
         """A plain `kubectl apply`, once per demo: later changes are the user's."""
         mark = self.directory / "applied"
         if mark.exists():
             return
-        command = ["kubectl", "--kubeconfig", cluster["kubeconfig"], "apply", "-f", str(MANIFEST)]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=_path())
+        for kubeconfig, manifest in wanted.workloads:
+            command = ["kubectl", "--kubeconfig", str(kubeconfig), "apply", "-f", str(manifest)]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=_path())
         mark.touch()
 
     def _until(self, condition: Any) -> None:
@@ -142,6 +147,7 @@ class Guide:
             "password_file": str(self.directory / "password"),
             "api_token": self.token,
             "kubeconfig": self.world["clusters"][0]["kubeconfig"],
+            "kubeconfigs": {c["name"]: c["kubeconfig"] for c in self.world["clusters"]},
             "eci_endpoint": self.world["clouds"]["eci"]["endpoint"],
             "control_url": self.world["control_url"],
             "world": str(self.directory / "world" / "world.json"),
@@ -152,20 +158,27 @@ class Guide:
 
     def _banner(self) -> None:
         password = (self.directory / "password").read_text().strip()
-        kubeconfig = _short(self.world["clusters"][0]["kubeconfig"])
+        clusters = {c["kind"]: _short(c["kubeconfig"]) for c in self.world["clusters"]}
+        first = _short(self.world["clusters"][0]["kubeconfig"])
+        others = [
+            f"    kubectl --kubeconfig {path} get pods -o wide"
+            for kind, path in clusters.items()
+            if kind in {"kce", "ack-registered"}
+        ]
         lines = (
             "",
             f"  Spillway is up:   {self.url}",
             f"  Sign in:          admin / {password}",
-            f"  Kubeconfig:       {kubeconfig}",
+            f"  Kubeconfigs:      {', '.join(clusters.values())}",
             f"  Facts for tools:  {_short(str(self.directory / 'demo.json'))}",
             "",
             "  Try in another terminal:",
-            f"    export KUBECONFIG={kubeconfig} PATH=$PWD/.venv/bin:$PATH",
+            f"    export KUBECONFIG={first} PATH=$PWD/.venv/bin:$PATH",
             "    kubectl get nodes",
             "    kubectl get pods -o wide",
-            "    kubectl scale deployment nginx --replicas 6",
-            "    kubectl delete deployment nginx",
+            "    kubectl describe pods -l app=nginx",
+            "    kubectl scale deployment checkout --replicas 6",
+            *others,
             "",
             "  Ctrl-C stops it, 'make demo' goes on where it was, 'make demo-reset' forgets it.",
             "",
