@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
+from kube.secret import Secret
 from providers.asked import (
     ClusterAccess,
     Container,
@@ -95,15 +96,18 @@ __all__ = [
     "Problem",
     "Provider",
     "Quota",
+    "Quotas",
     "Quote",
     "RegistryCredential",
     "Restart",
     "RunState",
     "SecurityGroup",
+    "SeveralGroups",
     "Size",
     "StockState",
     "Stocked",
     "Subnet",
+    "TemporaryKeys",
     "Turns",
     "Verification",
     "Verify",
@@ -175,6 +179,25 @@ class Dialect(Protocol):
 
     def policy(self) -> Mapping[str, Any]:
         """The least grants Spillway needs, in the cloud's own policy language."""
+
+
+@runtime_checkable
+class TemporaryKeys(Protocol):
+    """A dialect whose temporary keys lie in a ConfigMap that is written again and again."""
+
+    def temporary(self, data: Mapping[str, str], cipher: Secret) -> NewKey:
+        """The key in `data`; `cipher` opens its secret (empty: it is plain).
+
+        `expires_at` is None when `data` tells none that can be read. Raises `InvalidSpec` that
+        names the entry.
+        """
+
+
+@runtime_checkable
+class SeveralGroups(Protocol):
+    """A dialect whose instances may be in so many security groups; without it: in one."""
+
+    security_groups_max: int
 
 
 @runtime_checkable
@@ -258,6 +281,12 @@ class Catalogue(Protocol):
     async def regions(self) -> Mapping[str, Sequence[str]]: ...
     async def subnets(self, *, vpc: str = "") -> Sequence[Subnet]: ...
     async def security_groups(self, *, vpc: str = "") -> Sequence[SecurityGroup]: ...
+
+
+@runtime_checkable
+class Quotas(Protocol):
+    """A cloud that tells how much the account may have."""
+
     async def quota(self) -> Quota: ...
 
 

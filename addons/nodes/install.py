@@ -6,6 +6,7 @@ kept by the watch process, which reads the rows.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +16,7 @@ from django.utils.translation import gettext_noop as _
 
 from addons.announce import announce
 from addons.models import Cluster, Operation, PodRow, VirtualNode
-from addons.nodes import spec
+from addons.nodes.preflight import preflight
 from addons.operations import NotYet, StepFailed, StepFunction, start
 from addons.pods import reasons
 from addons.runtime.contract import Context
@@ -24,7 +25,6 @@ from addons.sentences import stored
 from kube import LEASES, NODES, PODS
 from kube import errors as kube_errors
 from providers import registry
-from providers.base import Catalogue
 from providers.models import CloudAccount, Instance, Orphan
 
 LEASE_NAMESPACE = "kube-node-lease"
@@ -40,11 +40,20 @@ def add_node(
     actor: str,
     team: Group,
     name: str = "",
+    second_account: CloudAccount | None = None,
+    settings: Mapping[str, str] | None = None,
 ) -> Operation:
-    """An operation that ends when the node is Ready. Placements: its own zone first."""
+    """An operation that ends when the node is Ready. Placements: its own zone first.
+
+    `second_account`, of the same vendor, takes the pods that ask for its product. `settings` are
+    those of the providers' `node_settings`. `security_group` may be a comma separated list where
+    the cloud takes several.
+    """
     name = name or registry.dialect(account.provider).node_name(zone)
     arguments = {
         "account": account.pk,
+        "second_account": second_account.pk if second_account else None,
+        "settings": {name: text for name, text in (settings or {}).items() if text},
         "zone": zone,
         "placements": placements,
         "security_group": security_group,
@@ -81,65 +90,6 @@ def set_unschedulable(node: VirtualNode, value: bool) -> None:
 # --- add ----------------------------------------------------------------------------------------
 
 
-async def _preflight(ctx: Context, operation: Operation) -> str:
-    """The name is free, the subnets are there with free addresses, the quota is not used up."""
-    assert operation.cluster_id is not None
-    await _name_is_free(ctx, operation)
-    given = operation.arguments
-    account = await ctx.db(CloudAccount.objects.get, pk=given["account"])
-    provider = await ctx.provider(account.pk, account.region)
-    if not isinstance(provider, Catalogue):
-        return ""
-    known = {subnet.id: subnet for subnet in await provider.subnets()}
-    for placement in given["placements"]:
-        found = known.get(placement["subnet"])
-        if found is None:
-            raise StepFailed(
-                stored(_("The vSwitch %(id)s is not there."), id=placement["subnet"]),
-                _("Choose one of this region that the key may see."),
-            )
-        if found.zone != placement["zone"]:
-            raise StepFailed(
-                stored(_("The vSwitch %(id)s lies in %(zone)s."), id=found.id, zone=found.zone),
-                _("Choose the zone of the vSwitch."),
-            )
-    free = sum(known[item["subnet"]].free_ips for item in given["placements"])
-    if free == 0:
-        raise StepFailed(
-            _("The vSwitches have no free address."), _("Add a vSwitch with free addresses.")
-        )
-    quota = await provider.quota()
-    if quota.cpu_used >= quota.cpu_max:
-        raise StepFailed(
-            stored(_("The vCPU quota of %(max)s is used up."), max=quota.cpu_max),
-            _("Raise it by a ticket to the cloud."),
-        )
-    given["capacity"] = spec.capacity(quota)
-    await ctx.db(operation.save, update_fields=["arguments"])
-    return stored(
-        _("%(free)s free addresses; %(used)s of %(max)s vCPU used"),
-        free=free,
-        used=quota.cpu_used,
-        max=quota.cpu_max,
-    )
-
-
-async def _name_is_free(ctx: Context, operation: Operation) -> None:
-    assert operation.cluster_id is not None
-    ours = VirtualNode.objects.filter(cluster=operation.cluster_id or 0, name=operation.target)
-    if await ctx.db(ours.exists):
-        return
-    kube = await ctx.kube(operation.cluster_id)
-    try:
-        await kube.get(NODES, operation.target)
-    except kube_errors.NotFound:
-        return
-    raise StepFailed(
-        stored(_("The cluster has a node named %(name)s already."), name=operation.target),
-        _("Choose another name, or remove that node first."),
-    )
-
-
 def _save_node(operation: Operation) -> int:
     given: dict[str, Any] = operation.arguments
     account = CloudAccount.objects.get(pk=given["account"])
@@ -148,6 +98,8 @@ def _save_node(operation: Operation) -> int:
         name=operation.target,
         defaults={
             "account": account,
+            "second_account_id": given.get("second_account"),
+            "settings": given.get("settings") or {},
             "provider": account.provider,
             "region": account.region,
             "zone": given["zone"],
@@ -299,7 +251,7 @@ async def _forget(ctx: Context, operation: Operation) -> str:
 
 
 ADD: tuple[tuple[str, StepFunction], ...] = (
-    ("preflight", _preflight),
+    ("preflight", preflight),
     ("register", _register),
     ("ready", _ready),
 )

@@ -7,7 +7,7 @@ import logging
 from addons.models import VirtualNode
 from addons.nodes import rows, spec
 from addons.runtime.contract import Context, Outcome
-from providers.base import Catalogue, Quota
+from providers.base import Quota, Quotas
 from providers.errors import AccountTrouble, ProviderError
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ async def reconcile_node(ctx: Context, key: str) -> Outcome:
 async def _quota(ctx: Context, node: VirtualNode) -> Quota | None:
     """None when the cloud tells none, or the key may not ask (it may still make instances)."""
     provider = await ctx.provider(node.account_id, node.region)
-    if not isinstance(provider, Catalogue):
+    if not isinstance(provider, Quotas):
         return None
     try:
         return await provider.quota()

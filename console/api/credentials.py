@@ -27,7 +27,7 @@ from console.api.problems import Problem
 from console.refusals import EXPLAINED, explain
 from kube.secret import Secret
 from providers import accounts, registry
-from providers.base import Catalogue, NewKey
+from providers.base import Catalogue, NewKey, Quotas
 from providers.models import CloudAccount
 
 
@@ -85,7 +85,7 @@ async def pickers(account_id: int, region: str) -> dict[str, Any]:
         "regions": await provider.regions(),
         "subnets": [asdict(subnet) for subnet in await provider.subnets()],
         "security_groups": [asdict(group) for group in await provider.security_groups()],
-        "quota": asdict(await provider.quota()),
+        "quota": asdict(await provider.quota()) if isinstance(provider, Quotas) else None,
     }
 
 

@@ -65,11 +65,11 @@ def test_a_refused_kubeconfig_says_why_in_the_readers_language() -> None:
 
 @needs_catalogue
 def test_what_a_worker_stored_is_read_in_the_language_of_each_reader() -> None:
-    kept = stored("The vSwitch %(id)s lies in %(zone)s.", id="vsw-1", zone="cn-hangzhou-k")
+    kept = stored("The cluster has a node named %(name)s already.", name="vk-j")
     with translation.override("zh-hans"):
-        assert read(kept) == "交换机 vsw-1 位于 cn-hangzhou-k。"
+        assert read(kept) == "集群中已存在名为 vk-j 的节点。"
         assert read("not Ready yet") == "尚未就绪"
-        assert read_in_english(kept) == "The vSwitch vsw-1 lies in cn-hangzhou-k."
+        assert read_in_english(kept) == "The cluster has a node named vk-j already."
         assert read("") == ""
         assert read('["of %(none)s", {}]') == '["of %(none)s", {}]'
 
