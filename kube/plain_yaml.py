@@ -6,9 +6,12 @@ file becomes a huge one), and no part of the text appears in an error.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import yaml
+import yaml.resolver
 
 
 class PlainYamlError(Exception):
@@ -37,18 +40,41 @@ class _Loader(yaml.BaseLoader):
         return node
 
 
+class _Resolving(_Loader, yaml.resolver.Resolver):
+    """Gives every scalar that has no tag of its own the tag of its YAML 1.1 type."""
+
+
 def load(text: str | bytes, *, max_bytes: int, max_depth: int) -> Any:
     """The one document in `text`: dict, list or str, every scalar a str; PlainYamlError."""
+    with _reading(_Loader, text, max_bytes, max_depth) as loader:
+        return loader.get_single_data()
+
+
+def compose(text: str | bytes, *, max_bytes: int, max_depth: int) -> list[yaml.Node]:
+    """The documents in `text` as nodes with tags and marks, empty ones left out; PlainYamlError."""
+    found = []
+    with _reading(_Resolving, text, max_bytes, max_depth) as loader:
+        while loader.check_node():
+            node = loader.get_node()
+            if node is not None and node.tag != "tag:yaml.org,2002:null":
+                found.append(node)
+    return found
+
+
+@contextmanager
+def _reading(
+    kind: type[_Loader], text: str | bytes, max_bytes: int, max_depth: int
+) -> Iterator[_Loader]:
     data = text.encode() if isinstance(text, str) else text
     if len(data) > max_bytes:
         raise PlainYamlError("too-large", f"larger than {max_bytes} bytes")
     try:
-        loader = _Loader(data.decode("utf-8-sig"))
+        loader = kind(data.decode("utf-8-sig"))
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise PlainYamlError("invalid-yaml", "is not UTF-8 text") from error
     loader.max_depth = max_depth
     try:
-        return loader.get_single_data()
+        yield loader
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
         raise PlainYamlError("invalid-yaml", "is not valid YAML", line) from None
