@@ -14,8 +14,9 @@ from typing import Any, ClassVar
 
 import django_filters as df
 from django import forms
-from django.db.models import Q, QuerySet
+from django.db.models import Case, CharField, F, Q, QuerySet, Value, When
 from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Coalesce, NullIf
 from django.db.models.lookups import Exact
 from django.utils import timezone
 
@@ -27,6 +28,17 @@ _NUMBER = re.compile(r"^([<>]?)(\d+)$")
 _UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 _CENTURY = 100 * 365 * 86400
+
+# Whose instance a pod is: its own word once it has one, before that the node's, if that is one.
+POD_PROVIDER = Case(
+    When(instance__isnull=False, then=F("instance__provider")),
+    When(node__second_account__isnull=True, then=Coalesce(F("node__provider"), Value(""))),
+    default=Value(""),
+    output_field=CharField(),
+)
+POD_ZONE = Coalesce(
+    NullIf(F("instance__zone"), Value("")), F("node__zone"), Value(""), output_field=CharField()
+)
 
 PROBLEM = Q(phase="Failed") | ~Q(blocker="") | Q(status__in=["CrashLoopBackOff", "OOMKilled"])
 
@@ -71,10 +83,10 @@ _POD_WORDS: dict[str, Callable[[str], Q]] = {
     "status": lambda v: Q(status__iexact=v),
     "node": lambda v: Q(node_name=v),
     "cluster": lambda v: Q(cluster__slug=v),
-    "provider": lambda v: Q(node__provider=v),
-    "zone": lambda v: Q(node__zone=v),
+    "provider": lambda v: Q(Exact(POD_PROVIDER, v.lower())),
+    "zone": lambda v: Q(Exact(POD_ZONE, v)),
     "workload": lambda v: Q(workload_name=v),
-    "instance": lambda v: Q(instance__cloud_id=v),
+    "instance": lambda v: Q(instance__cloud_id=v) | Q(instance__seen__shown_id=v),
     "label": _label,
     "restarts": _restarts,
     "age": _age,
@@ -89,6 +101,7 @@ def _pod_word(word: str) -> Q:
         Q(name__icontains=word)
         | Q(namespace__icontains=word)
         | Q(instance__cloud_id__icontains=word)
+        | Q(instance__seen__shown_id__icontains=word)
         | Q(ip__startswith=word)
         | Q(workload_name__icontains=word)
     )
@@ -136,11 +149,11 @@ class PodFilter(df.FilterSet):
     phase = AnyOf()
     status = AnyOf()
     node = AnyOf(field_name="node_name")
-    zone = AnyOf(field_name="node__zone")
-    provider = AnyOf(field_name="node__provider")
+    zone = AnyOf(method="by_zone")
+    provider = AnyOf(method="by_provider")
     workload = AnyOf(field_name="workload_name")
     uid = df.CharFilter()
-    instance = df.CharFilter(field_name="instance__cloud_id")
+    instance = df.CharFilter(method="by_instance")
 
     class Meta:
         model = PodRow
@@ -158,6 +171,15 @@ class PodFilter(df.FilterSet):
             rows = rows.filter(_pod_word(word))
         return rows
 
+    def by_provider(self, rows: QuerySet[PodRow], _name: str, value: list[str]) -> QuerySet[PodRow]:
+        return rows.alias(serving=POD_PROVIDER).filter(serving__in=value) if value else rows
+
+    def by_zone(self, rows: QuerySet[PodRow], _name: str, value: list[str]) -> QuerySet[PodRow]:
+        return rows.alias(lies_in=POD_ZONE).filter(lies_in__in=value) if value else rows
+
+    def by_instance(self, rows: QuerySet[PodRow], _name: str, value: str) -> QuerySet[PodRow]:
+        return rows.filter(_POD_WORDS["instance"](value))
+
     def by_view(self, rows: QuerySet[PodRow], _name: str, value: str) -> QuerySet[PodRow]:
         if value == "problems":
             return rows.filter(PROBLEM)
@@ -172,13 +194,20 @@ class PodFilter(df.FilterSet):
 class NodeFilter(_Search):
     searched = ("name", "zone", "cluster__name")
     cluster = AnyOf(field_name="cluster__slug")
-    provider = AnyOf()
+    provider = AnyOf(method="by_provider")
     zone = AnyOf()
     state = AnyOf()
 
     class Meta:
         model = VirtualNode
         fields: ClassVar[list[str]] = []
+
+    def by_provider(
+        self, rows: QuerySet[VirtualNode], _name: str, value: list[str]
+    ) -> QuerySet[VirtualNode]:
+        if not value:
+            return rows
+        return rows.filter(Q(provider__in=value) | Q(second_account__provider__in=value))
 
 
 class ClusterFilter(_Search):
@@ -206,6 +235,7 @@ class OperationFilter(_Search):
 class OrphanFilter(_Search):
     searched = ("cloud_id", "name", "pod_name", "namespace")
     account = df.NumberFilter(field_name="account_id")
+    provider = AnyOf(field_name="account__provider")
     zone = AnyOf()
     reason = AnyOf()
     closed = df.BooleanFilter(method="by_closed")

@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 
 from addons.models import PodRow
 from console.access import AnyUser, visible
+from console.filters import POD_PROVIDER
 
 HOURS = (1, 3, 24, 168)
 LEAST_HOURS = 1 / 6
@@ -25,7 +26,6 @@ POINTS = 120
 BUCKETS = 24
 # Of more pods the newest are drawn.
 MAX_ROWS = 50_000
-_COLOURS = {"eci": "--eci", "acs": "--acs", "kci": "--kci"}
 
 Chart = dict[str, Any]
 
@@ -44,22 +44,20 @@ def lives(user: AnyUser, since: datetime) -> list[Life]:
     """The pods that ran at some time after `since`."""
     touched = Q(gone_at=None) | Q(gone_at__gt=since)
     rows = visible(PodRow, user).filter(touched, running_at__isnull=False)
-    columns = ("node__provider", "created_at", "running_at", "finished_at", "gone_at")
+    columns = (POD_PROVIDER, "created_at", "running_at", "finished_at", "gone_at")
     found = rows.order_by("-created_at").values_list(*columns)[:MAX_ROWS]
     return [_life(*row) for row in found]
 
 
 def _life(
-    provider: str | None,
+    provider: str,
     created: datetime,
     running: datetime,
     finished: datetime | None,
     gone: datetime | None,
 ) -> Life:
     ends = [moment.timestamp() for moment in (finished, gone) if moment]
-    return Life(
-        provider or "", created.timestamp(), running.timestamp(), min(ends) if ends else None
-    )
+    return Life(provider, created.timestamp(), running.timestamp(), min(ends) if ends else None)
 
 
 def _moments(end: datetime, hours: float, count: int) -> list[float]:
@@ -84,8 +82,8 @@ def running(pods: Iterable[Life], end: datetime, hours: float) -> Chart:
         for step in steps[:POINTS]:
             total += step
             values.append(total)
-        colour = _COLOURS.get(provider, "--accent")
-        series.append({"label": provider.upper() or "–", "colour": colour, "values": values})
+        label, colour = provider.upper() or "–", f"--{provider or 'accent'}"
+        series.append({"label": label, "colour": colour, "values": values})
     return {"x": moments if series else [], "series": series}
 
 

@@ -52,7 +52,7 @@ def pod_rows(pods: Sequence[PodRow], now: datetime) -> list[Row]:
 
 
 def _pod(pod: PodRow, now: datetime) -> Row:
-    instance, node = pod.instance, pod.node
+    instance = pod.instance
     gone = pod.gone_at is not None
     ended = gone or bool(instance and instance.billed_to)
     return {
@@ -67,11 +67,12 @@ def _pod(pod: PodRow, now: datetime) -> Row:
         "reason": pod.reason,
         "workload_kind": pod.workload_kind,
         "workload": pod.workload_name,
-        "provider": node.provider if node else "",
-        "instance_id": instance.cloud_id if instance else "",
+        "provider": _provider(pod),
+        "instance_id": instance.shown_id if instance else "",
+        "asked": spec_text(instance.asked_cpu, instance.asked_memory) if instance else "",
         "spec": spec_text(instance.cpu, instance.memory, instance.gpu) if instance else "",
         "node": pod.node_name,
-        "zone": (instance.zone if instance else "") or (node.zone if node else ""),
+        "zone": (instance.zone if instance else "") or (pod.node.zone if pod.node else ""),
         "ready": f"{pod.ready}/{pod.containers}",
         "restarts": pod.restarts,
         "ip": pod.ip,
@@ -84,6 +85,17 @@ def _pod(pod: PodRow, now: datetime) -> Row:
         "deleted": gone,
         "url": reverse("pod", args=[pod.pk]),
     }
+
+
+def _provider(pod: PodRow) -> str:
+    """Its instance's; without one its node's, as long as only one serves there.
+
+    The same as `console.filters.POD_PROVIDER`.
+    """
+    if pod.instance:
+        return pod.instance.provider
+    alone = pod.node is not None and pod.node.second_account_id is None
+    return pod.node.provider if alone and pod.node else ""
 
 
 def _whole(text: object) -> int | None:
@@ -166,6 +178,7 @@ def _node(node: VirtualNode, load: Load, now: datetime) -> Row:
         "reason": _node_reason(node),
         "unschedulable": node.unschedulable,
         "provider": node.provider,
+        "providers": [account.provider for account in node.accounts],
         "region": node.region,
         "zone": node.zone,
         "version": node.version,
@@ -260,7 +273,7 @@ def _orphan(orphan: Orphan, now: datetime) -> Row:
     so_far = orphan.price_per_hour * hours if orphan.price_per_hour is not None else None
     return {
         "id": orphan.pk,
-        "instance_id": orphan.cloud_id,
+        "instance_id": orphan.instance.shown_id if orphan.instance else orphan.cloud_id,
         "name": orphan.name,
         "provider": orphan.account.provider,
         "account": orphan.account.name,

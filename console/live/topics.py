@@ -5,13 +5,15 @@ One definition serves the first HTML page, the ids and rows of REST, and the web
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import django_filters as df
-from django.db.models import Count, Model, QuerySet
+from django.db.models import Count, F, Model, QuerySet
+from django.db.models.expressions import Combinable
 from django.http import QueryDict
 from django.utils import timezone
 
@@ -21,6 +23,9 @@ from console.access import AnyUser, visible
 from console.live import rows as build
 from console.live.rows import Row
 from providers.models import Orphan
+
+# A column, or what is made of several.
+Path = str | Combinable
 
 # Beyond this the table asks to narrow the filter instead of pinning the list.
 MAX_IDS = 50_000
@@ -40,8 +45,9 @@ class Topic:
     order: tuple[str, ...]
     related: tuple[str, ...]
     build: Callable[[Sequence[Any], datetime], list[Row]]
-    facets: Mapping[str, str] = field(default_factory=dict)
-    sortable: Mapping[str, str] = field(default_factory=dict)
+    # A facet of several columns counts a row under the value of each.
+    facets: Mapping[str, Path | tuple[Path, ...]] = field(default_factory=dict)
+    sortable: Mapping[str, Path] = field(default_factory=dict)
     prefetched: tuple[str, ...] = ()
 
     def select(self, user: AnyUser, params: str) -> QuerySet[Any]:
@@ -50,12 +56,13 @@ class Topic:
         found: QuerySet[Any] = self.filterset(data=QueryDict(params), queryset=rows).qs
         return found
 
-    def _order(self, sort: str) -> tuple[str, ...]:
+    def _order(self, sort: str) -> tuple[Any, ...]:
         """`sort=name` or `sort=-name`; what cannot be sorted by keeps the topic's own order."""
         path = self.sortable.get(sort.lstrip("-"))
         if path is None:
             return self.order
-        return (f"-{path}" if sort.startswith("-") else path, *self.order)
+        column: Any = F(path) if isinstance(path, str) else path
+        return (column.desc() if sort.startswith("-") else column.asc(), *self.order)
 
     def ids(self, user: AnyUser, params: str, *, limit: int = MAX_IDS + 1) -> list[int]:
         ordered = self.select(user, params).order_by(
@@ -88,13 +95,13 @@ class Topic:
         for name, path in self.facets.items():
             others = QueryDict(params, mutable=True)
             others.pop(name, None)
-            counted = (
-                self.select(user, others.urlencode())
-                .order_by()
-                .values_list(path)
-                .annotate(Count("pk"))
-            )
-            result[name] = {str(value): n for value, n in counted if value not in (None, "")}
+            found = self.select(user, others.urlencode()).order_by()
+            counts: Counter[str] = Counter()
+            for column in path if isinstance(path, tuple) else (path,):
+                for value, n in found.values_list(column).annotate(Count("pk")):
+                    if value not in (None, ""):
+                        counts[str(value)] += n
+            result[name] = dict(counts)
         return result
 
 
@@ -112,14 +119,14 @@ TOPICS: dict[str, Topic] = {
                 "phase": "phase",
                 "cluster": "cluster__slug",
                 "namespace": "namespace",
-                "provider": "node__provider",
+                "provider": filters.POD_PROVIDER,
                 "node": "node_name",
             },
             {
                 "name": "name",
                 "status": "status",
                 "namespace": "namespace",
-                "provider": "node__provider",
+                "provider": filters.POD_PROVIDER,
                 "node": "node_name",
                 "restarts": "restarts",
                 "price_per_hour": "instance__price_per_hour",
@@ -131,10 +138,10 @@ TOPICS: dict[str, Topic] = {
             VirtualNode,
             filters.NodeFilter,
             ("cluster__name", "name"),
-            ("cluster",),
+            ("cluster", "account", "second_account"),
             build.node_rows,
             {
-                "provider": "provider",
+                "provider": ("provider", "second_account__provider"),
                 "cluster": "cluster__slug",
                 "zone": "zone",
                 "state": "state",
@@ -173,11 +180,12 @@ TOPICS: dict[str, Topic] = {
             Orphan,
             filters.OrphanFilter,
             ("found_at", "pk"),
-            ("account",),
+            ("account", "instance"),
             build.orphan_rows,
-            {"zone": "zone", "reason": "reason"},
+            {"provider": "account__provider", "zone": "zone", "reason": "reason"},
             {
                 "instance_id": "cloud_id",
+                "provider": "account__provider",
                 "zone": "zone",
                 "price_per_hour": "price_per_hour",
                 "created_at": "created_at",

@@ -9,9 +9,11 @@ from decimal import ROUND_HALF_UP, Decimal
 from django import template
 from django.templatetags.static import static
 from django.utils import formats, timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language, gettext, pgettext, pgettext_lazy
+
+from providers import registry
 
 register = template.Library()
 
@@ -76,10 +78,22 @@ def pod_status(status: str) -> str:
 
 @register.simple_tag
 def provider(name: str) -> SafeString:
-    """The coloured mark of a cloud product: eci, acs or kci."""
+    """The coloured mark of a cloud product, by the provider's name; its title on hover."""
     if not name:
         return _NOTHING
-    return format_html('<span class="pv {}">{}</span>', name.lower(), name.upper())
+    try:
+        title = registry.dialect(name).title
+    except registry.UnknownProvider:
+        # An account of a provider that this installation no longer has.
+        title = name
+    return format_html('<span class="pv {}" title="{}">{}</span>', name, title, name.upper())
+
+
+@register.simple_tag
+def providers(names: Sequence[str]) -> SafeString:
+    """The marks of several, side by side."""
+    marks = format_html_join("", "{}", ((provider(name),) for name in names))
+    return format_html('<span class="pvs">{}</span>', marks) if len(names) > 1 else marks
 
 
 def short_duration(seconds: float) -> str:
@@ -142,7 +156,7 @@ def clock(moment: datetime | None) -> SafeString:
 
 
 @register.simple_tag
-def money(amount: Decimal | str | float | None, currency: str = "CNY", places: int = 2) -> str:
+def money(amount: Decimal | str | float | None, currency: str, places: int = 2) -> str:
     """An amount with its narrow currency symbol: ¥412.60, $1.20 (US$ in Chinese)."""
     if amount in (None, ""):
         return "–"
@@ -151,7 +165,7 @@ def money(amount: Decimal | str | float | None, currency: str = "CNY", places: i
     # number_format cuts what is beyond; the browser rounds half away from zero.
     exact = Decimal(str(amount)).quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
     number = formats.number_format(exact, decimal_pos=places, use_l10n=True, force_grouping=True)
-    return f"{symbols.get(currency, currency + ' ')}{number}"
+    return f"{symbols.get(currency, f'{currency} ' if currency else '')}{number}"
 
 
 @register.filter

@@ -138,7 +138,9 @@ def cluster(request: HttpRequest, slug: str, tab: str = "overview") -> HttpRespo
     context = {
         "cluster": found,
         "row": cluster_rows([found], now)[0],
-        "nodes": node_rows(list(found.nodes.select_related("cluster")), now),
+        "nodes": node_rows(
+            list(found.nodes.select_related("cluster", "account", "second_account")), now
+        ),
         "pods": pod_rows(list(pods.order_by("-created_at")[:10]), now),
         "checks": checks_of(found),
         "role_yaml": rbac.manifest(),

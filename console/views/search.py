@@ -26,7 +26,11 @@ def search(request: HttpRequest) -> JsonResponse:
         return JsonResponse({"groups": []})
     named = Q(name__icontains=text)
     pods = visible(PodRow, request.user).filter(
-        named | Q(instance__cloud_id__startswith=text) | Q(ip=text), gone_at=None
+        named
+        | Q(instance__cloud_id__startswith=text)
+        | Q(instance__seen__shown_id__startswith=text)
+        | Q(ip=text),
+        gone_at=None,
     )
     nodes = visible(VirtualNode, request.user).filter(named)
     clusters = visible(Cluster, request.user).filter(named | Q(slug__icontains=text))

@@ -111,6 +111,7 @@ class Chart extends HTMLElement {
       }));
     }
     this.replaceChildren();
+    this.showLegend(series);
     this.plot = new uPlot(options, [x, ...rows], this);
     this.tipBox = el("div", { class: "chart-tip", hidden: true });
     this.plot.over.append(this.tipBox);
@@ -126,6 +127,16 @@ class Chart extends HTMLElement {
     return [{}, ...drawn];
   }
 
+  /** The [data-legend] of the card, where the series are not known before they are read. */
+  showLegend(series) {
+    const marks = series.map((one) => {
+      const square = el("i");
+      square.style.background = `var(${one.colour}, var(--accent))`;
+      return el("span", {}, square, one.label);
+    });
+    this.closest(".card")?.querySelector("[data-legend]")?.replaceChildren(...marks);
+  }
+
   tip(chart) {
     const { idx, left } = chart.cursor;
     this.tipBox.hidden = idx === null || idx === undefined || left < 0;
@@ -135,7 +146,7 @@ class Chart extends HTMLElement {
     const { unit = "" } = this.data;
     const rows = this.data.series.map((one) => {
       const mark = el("i");
-      mark.style.background = `var(${one.colour || "--accent"})`;
+      mark.style.background = `var(${one.colour || "--accent"}, var(--accent))`;
       return el("div", {}, mark, one.label, el("span", { class: "sp" }, one.values[idx] === null ? dash : `${number(one.values[idx] ?? 0)}${unit && ` ${unit}`}`));
     });
     this.tipBox.replaceChildren(el("b", {}, clock(this.data.x[idx] * 1000)), ...rows.reverse());

@@ -6,7 +6,7 @@
  */
 import { el, svg } from "./dom.js";
 import { bytes, dash, money, number } from "./format.js";
-import { gettext, isChinese, pgettext } from "./i18n.js";
+import { fill, gettext, isChinese, pgettext } from "./i18n.js";
 import { age, ago } from "./time.js";
 
 const TONES = new Set(["ok", "prog", "warn", "bad", "done", "mute"]);
@@ -67,11 +67,30 @@ const withSub = (key, main, sub, extra = {}) => ({
   ...extra,
 });
 
+const mark = (name) => span(`pv ${name}`, name.toUpperCase());
 const provider = {
   key: "provider", label: () => gettext("Provider"), width: 84, priority: 3, sort: "provider",
   sign: (row) => row.provider,
-  paint: (cell, row) => cell.replaceChildren(
-    row.provider ? span(`pv ${row.provider}`, row.provider.toUpperCase()) : dash),
+  paint: (cell, row) => cell.replaceChildren(row.provider ? mark(row.provider) : dash),
+};
+/** A node may be served by two. */
+const providers = {
+  ...provider, width: 116, priority: 3,
+  sign: (row) => row.providers.join(),
+  paint: (cell, row) => cell.replaceChildren(...row.providers.map(mark)),
+};
+
+/** The size as it is billed, and what was asked for where that is another. */
+const size = {
+  key: "spec", label: () => gettext("Size"), width: 196, priority: 4,
+  sign: (row) => `${row.spec}|${row.asked}`,
+  paint: (cell, row) => {
+    cell.replaceChildren(span("num e", row.spec || row.asked || dash));
+    if (row.asked && row.spec && row.asked !== row.spec) {
+      const text = fill(gettext("asked %(size)s"), { size: row.asked });
+      cell.append(span("sub", text, text));
+    }
+  },
 };
 
 const time = (key, label, data, extra = {}) => ({
@@ -91,7 +110,7 @@ const time = (key, label, data, extra = {}) => ({
 
 const price = {
   key: "price_per_hour", label: () => gettext("Price / h"), width: 96, priority: 4, right: true, sort: "price_per_hour",
-  text: (row) => money(row.price_per_hour, row.currency || "CNY", 4),
+  text: (row) => money(row.price_per_hour, row.currency, 4),
 };
 
 const count = (key, label, extra = {}) => ({
@@ -121,9 +140,9 @@ const pods = [
   status((row) => row.blocker || row.reason, { width: 250, grow: 4 }),
   withSub("namespace", (row) => row.namespace, (row) => row.cluster_name, {
     label: () => gettext("Namespace"), width: 160, grow: 1, priority: 2, sort: "namespace" }),
-  { ...provider, priority: 6 },
-  withSub("instance_id", (row) => row.instance_id, (row) => row.spec, {
-    label: () => gettext("Instance"), width: 252, priority: 3, mono: true }),
+  { ...provider, priority: 5 },
+  plain("instance_id", { label: () => gettext("Instance"), width: 206, priority: 3, mono: true }),
+  size,
   plain("node", { label: () => gettext("Node"), width: 180, grow: 1, priority: 8, sort: "node" }),
   plain("ready", { label: () => gettext("Ready"), width: 62, priority: 7, right: true }),
   count("restarts", () => gettext("Restarts"), { priority: 9 }),
@@ -135,7 +154,7 @@ const pods = [
 const nodes = [
   named("name", () => gettext("Name"), { width: 230 }),
   status((row) => row.reason || "", { width: 130 }),
-  { ...provider, width: 76 },
+  providers,
   withSub("zone", (row) => row.zone, (row) => row.cluster_name, {
     label: () => gettext("Zone"), width: 210, grow: 1, priority: 2, sort: "zone" }),
   meter("pods", () => gettext("Pods"), "pods_used", "pods_capacity", { width: 206, grow: 0 }),
@@ -173,13 +192,13 @@ const operations = [
 const orphans = [
   named("instance_id", () => gettext("Instance")),
   status((row) => row.reason || "", { sort: null }),
-  { ...provider, sort: null },
+  provider,
   plain("zone", { label: () => gettext("Zone"), width: 140, priority: 4, sort: "zone" }),
   plain("spec", { label: () => gettext("Size"), width: 110, priority: 5 }),
   plain("account", { label: () => gettext("Credential"), width: 150, grow: 1, priority: 3 }),
   price,
   { key: "cost_so_far", label: () => gettext("Cost so far"), width: 110, priority: 3, right: true,
-    text: (row) => money(row.cost_so_far, row.currency || "CNY") },
+    text: (row) => money(row.cost_so_far, row.currency) },
   time("created_at", () => gettext("Age"), "age"),
 ];
 

@@ -10,9 +10,12 @@ export const compact = (value) => compactForm.format(value);
 export const dash = "–";
 
 /** A unit price has four decimals, a total has two. */
-export function money(amount, currency = "CNY", places = 2) {
+export function money(amount, currency, places = 2) {
   if (amount === null || amount === undefined || amount === "") {
     return dash;
+  }
+  if (!currency) {
+    return Number(amount).toLocaleString(language, { minimumFractionDigits: places, maximumFractionDigits: places });
   }
   const key = `${currency}/${places}`;
   if (!moneyForms.has(key)) {

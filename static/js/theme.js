@@ -8,10 +8,10 @@ export const isDark = () =>
   root.dataset.theme === "dark" ||
   (root.dataset.theme === "auto" && matchMedia("(prefers-color-scheme: dark)").matches);
 
-/** The used value of a CSS colour variable, light-dark() resolved. */
+/** The used value of a CSS colour variable, light-dark() resolved; the accent for an unknown one. */
 export function colour(name) {
   const probe = document.createElement("span");
-  probe.style.color = `var(${name})`;
+  probe.style.color = `var(${name}, var(--accent))`;
   probe.hidden = true;
   document.body.append(probe);
   const value = getComputedStyle(probe).color;
