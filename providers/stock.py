@@ -76,7 +76,7 @@ async def remembered(redis: Redis, account_id: int, region: str) -> list[Short]:
     """What is not asked for now, by zone and size. Empty without Redis: nothing is remembered."""
     prefix = _prefix(scope_of(account_id, region))
     try:
-        found = await redis.smembers(prefix)  # type: ignore[misc]  # redis-py types both clients
+        found = await redis.smembers(prefix)
         names = sorted(name.decode() if isinstance(name, bytes) else name for name in found)
         async with redis.pipeline(transaction=False) as pipe:
             for name in names:

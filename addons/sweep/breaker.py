@@ -30,8 +30,11 @@ class Halt:
 
 
 def judge(*, known: int, missing: int, listed: int) -> Halt | None:
-    """Whether a complete list that lacks `missing` of `known` running instances is believed."""
-    if listed == 0 and known > 1:
+    """Whether a complete list that lacks `missing` of `known` running instances is believed.
+
+    Only instances that are older than the list count in both. A single one may really be gone.
+    """
+    if listed == 0 and missing > 1:
         return Halt(reasons.EMPTY_LIST, {"known": known})
     if missing > max(AT_LEAST, known * SHARE):
         return Halt(reasons.MASS_DISAPPEARANCE, {"known": known, "missing": missing})

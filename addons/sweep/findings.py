@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import Q
 
 from addons.models import Cluster, PodRow, VirtualNode
 from addons.pods import reasons
@@ -26,12 +27,16 @@ Keys = set[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Keys to look at, as (shard, key); orphans to delete now; whether absences wait for a look."""
+    """Keys to look at, as (shard, key); orphans to delete now; whether absences wait for a look.
+
+    `moving`: some instances are on their way somewhere.
+    """
 
     keys: Keys
     changed_orphans: tuple[int, ...] = ()
     halted: bool = False
     absent: int = 0
+    moving: bool = False
 
 
 def keys_of(rows: Iterable[Instance]) -> Keys:
@@ -68,32 +73,62 @@ def complete(
     if now - listing.asked_at > STALE:
         return Found(keys)
     listed = {instance.id for instance in listing.instances}
-    absent = _absent(account, region, listed, listing.asked_at)
-    running = [row for row in absent if row.state == State.ACTIVE]
-    known = Instance.objects.filter(account=account, region=region, state=State.ACTIVE)
-    why = breaker.judge(known=known.count(), missing=len(running), listed=len(listed))
-    if why and not breaker.confirmed(account, now):
-        breaker.halt(account.pk, why, now)
+    settled = _settled(account, region, listing.asked_at)
+    absent = [row for row in settled if row.cloud_id not in listed]
+    if not _believed(account, settled, absent, listed=len(listed), now=now):
         return Found(keys, halted=True)
-    if not why and account.halted_at is not None:
-        breaker.refuted(account.pk)
     ledger.missing([row.pk for row in absent], asked_at=listing.asked_at, fence=lease.fence)
     strangers, touched = _strangers(account, region, listing, lease, now)
     CloudAccount.objects.filter(pk=account.pk).update(swept_at=now)
-    return Found(keys | keys_of(absent) | strangers, touched, absent=len(absent))
+    moving = _moving(account, region, listing)
+    return Found(keys | keys_of(absent) | strangers, touched, absent=len(absent), moving=moving)
 
 
-def _absent(
-    account: CloudAccount, region: str, listed: set[str], asked_at: datetime
-) -> list[Instance]:
+def _believed(
+    account: CloudAccount,
+    settled: Sequence[Instance],
+    absent: Sequence[Instance],
+    *,
+    listed: int,
+    now: datetime,
+) -> bool:
+    """Judge the list; halt the account, or lift the halt that it refutes."""
+    known = sum(row.state == State.ACTIVE for row in settled)
+    missing = sum(row.state == State.ACTIVE for row in absent)
+    why = breaker.judge(known=known, missing=missing, listed=listed)
+    if breaker.confirmed(account, now):
+        return True
+    if why:
+        breaker.halt(account.pk, why, now)
+        return False
+    if account.halted_at is None:
+        return True
+    if listed == 0 and known:
+        # An empty list refutes nothing.
+        return False
+    breaker.refuted(account.pk)
+    return True
+
+
+def _moving(account: CloudAccount, region: str, listing: base.Listing) -> bool:
+    """Whether something starts or stops, or was made since the list was asked for."""
+    still = {base.InstanceState.RUNNING}
+    if any(not i.state.over and i.state not in still for i in listing.instances):
+        return True
+    rows = Instance.objects.filter(account=account, region=region, state__in=Instance.OPEN)
+    young = Q(cloud_created_at__gt=listing.asked_at - YOUNG)
+    return rows.filter(young | Q(state__in=[State.CREATING, State.DELETING])).exists()
+
+
+def _settled(account: CloudAccount, region: str, asked_at: datetime) -> list[Instance]:
+    """The rows whose instance a list asked for at `asked_at` must hold."""
     rows = Instance.objects.filter(
         account=account, region=region, state__in=(State.ACTIVE, State.DELETING)
     ).exclude(cloud_id="")
     return [
         row
         for row in rows.defer("seen")
-        if row.cloud_id not in listed
-        and not (row.cloud_created_at and row.cloud_created_at > asked_at - YOUNG)
+        if not (row.cloud_created_at and row.cloud_created_at > asked_at - YOUNG)
     ]
 
 
@@ -110,7 +145,7 @@ def _strangers(
         owner = ledger.owner_of(instance.tags)
         if owner is None or owner.console != installation():
             continue
-        adopted = _adopted(instance, owner, lease, now)
+        adopted = _adopted(account, instance, owner, lease, now)
         if adopted is not None:
             keys |= adopted
         elif not _passing(instance, now):
@@ -126,7 +161,11 @@ def _passing(instance: base.Instance, now: datetime) -> bool:
 
 
 def _adopted(
-    instance: base.Instance, owner: ledger.Owner, lease: Held, now: datetime
+    account: CloudAccount,
+    instance: base.Instance,
+    owner: ledger.Owner,
+    lease: Held,
+    now: datetime,
 ) -> Keys | None:
     """Keys when a live pod owns it: its own open row waits for it, or a new row takes it."""
     rows = Instance.objects.filter(pod_uid=owner.pod_uid, state__in=Instance.OPEN)
@@ -140,7 +179,7 @@ def _adopted(
     if node is None or instance.state.over:
         return None
     taken = ledger.adopt(
-        orphans.want_of(pod, node), instance, installation=installation(), now=now,
+        orphans.want_of(pod, node, account), instance, installation=installation(), now=now,
         fence=lease.fence,
     )  # fmt: skip
     if taken is None:

@@ -18,7 +18,7 @@ from addons.pods.identity import installation
 from addons.runtime import nudge
 from providers import ledger
 from providers.ledger import Want
-from providers.models import Instance, Orphan
+from providers.models import CloudAccount, Instance, Orphan
 
 
 class OrphanError(Exception):
@@ -87,7 +87,10 @@ def adopt(orphan: Orphan) -> None:
         if Instance.objects.filter(pod_uid=pod.uid, state__in=Instance.OPEN).exists():
             raise NoLivePod(_("Its pod has another instance."))
         row = ledger.intend(
-            [want_of(pod, node)], installation=installation(), now=timezone.now(), fence=_no_fence
+            [want_of(pod, node, orphan.account)],
+            installation=installation(),
+            now=timezone.now(),
+            fence=_no_fence,
         )[0]
         Instance.objects.filter(pk=row.pk, cloud_id="").update(
             state=Instance.State.ACTIVE,
@@ -101,10 +104,10 @@ def adopt(orphan: Orphan) -> None:
         _poke(orphan)
 
 
-def want_of(pod: PodRow, node: VirtualNode) -> Want:
+def want_of(pod: PodRow, node: VirtualNode, account: CloudAccount) -> Want:
     cluster = Cluster.objects.get(pk=node.cluster_id)
     return Want(
-        account=node.account,
+        account=account,
         region=node.region,
         zone=node.zone,
         cluster_uid=cluster.uid,

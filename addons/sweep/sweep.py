@@ -1,8 +1,8 @@
 """Ask one account in one region what changed, and now and then what there is.
 
-A cloud has no watch. Every `SWEEP_SECONDS` the cheap question (what changed since?), every
-`FULL_SWEEP_SECONDS` a complete list, compared with the ledger both ways. A list that failed, is
-stale or unbelievable changes nothing but the account's state.
+A cloud has no watch. Every `SWEEP_SECONDS` the cheap question (what changed since?), where the
+cloud takes it; every `FULL_SWEEP_SECONDS` a complete list, compared with the ledger both ways. A
+list that failed, is stale or unbelievable changes nothing but the account's state.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ async def reconcile_sweep(ctx: Context, key: str) -> Outcome:
     try:
         provider = await ctx.provider(account.pk, region)
         await _delete_orphans(ctx, account, region, provider)
-        if time.monotonic() >= memory.full_due or not isinstance(provider, Changes):
+        if time.monotonic() >= memory.full_due:
             await _full(ctx, account, region, provider, memory)
-        else:
+        elif isinstance(provider, Changes):
             await _delta(ctx, account, provider, memory)
     except AccountTrouble as error:
         await _trouble(ctx, account, error.code or "AccountTrouble", error.message)
@@ -58,7 +58,9 @@ async def reconcile_sweep(ctx: Context, key: str) -> Outcome:
     except ProviderError as error:
         memory.full_due = 0.0
         return Outcome(settings.SWEEP_SECONDS, "CloudUnavailable", {"message": error.message})
-    return Outcome(settings.SWEEP_SECONDS)
+    if isinstance(provider, Changes):
+        return Outcome(settings.SWEEP_SECONDS)
+    return Outcome(max(memory.full_due - time.monotonic(), settings.SWEEP_SECONDS))
 
 
 async def _delta(ctx: Context, account: CloudAccount, provider: Changes, memory: _Memory) -> None:
@@ -78,8 +80,9 @@ async def _full(
     listing = await provider.list(tags={tags.CONSOLE: mine})
     found = await ctx.db(findings.complete, account, region, listing, ctx.lease, ctx.now())
     memory.asked = started
-    # What was missing needs a second list, seconds apart; a halted account is looked at often.
-    soon = found.absent or found.halted
+    # What was missing needs a second list, seconds apart; a halted account is looked at often, and
+    # so is one whose cloud tells of changes by whole lists alone.
+    soon = found.absent or found.halted or (found.moving and not isinstance(provider, Changes))
     memory.full_due = started + (SOON_SECONDS if soon else settings.FULL_SWEEP_SECONDS)
     if not found.halted:
         await _trouble(ctx, account, "", "")

@@ -93,6 +93,39 @@ def test_an_empty_list_after_a_full_one_halts_and_marks_nothing_missing(node: Vi
     assert CloudAccount.objects.get().halted_at is None
 
 
+def test_instances_made_while_the_list_was_under_way_are_not_missed_in_it(
+    node: VirtualNode,
+) -> None:
+    for n in range(3):
+        active(node, n)
+    Instance.objects.update(cloud_created_at=NOW - timedelta(seconds=1))
+    found = complete(node, [])
+    assert (getattr(found, "halted", None), getattr(found, "moving", None)) == (False, True)
+    assert CloudAccount.objects.get().halted_at is None
+    Instance.objects.update(cloud_created_at=OLD)
+    Instance.objects.filter(cloud_id__in=["eci-1", "eci-2"]).delete()
+    assert getattr(complete(node, []), "halted", None) is False
+
+
+def test_another_empty_list_does_not_end_the_halt_of_an_empty_list(node: VirtualNode) -> None:
+    rows = [active(node, n) for n in range(3)]
+    complete(node, [])
+    Instance.objects.filter(cloud_id__in=["eci-1", "eci-2"]).update(state="closed")
+    assert getattr(complete(node, []), "halted", None) is True
+    assert CloudAccount.objects.get().halted_at is not None
+    complete(node, [told(rows[0].cloud_id)])
+    assert CloudAccount.objects.get().halted_at is None
+
+
+def test_a_stranger_is_adopted_under_the_account_that_it_was_found_in(node: VirtualNode) -> None:
+    node.second_account = second = cast.account(provider="eci")
+    node.save()
+    cast.pod(node.cluster, "web-9", node, uid="uid-of-web-9")
+    found = listing([told("acs-9", **tags_of(node, "uid-of-web-9"))])
+    findings.complete(second, node.region, found, FreeLease(), NOW)
+    assert Instance.objects.get().account == second
+
+
 def test_a_mass_disappearance_halts_until_a_person_resumes(node: VirtualNode) -> None:
     rows = [active(node, n) for n in range(30)]
     left = [told(row.cloud_id) for row in rows[:23]]
