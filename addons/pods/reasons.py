@@ -36,6 +36,7 @@ HALTED: Final = "BreakerHalted"
 NOT_SERVED: Final = "NotServed"
 RETRYING: Final = "Retrying"
 INTERNAL: Final = "InternalError"
+LET_IN: Final = "ToleratesVirtualNodes"
 # Decisions.
 INTENDED: Final = "InstanceRequested"
 CREATED: Final = "InstanceCreated"
@@ -124,6 +125,9 @@ REASONS: Mapping[str, Reason] = {
         True,
     ),
     RETRYING: Reason(_("The last try failed ({message}). We try again."), True),
+    LET_IN: Reason(
+        _("No node has room for it and its label sends it to virtual nodes: it may go there now.")
+    ),
     INTERNAL: Reason(_("An error of our own ({error}); we try again, and it is in the log."), True),
     INTENDED: Reason(_("Asked {provider} for an instance of {spec} in {zones}.")),
     CREATED: Reason(_("{provider} accepted: instance {instance}, {spec}.")),

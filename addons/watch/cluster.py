@@ -20,6 +20,7 @@ from addons.models import Cluster, PodRow, VirtualNode
 from addons.nodes.keeper import Keeper
 from addons.runtime.ending import end
 from addons.runtime.loop import Runtime
+from addons.watch.labelled import Labelled, Toleration, stranded, toleration_of
 from addons.watch.mirror import Gone, Mirror, missing
 from addons.watch.rows import row_of, wants_virtual_node
 from kube import PODS, Event, Kube, Pod, Reflector, SourceState
@@ -51,6 +52,9 @@ class ClusterWatch:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._keepers: dict[int, Keeper] = {}
         self._taints: set[str] = set()
+        self._labelled = Labelled(kube)
+        self._toleration: Toleration | None = None
+        self._stranded: dict[str, Pod] = {}
         self._told: tuple[str, str, str] | None = None
         self._seen_at = 0.0
         self._probed_at: float | None = None
@@ -74,7 +78,10 @@ class ClusterWatch:
         except DatabaseError as error:
             log.warning("cluster %s: %s", self._cluster_id, error)
             return
-        self._taints = {taint["key"] for node in nodes for taint in node.taints}
+        taints = [taint for node in nodes for taint in node.taints]
+        self._taints = {taint["key"] for taint in taints}
+        self._toleration = toleration_of(taints)
+        self._spawn("labelled", self._let_in)
         for node in nodes:
             self._watch(node.name)
             keeper = self._keepers.get(node.pk)
@@ -145,6 +152,7 @@ class ClusterWatch:
         seen = {pod.metadata.uid for pod in pods}
         at = _version(version)
         if node_name == _UNSCHEDULED:
+            self._strand(pods)
             await self._recheck(seen)
             return
         gone = await self._runtime.db(missing, self._cluster_id, node_name, seen, at)
@@ -162,9 +170,21 @@ class ClusterWatch:
                 gone.append(Gone(pod.metadata.uid, _version(pod.metadata.resource_version)))
         self._mirror.offer(row_of(pod) for pod in rows if self._ours(pod))
         self._mirror.offer(gone)
+        self._strand(rows)
         if left:
             # Bound to a node or deleted: the watch says only that it left the selection.
             self._spawn(f"recheck:{left[0]}", self._recheck_soon)
+
+    def _strand(self, pods: list[Pod]) -> None:
+        """Remember those that no node takes, in case their label sends them to ours."""
+        self._stranded.update({pod.metadata.uid: pod for pod in pods if stranded(pod)})
+        if self._stranded:
+            self._spawn("labelled", self._let_in)
+
+    async def _let_in(self) -> None:
+        while self._stranded and self._toleration:
+            pods, self._stranded = list(self._stranded.values()), {}
+            await self._labelled.admit(pods, self._toleration, now=self._runtime.clock.now())
 
     def _ours(self, pod: Pod) -> bool:
         return bool(pod.spec.node_name) or wants_virtual_node(pod, self._taints)
