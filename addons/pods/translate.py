@@ -69,6 +69,26 @@ def translate(
     )
 
 
+_SIZED = ("name", "image", "resources", "restartPolicy")
+
+
+def outline(pod: Json, *, site: Site, tags: Mapping[str, str]) -> InstanceSpec:
+    """The spec without what the pod refers to: enough for sizes, prices and annotations."""
+    spec = {
+        key: [_bare(container) for container in value or ()]
+        if key in {"containers", "initContainers"}
+        else value
+        for key, value in pod["spec"].items()
+        if key not in {"volumes", "imagePullSecrets"}
+    }
+    return translate({**pod, "spec": spec}, Resolved(), site=site, tags=tags)
+
+
+def _bare(source: Json) -> Json:
+    literal = [entry for entry in source.get("env") or () if "valueFrom" not in entry]
+    return {key: source[key] for key in _SIZED if key in source} | {"env": literal}
+
+
 def totals(pod: Json) -> tuple[Decimal | None, Decimal | None, int]:
     """What the pod asks for: the sum of its containers, or the largest init container if more.
 

@@ -14,9 +14,9 @@ from addons.pods import reasons, store
 from addons.pods.diff import annotations_patch, status_patch
 from addons.pods.events import events_of
 from addons.pods.lookups import Answer, lookups_of
-from addons.pods.references import Resolved, Resolver
+from addons.pods.references import Resolver
 from addons.pods.store import Known, Scene
-from addons.pods.translate import Site, translate
+from addons.pods.translate import Site, outline
 from addons.pods.writer import Writer
 from addons.runtime.contract import Context, Outcome
 from kube import PODS, Kube
@@ -144,17 +144,8 @@ class Work:
 
     def outline(self, row: Instance) -> InstanceSpec:
         """The spec without what the pod refers to: enough for sizes and annotations."""
-        pod = self.live_pod
-        keep = ("name", "image", "resources", "restartPolicy")
-        spec = {
-            key: [{k: c[k] for k in keep if k in c} for c in value]
-            if key in {"containers", "initContainers"}
-            else value
-            for key, value in pod["spec"].items()
-            if key not in {"volumes", "imagePullSecrets"}
-        }
         tags = store.tags(row, installation=self.scene.installation)
-        return translate({**pod, "spec": spec}, Resolved(), site=self.site, tags=tags)
+        return outline(self.live_pod, site=self.site, tags=tags)
 
 
 _resolvers: WeakKeyDictionary[Kube, Resolver] = WeakKeyDictionary()
