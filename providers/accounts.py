@@ -13,7 +13,7 @@ synchronous; `probe` is the asynchronous part for callers on a loop.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import cast
@@ -22,10 +22,14 @@ from asgiref.sync import async_to_sync
 from django.contrib.auth.models import Group
 from django.db import models, transaction
 
+from kube.secret import Secret
 from providers import registry, sealing
 from providers.base import NewKey, Verification, Verify
 from providers.errors import AccountTrouble, ProviderError
 from providers.models import CloudAccount, Instance
+
+# `CloudAccount.trouble` of a followed key that nobody renewed.
+KEY_STALE = "TemporaryKeyStale"
 
 
 class AccountError(Exception):
@@ -87,12 +91,20 @@ def add(
     key: NewKey,
     now: datetime,
     endpoint: str = "",
+    source: Mapping[str, str] | None = None,
+    cipher: Secret | None = None,
 ) -> CloudAccount:
-    """A verified account, saved. Raises `KeyRefused`, or `ProviderError` when nobody answered."""
+    """A verified account, saved. Raises `KeyRefused`, or `ProviderError` when nobody answered.
+
+    `source` and `cipher`: where the key is read again and again (`CloudAccount.key_source`).
+    """
     account = CloudAccount(
         team=team, name=name, provider=provider, region=region, endpoint=endpoint
     )
     _put_key(account, key, now)
+    if source:
+        account.key_source = dict(source)
+        sealing.seal_cipher(account, cipher or Secret(""))
     _put_verification(account, async_to_sync(probe)(account), now)
     account.save()
     return account
@@ -132,6 +144,41 @@ def rotate(account: CloudAccount, key: NewKey, *, now: datetime) -> CloudAccount
         raise Weaker(lost)
     _save_if_same_key(trial, [*_KEY, *_VERIFIED], old_key)
     return trial
+
+
+def follow(account_id: int, key: NewKey, *, now: datetime) -> bool:
+    """Take a temporary key that was read at its source; whether it is a new one.
+
+    A key whose end is not told is ignored, as aksk-provider does with updates. Nothing is asked of
+    the cloud: the next call shows what the key is worth.
+    """
+    account = CloudAccount.objects.filter(pk=account_id).exclude(key_source={}).first()
+    if account is None or key.expires_at is None or _holds(account, key):
+        return False
+    before = account.rotated_at
+    _put_key(account, key, now)
+    fields = list(_KEY)
+    if account.trouble == KEY_STALE or "token" in account.trouble.lower():
+        account.trouble = account.trouble_message = account.trouble_source = ""
+        fields += ["trouble", "trouble_message", "trouble_source"]
+    values = {field: getattr(account, field) for field in fields}
+    held = CloudAccount.objects.filter(pk=account_id, rotated_at=before)
+    return bool(held.update(**values))
+
+
+def _holds(account: CloudAccount, key: NewKey) -> bool:
+    if (account.access_key_id, account.expires_at) != (key.id, key.expires_at):
+        return False
+    token = sealing.token_of(account) if account.sealed_token else Secret("")
+    ours = (sealing.secret_of(account).reveal(), token.reveal())
+    return ours == (key.secret.reveal(), key.token.reveal())
+
+
+def stale(account_id: int, *, now: datetime) -> bool:
+    """The key is over and its source has no new one: trouble, unless there is some already."""
+    rows = CloudAccount.objects.filter(pk=account_id, trouble="", expires_at__lte=now)
+    message = "The temporary key has ended and its ConfigMap holds no new one."
+    return bool(rows.update(trouble=KEY_STALE, trouble_message=message, trouble_source=""))
 
 
 def working(account: CloudAccount) -> set[str]:

@@ -20,6 +20,7 @@ from addons.models import Cluster, PodRow, VirtualNode
 from addons.nodes.keeper import Keeper
 from addons.runtime.ending import end
 from addons.runtime.loop import Runtime
+from addons.watch.keys import Keys
 from addons.watch.labelled import Labelled, Toleration, stranded, toleration_of
 from addons.watch.mirror import Gone, Mirror, missing
 from addons.watch.rows import row_of, wants_virtual_node
@@ -48,6 +49,7 @@ class ClusterWatch:
         self._cluster_id = cluster_id
         self._kube = kube
         self._mirror = Mirror(runtime, cluster_id)
+        self._keys = Keys(runtime, cluster_id, kube)
         self._sources: dict[str, Reflector[Pod]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._keepers: dict[int, Keeper] = {}
@@ -65,6 +67,7 @@ class ClusterWatch:
             while True:
                 self._spawn("mirror", self._mirror.run)
                 self._spawn("probe", self._probe)
+                self._spawn("keys", self._keys.run)
                 self._watch(_UNSCHEDULED)
                 await self._look()
                 await asyncio.sleep(LOOK_SECONDS)
@@ -245,7 +248,11 @@ class ClusterWatch:
 
 
 def _nodes(cluster_id: int) -> list[VirtualNode]:
-    return list(VirtualNode.objects.filter(cluster=cluster_id).select_related("cluster", "account"))
+    return list(
+        VirtualNode.objects.filter(cluster=cluster_id).select_related(
+            "cluster", "account", "second_account"
+        )
+    )
 
 
 def _unscheduled(cluster_id: int) -> list[tuple[str, str, str, int]]:
