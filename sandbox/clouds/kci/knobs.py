@@ -1,0 +1,58 @@
+"""Settings of the simulated Kingsoft Cloud that tests and demos turn while it runs."""
+
+from fnmatch import fnmatchcase
+from typing import Any
+
+import msgspec
+
+
+class Knobs(msgspec.Struct, forbid_unknown_fields=True):
+    """Durations are in seconds before ``--speed`` divides them.
+
+    ``stock`` maps a zone to false (nothing left), "late" (accepted, then CreateError), true, or to
+    a mapping of spec to such a value; a spec is a package (``N3.4B``) or ``<vCPU>-<GiB>Gi``.
+    ``latency_ms`` passes before a call has its effect, ``answer_ms`` between effect and answer.
+    ``consistency_ms`` hides a new instance from every Describe for so long. Kingsoft publishes no
+    call limits: ``limits`` applies ``calls_per_second`` to every action, with as many as a burst.
+    """
+
+    latency_ms: float = 0.0
+    answer_ms: float = 0.0
+    limits: bool = True
+    calls_per_second: float = 100.0
+    consistency_ms: float = 0.0
+    schedule_seconds: float = 1.0
+    pull_seconds: float = 2.0
+    run_seconds: float = 30.0
+    stop_seconds: float = 0.0
+    cache_seconds: float = 3.0
+    image_pull_hang: list[str] = []
+    image_pull_fail: list[str] = msgspec.field(
+        default_factory=lambda: ["*does-not-exist*", "*no-such-image*"]
+    )
+    stock: dict[str, Any] = {}
+    quota_cpu: float = 1000.0
+    quota_groups: int = 1000
+    pending_limit_minutes: float = 240.0
+
+    def updated(self, changes: dict[str, Any]) -> "Knobs":
+        """Return a copy with ``changes``; raises msgspec.ValidationError on bad names or types."""
+        return msgspec.convert({**msgspec.to_builtins(self), **changes}, Knobs)
+
+    def in_stock(self, zone: str, specs: list[str]) -> bool | str:
+        """Return True, False or "late" for a zone and the names of the size wanted."""
+        entry = self.stock.get(zone, True)
+        if not isinstance(entry, dict):
+            return entry if entry == "late" else bool(entry)
+        for spec in specs:
+            if spec in entry:
+                return "late" if entry[spec] == "late" else bool(entry[spec])
+        return True
+
+    def pull_hangs(self, image: str) -> bool:
+        """Tell whether the pull of an image never ends."""
+        return any(fnmatchcase(image, glob) for glob in self.image_pull_hang)
+
+    def pull_fails(self, image: str) -> bool:
+        """Tell whether the registry does not know an image."""
+        return any(fnmatchcase(image, glob) for glob in self.image_pull_fail)
