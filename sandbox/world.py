@@ -18,6 +18,7 @@ from typing import Any
 from .answers import answer, write_atomically
 from .clouds.base import Cloud
 from .clouds.eci.account import EciAccount
+from .clouds.kci.account import KciAccount
 from .cluster_control import ClusterControl, Clusters
 from .control import ControlServer
 
@@ -126,4 +127,7 @@ class World:
 def _clouds(settings: Settings, now: Callable[[], float], rng: random.Random) -> list[Cloud]:
     """Every cloud of the world; the first listens on the first port after the control API's."""
     folder, speed = settings.state_dir, settings.speed
-    return [EciAccount(folder, settings.regions, now=now, rng=rng, speed=speed)]
+    return [
+        EciAccount(folder, settings.regions, now=now, rng=rng, speed=speed),
+        KciAccount(folder, now=now, rng=rng, speed=speed),
+    ]
