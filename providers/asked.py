@@ -194,8 +194,10 @@ class InstanceSpec:
     cpu: Decimal | None = None
     memory: Decimal | None = None
     gpu: int = 0
-    # `placements` were chosen by `Placing.placed` and are sent as they are.
+    # `placements` and size were chosen by `Placing.placed` and are sent as they are.
     placed: bool = False
+    # How many other choices were left to try after this one, had it no stock.
+    left: int = 0
 
 
 @dataclass(frozen=True, slots=True)

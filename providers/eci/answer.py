@@ -7,6 +7,7 @@ guide, "Life cycle of an instance" (states and when they are billed); response m
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -21,7 +22,7 @@ from providers.base import (
     RunState,
     Size,
 )
-from providers.eci import sizes
+from providers.eci import ecs, sizes
 from providers.errors import Unavailable
 
 Map = Mapping[str, Any]
@@ -83,16 +84,43 @@ def group(body: Map) -> Instance:
         init_containers=tuple(_container(c) for c in body.get("InitContainers") or ()),
         events=found,
         tags={str(tag["Key"]): str(tag.get("Value") or "") for tag in body.get("Tags") or ()},
+        written=_written(body, found),
     )
+
+
+_WRITTEN = {
+    "k8s.aliyun.com/eci-vpc": "VpcId",
+    "k8s.aliyun.com/eni-instance-id": "EniInstanceId",
+    "k8s.aliyun.com/allocated-eipAddress": "InternetIp",
+    "k8s.aliyun.com/allocated-ipv6Address": "Ipv6Address",
+    "k8s.aliyun.com/eci-instance-compute-category": "ComputeCategory",
+}
+_HIT = "SuccessfulHitImageCache"
+_CACHE = re.compile(r"\bimc-\w+")
+
+
+def _written(body: Map, events: Iterable[CloudEvent]) -> dict[str, str]:
+    """What the pod's annotations are to say (ECI user guide, "ECI Pod annotations")."""
+    found = {key: str(body[name]) for key, name in _WRITTEN.items() if body.get(name)}
+    hits = (_CACHE.search(event.message) for event in events if event.reason == _HIT)
+    cache = next((hit[0] for hit in hits if hit), "")
+    return found | ({"k8s.aliyun.com/eci-matched-image-cache": cache} if cache else {})
 
 
 def _size(body: Map) -> Size | None:
     name = str(body.get("InstanceType") or "")
     if body.get("Cpu") is None or body.get("Memory") is None:
-        return sizes.ecs_size(name) if name else None
+        return ecs.size_of(name) if name else None
     cpu, memory = Decimal(str(body["Cpu"])), Decimal(str(body["Memory"]))
-    gpu = sum(int(container.get("Gpu") or 0) for container in body.get("Containers") or ())
-    return Size(cpu, memory, name or sizes.label(cpu, memory), gpu=gpu, type=name)
+    asked = sum(int(container.get("Gpu") or 0) for container in body.get("Containers") or ())
+    gpu = ecs.size_of(name).gpu or asked
+    return Size(cpu, memory, name or sizes.label(cpu, memory), gpu=gpu, type=name, tier=_tier(body))
+
+
+def _tier(body: Map) -> str:
+    if str(body.get("SpotStrategy") or "NoSpot") != "NoSpot":
+        return "spot"
+    return str(body.get("ComputeCategory") or "").partition(",")[0]
 
 
 _UNHAPPY = {"ScheduleFailed", "Failed", "Expired"}

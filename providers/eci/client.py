@@ -9,15 +9,15 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
-from providers.base import CloudEvent, Created, Instance, InstanceSpec, Listing, Price, Size
+from providers.base import CloudEvent, Created, Instance, InstanceSpec, Listing
 from providers.buckets import Limiter
-from providers.eci import answer, proof, request, sizes
+from providers.eci import answer, placing, proof, request
 from providers.eci.calls import PAUSES
 from providers.eci.catalogue import CatalogueCalls
-from providers.eci.prices import quoted
+from providers.eci.choices import choices
+from providers.eci.market import MarketCalls
 from providers.eci.verify import VerifyCalls
 from providers.eci.wire import Wire
 from providers.errors import (
@@ -37,7 +37,7 @@ _STATUS_PAGE = 200
 _IDS = 20
 
 
-class Eci(CatalogueCalls, VerifyCalls):
+class Eci(CatalogueCalls, MarketCalls, VerifyCalls):
     """`Provider` with every power. Safe to share between tasks of one event loop."""
 
     name = "eci"
@@ -52,19 +52,20 @@ class Eci(CatalogueCalls, VerifyCalls):
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         super().__init__(wire, limiter=limiter, sleep=sleep)
-        self._stock = stock
+        self._memory = placing.Memory(stock)
 
     async def aclose(self) -> None:
         await super().aclose()
-        if self._stock is not None:
-            await self._stock.aclose()
+        await self._memory.aclose()
 
     async def create(self, spec: InstanceSpec, *, token: str) -> Created:
         """CreateContainerGroup, repeated with the same ClientToken while the outcome is unknown.
 
         A 5xx answer is an unknown outcome here: only the token makes the repetition safe (ECS
-        developer reference, "How to ensure idempotence", which ECI refers to). Zones that had no
-        stock of this size within the last three minutes are left out; `OutOfStock` when all had.
+        developer reference, "How to ensure idempotence", which ECI refers to). One token asks for
+        one choice in one set of places: which, `placed` decides and the caller keeps, so that a
+        repetition under the token is of the same content. After `OutOfStock`, `placed` gives the
+        next choice, to be asked for under a new token.
         """
         usable = await self.placed(spec)
         parameters = request.create(usable, token=token)
@@ -87,29 +88,14 @@ class Eci(CatalogueCalls, VerifyCalls):
         raise _unknown(doubt)
 
     async def placed(self, spec: InstanceSpec) -> InstanceSpec:
-        if self._stock is None or spec.placed or len(spec.placements) == 0:
-            return spec
-        zones = [placement.zone for placement in spec.placements]
-        size = sizes.billed_size(spec).label
-        short = await self._stock.short(zones, size)
-        left = tuple(placement for placement in spec.placements if placement.zone not in short)
-        if not left:
-            raise OutOfStock(
-                f"no stock of {size} in {', '.join(zones)} within the last three minutes",
-                code="RememberedNoStock",
-                zone=zones[0],
-                spec=size,
-            )
-        return replace(spec, placements=left, placed=True)
+        return spec if spec.placed else await placing.placed(spec, self._memory)
 
     async def ran_short(self, zones: Sequence[str], size: str) -> None:
-        if self._stock is not None:
-            await self._stock.remember(zones, size)
+        await self._memory.remember(zones, [size])
 
     async def _remember_short(self, spec: InstanceSpec) -> None:
-        if self._stock is not None:
-            zones = [placement.zone for placement in spec.placements]
-            await self._stock.remember(zones, sizes.billed_size(spec).label)
+        zones = [placement.zone for placement in placing.places(spec)]
+        await self._memory.remember(zones, choices(spec)[0].stocks)
 
     async def get(self, instance_id: str) -> Instance:
         listing = await self.details([instance_id])
@@ -224,17 +210,6 @@ class Eci(CatalogueCalls, VerifyCalls):
     async def restart(self, instance_id: str) -> None:
         parameters = {"RegionId": self.region, "ContainerGroupId": instance_id}
         await self.ask("RestartContainerGroup", parameters)
-
-    async def price(self, size: Size, *, zone: str) -> Price:
-        """DescribeContainerGroupPrice, which quotes per second (ECI developer reference)."""
-        parameters: dict[str, Any] = {"RegionId": self.region}
-        if zone:
-            parameters["ZoneId"] = zone
-        if size.type:
-            parameters["InstanceType"] = size.type
-        else:
-            parameters |= {"Cpu": float(size.cpu), "Memory": float(size.memory)}
-        return quoted(await self.read("DescribeContainerGroupPrice", parameters))
 
 
 def _chunks(ids: Sequence[str]) -> list[dict[str, str]]:

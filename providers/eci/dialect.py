@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from django.utils.translation import gettext_noop as _
@@ -17,12 +18,14 @@ from providers.base import (
     InstanceSpec,
     NewKey,
     NodeProfile,
+    OnFailure,
     Price,
     Problem,
     Size,
     Waiting,
 )
-from providers.eci import node, pod, prices, sizes, verify
+from providers.eci import choices, node, options, pod, prices, verify, written
+from providers.errors import InvalidSpec
 
 # Labels that ask for ACS: another provider of the same vendor.
 _ELSEWHERE = ("alibabacloud.com/compute-class", "alibabacloud.com/compute-qos")
@@ -62,7 +65,7 @@ class EciDialect:
         return Claim.NAMED if labels.get("alibabacloud.com/eci") == "true" else Claim.SERVES
 
     def billed_size(self, spec: InstanceSpec) -> Size:
-        return sizes.billed_size(spec)
+        return choices.billed_size(spec)
 
     def list_price(self, size: Size, *, region: str) -> Price | None:
         return prices.list_price(size, region=region)
@@ -86,8 +89,16 @@ class EciDialect:
         return pod.problems(pod_object)
 
     def waiting(self, spec: InstanceSpec) -> Waiting:
-        del spec
-        return Waiting()
+        """`eci-max-pending-minute` and `eci-fail-strategy` (ECI user guide, "Configure a fault
+        handling policy for a pod"). Without the first the cloud's own limit, 240 minutes, holds
+        for an instance that it accepted."""
+        try:
+            minutes: int | None = options.parsed(spec.options, "eci-max-pending-minute")
+            strategy: str = options.parsed(spec.options, "eci-fail-strategy") or "fail-back"
+        except InvalidSpec:
+            return Waiting()
+        limit = None if minutes is None else timedelta(minutes=minutes)
+        return Waiting(limit, OnFailure(strategy.removeprefix("fail-")))
 
     def wants_cluster(self, spec: InstanceSpec) -> bool:
         del spec
@@ -96,7 +107,7 @@ class EciDialect:
     def annotations(
         self, spec: InstanceSpec, *, instance: Instance | None, created: Created | None
     ) -> dict[str, str]:
-        return pod.written(spec, instance=instance, created=created)
+        return written.written(spec, instance=instance, created=created)
 
     def policy(self) -> Mapping[str, Any]:
         return verify.policy()

@@ -1,4 +1,4 @@
-"""What of a pod ECI cannot do, and what is written back on it.
+"""What of a pod ECI cannot do.
 
 Sources: ECI user guide, "Limits" and "ECI Pod annotations"; ACK user guide, "Virtual nodes"
 (unsupported features); ECI developer reference, CreateContainerGroup (20 containers, 20 volumes,
@@ -12,13 +12,11 @@ from typing import Any
 
 from django.utils.translation import gettext_noop as _
 
-from providers.base import Created, Instance, InstanceSpec, Problem, Size
-from providers.eci import options, sizes
-from providers.tags import NODE
+from providers.base import Problem
+from providers.eci import annotated
 
 _MAX_CONTAINERS = 20
 _MAX_VOLUMES = 20
-_FREE_STORAGE = 30
 _RESERVED_PORTS = {111, 998, 10250, 10255}
 _VOLUMES = {
     "emptyDir",
@@ -45,7 +43,7 @@ def problems(pod: Map) -> Sequence[Problem]:
         *_volumes(spec),
         *_containers(spec, "containers"),
         *_containers(spec, "initContainers"),
-        *_annotations(pod),
+        *annotated.problems(pod),
     ]
 
 
@@ -189,82 +187,3 @@ def _ignored(container: Map, path: str, field: str) -> Iterator[Problem]:
                 _("Use exec, httpGet or tcpSocket."),
                 fatal=False,
             )
-
-
-def _annotations(pod: Map) -> Iterator[Problem]:
-    """ECI's own annotations that only its own virtual node acts on."""
-    found = (pod.get("metadata") or {}).get("annotations") or {}
-    for key in found:
-        ours = key.startswith(f"{options.PREFIX}eci-") and key not in _WRITTEN
-        if ours and not options.read(key):
-            yield Problem(
-                f"metadata.annotations[{key}]",
-                "AnnotationIgnored",
-                _("CreateContainerGroup has no parameter for it."),
-                _("Remove it, or use eci-use-specs and eci-vswitch."),
-                fatal=False,
-            )
-
-
-_WRITTEN = {
-    "k8s.aliyun.com/eci-instance-id",
-    "k8s.aliyun.com/eci-request-id",
-    "k8s.aliyun.com/eci-instance-spec",
-}
-
-
-def written(
-    spec: InstanceSpec, *, instance: Instance | None, created: Created | None
-) -> dict[str, str]:
-    """What is written back on the pod.
-
-    The instance's facts go under ECI's own keys (`k8s.aliyun.com/eci-…`, ECI user guide, "ECI Pod
-    annotations") and under the `alibabacloud.com/` keys that any serverless pod of Alibaba Cloud
-    shows; the prefix of the instance id tells `eci-` from `acs-`. `kubernetes.io/pod-stream-port`
-    is not written, as no kubelet port is served.
-    """
-    found = {"kubernetes.io/resource-type": "serverless"}
-    node = spec.tags.get(NODE, "")
-    if node:
-        found["kubernetes.io/preferred-scheduling-node"] = f"{node}/1"
-    if created is not None:
-        found |= {
-            "ProviderCreate": "done",
-            "k8s.aliyun.com/eci-instance-id": created.id,
-            "k8s.aliyun.com/eci-request-id": created.request_id,
-            "alibabacloud.com/instance-id": created.id,
-            "alibabacloud.com/request-id": created.request_id,
-            "alibabacloud.com/pod-ephemeral-storage": f"{_storage(spec)}Gi",
-        }
-        if created.token:
-            found["alibabacloud.com/client-token"] = created.token
-        if created.account:
-            found["alibabacloud.com/user-id"] = created.account
-    if instance is not None:
-        found |= {"ProviderCreate": "done", "k8s.aliyun.com/eci-instance-id": instance.id}
-        if instance.state.billed:
-            found["alibabacloud.com/schedule-result"] = "finished"
-    size = instance.size if instance is not None and instance.size else None
-    if size is None and created is not None:
-        size = sizes.billed_size(spec)
-    if size is not None:
-        found["k8s.aliyun.com/eci-instance-spec"] = instance_spec(size)
-        found["alibabacloud.com/pod-use-spec"] = size.label
-    return found
-
-
-def _storage(spec: InstanceSpec) -> int:
-    extra: int | None = options.parsed(
-        spec.options, "eci-extra-ephemeral-storage", lambda text: int(text.removesuffix("Gi"))
-    )
-    return _FREE_STORAGE + (extra or 0)
-
-
-def instance_spec(size: Size) -> str:
-    """`2.0-4.0Gi`, or the ECS type."""
-    return size.type or f"{_tenths(size.cpu)}-{_tenths(size.memory)}Gi"
-
-
-def _tenths(value: Any) -> str:
-    text = sizes.number(value)
-    return text if "." in text else f"{text}.0"

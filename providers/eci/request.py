@@ -15,7 +15,8 @@ from decimal import Decimal
 from typing import Any
 
 from providers.base import Container, EnvVar, Handler, InstanceSpec, Probe, Volume, VolumeKind
-from providers.eci import options, sizes
+from providers.eci import options
+from providers.eci.choices import choices
 
 _MAX_NAME = 128
 _LOWER = re.compile(r"[^a-z0-9-]+")
@@ -28,7 +29,11 @@ def group_name(name: str) -> str:
 
 
 def create(spec: InstanceSpec, *, token: str) -> dict[str, Any]:
-    """The nested parameters; `wire.flatten` makes `Container.1.Name` of them."""
+    """The nested parameters; `wire.flatten` makes `Container.1.Name` of them.
+
+    The first choice of the spec is asked for. Raises `InvalidSpec` for an annotation that cannot
+    be read.
+    """
     fields: dict[str, Any] = {
         "RegionId": spec.region,
         "ContainerGroupName": group_name(spec.name),
@@ -48,12 +53,16 @@ def create(spec: InstanceSpec, *, token: str) -> dict[str, Any]:
             for credential in spec.registry_credentials
         ],
         "HostAliase": [
-            {"Ip": alias.ip, "Hostname": list(alias.names)} for alias in spec.host_aliases
+            {"Ip": address, "Hostname": names}
+            for address, names in (
+                *((alias.ip, list(alias.names)) for alias in spec.host_aliases),
+                *options.hosts(spec.options),
+            )
         ],
         "Tag": _tags({**options.custom_tags(spec.options), **spec.tags}),
         **_placement(spec),
         **_dns(spec),
-        **_size(spec),
+        **choices(spec)[0].fields(spec),
         **options.fields(spec),
     }
     if spec.deadline_seconds is not None:
@@ -70,12 +79,8 @@ def _tags(tags: Mapping[str, str]) -> list[dict[str, str]]:
 
 
 def _placement(spec: InstanceSpec) -> dict[str, Any]:
-    """One vSwitch or several, tried in the order given."""
-    vswitches = options.vswitches(spec)
-    fields: dict[str, Any] = {"VSwitchId": ",".join(vswitches)}
-    if len(vswitches) > 1:
-        fields["ScheduleStrategy"] = "VSwitchOrdered"
-    return fields
+    vswitches, manner = options.vswitches(spec)
+    return {"VSwitchId": ",".join(vswitches), "ScheduleStrategy": manner}
 
 
 def _dns(spec: InstanceSpec) -> dict[str, Any]:
@@ -87,23 +92,6 @@ def _dns(spec: InstanceSpec) -> dict[str, Any]:
         "Option": [{"Name": name, "Value": value} for name, value in spec.dns.options],
     }
     return {"DnsConfig": config} if any(config.values()) else {}
-
-
-def _size(spec: InstanceSpec) -> dict[str, Any]:
-    """Cpu and Memory of the rounded size, or the ECS types of `eci-use-specs`.
-
-    The first vCPU-memory entry of `eci-use-specs` is used: the API takes one such pair, and a list
-    only of ECS types.
-    """
-    wanted = sizes.use_specs(
-        spec.options.get("k8s.aliyun.com/eci-use-specs", "")
-        or spec.options.get("k8s.aliyun.com/eci-instance-type", "")
-    )
-    types = [size.type for size in wanted if size.type]
-    if wanted and wanted[0].type:
-        return {"InstanceType": ",".join(types)}
-    size = sizes.billed_size(spec)
-    return {"Cpu": float(size.cpu), "Memory": float(size.memory)}
 
 
 def _float(value: Decimal | None) -> float | None:

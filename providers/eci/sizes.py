@@ -1,15 +1,15 @@
 """Which size ECI bills when vCPU and memory are asked for.
 
 Source: ECI user guide, "Create an instance with specified vCPU and memory" (the size table, the
-regions with extra sizes, rounding up on both axes, 2 vCPU and 4 GiB when nothing is asked) and
-"Create an instance with a specified GPU type".
+regions with extra sizes, rounding up on both axes, 2 vCPU and 4 GiB when nothing is asked),
+"Create a preemptible elastic container instance" (the sizes sold as spot) and "Specify a compute
+category to create a pod" (0.25 to 8 vCPU of economy, 1 to 64 of general).
 """
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from providers.base import Container, InstanceSpec, Size
@@ -61,6 +61,10 @@ DEFAULT = (Decimal(2), Decimal(4))
 _IGNORE = "__ECI_RESOURCE_IGNORE__"
 
 Grid = tuple[tuple[Decimal, tuple[Decimal, ...]], ...]
+_CATEGORIES = {
+    "economy": (Decimal("0.25"), Decimal(8)),
+    "general": (Decimal(1), Decimal(64)),
+}
 
 
 def _grid(*tables: Mapping[str, tuple[str, ...]]) -> Grid:
@@ -74,11 +78,25 @@ def _grid(*tables: Mapping[str, tuple[str, ...]]) -> Grid:
 _STANDARD, _WITH_EXTRA, _SPOT_GRID = _grid(_TABLE), _grid(_TABLE, _EXTRA), _grid(_SPOT)
 
 
-def grid(region: str, *, spot: bool = False) -> Grid:
+def sold_as(cpu: Decimal, category: str) -> bool:
+    low, high = _CATEGORIES[category]
+    return low <= cpu <= high
+
+
+def grid(region: str, *, spot: bool = False, categories: Sequence[str] = ()) -> Grid:
     """The sizes offered in `region`: (vCPU, memories in GiB), both ascending."""
     if spot:
         return _SPOT_GRID
-    return _WITH_EXTRA if region in EXTRA_REGIONS else _STANDARD
+    sold = _WITH_EXTRA if region in EXTRA_REGIONS else _STANDARD
+    if not categories:
+        return sold
+    return tuple(row for row in sold if any(sold_as(row[0], name) for name in categories))
+
+
+def largest(region: str, *, spot: bool = False, categories: Sequence[str] = ()) -> str:
+    """The label of the largest size offered."""
+    cpu, memories = grid(region, spot=spot, categories=categories)[-1]
+    return label(cpu, memories[-1])
 
 
 def number(value: Decimal) -> str:
@@ -91,19 +109,35 @@ def label(cpu: Decimal, memory: Decimal) -> str:
     return f"{number(cpu)}-{number(memory)}Gi"
 
 
+def pair(text: str) -> tuple[Decimal, Decimal]:
+    """vCPU and GiB of such a label."""
+    cpu, _dash, memory = text.partition("-")
+    return Decimal(cpu), Decimal(memory.removesuffix("Gi"))
+
+
+def or_default(cpu: Decimal | None, memory: Decimal | None) -> tuple[Decimal, Decimal]:
+    """Nothing asked gives 2 vCPU and 4 GiB; vCPU without memory the same ratio, 2 GiB each."""
+    if not cpu and not memory:
+        return DEFAULT
+    cpu = cpu or Decimal(0)
+    return cpu, memory or cpu * 2
+
+
 def round_up(
-    cpu: Decimal | None, memory: Decimal | None, *, region: str, spot: bool = False
+    cpu: Decimal | None,
+    memory: Decimal | None,
+    *,
+    region: str,
+    spot: bool = False,
+    categories: Sequence[str] = (),
 ) -> Size | None:
     """The smallest listed size that holds both; None when nothing is large enough.
 
-    The fewest vCPUs win, then the least memory. Nothing asked gives 2 vCPU and 4 GiB; vCPU without
-    memory gives the same ratio, 2 GiB each; memory without vCPU the fewest vCPUs that carry it.
+    The fewest vCPUs win, then the least memory. Memory without vCPU gives the fewest vCPUs that
+    carry it.
     """
-    if not cpu and not memory:
-        cpu, memory = DEFAULT
-    wanted_cpu = cpu or Decimal(0)
-    wanted_memory = memory or wanted_cpu * 2
-    for listed, memories in grid(region, spot=spot):
+    wanted_cpu, wanted_memory = or_default(cpu, memory)
+    for listed, memories in grid(region, spot=spot, categories=categories):
         index = bisect_left(memories, wanted_memory)
         if listed >= wanted_cpu and index < len(memories):
             return Size(listed, memories[index], label(listed, memories[index]))
@@ -116,7 +150,8 @@ def sums(
     """vCPU, GiB and GPUs that the containers ask for together.
 
     Init containers run one after the other, so the largest of each axis counts against the sum. A
-    container with `__ECI_RESOURCE_IGNORE__=TRUE` is left out (ECI user guide, sidecars).
+    container with `__ECI_RESOURCE_IGNORE__=TRUE` is left out (ECI user guide, "Ignore specific
+    containers when the system adjusts resource specifications").
     """
     counted = [container for container in containers if not _ignored(container)]
     before = [container for container in init_containers if not _ignored(container)]
@@ -136,98 +171,17 @@ def _ignored(container: Container) -> bool:
     return any(env.name == _IGNORE and env.value.upper() == "TRUE" for env in container.env)
 
 
-_PAIR = re.compile(r"(\d+(?:\.\d+)?)-(\d+(?:\.\d+)?)Gi")
-
-
-def use_specs(text: str) -> tuple[Size, ...]:
-    """The sizes of `k8s.aliyun.com/eci-use-specs`, in order: `2-4Gi,4-8Gi,ecs.c6.xlarge`.
-
-    An ECS type that is not in the table keeps vCPU and memory 0: only the cloud knows them.
-    """
-    found = []
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        pair = _PAIR.fullmatch(part)
-        if pair:
-            cpu, memory = Decimal(pair[1]), Decimal(pair[2])
-            found.append(Size(cpu, memory, label(cpu, memory)))
-        else:
-            found.append(ecs_size(part))
-    return tuple(found)
-
-
-_ECS: dict[str, tuple[str, str, int]] = {
-    "ecs.gn5-c4g1.xlarge": ("4", "30", 1),
-    "ecs.gn5-c8g1.2xlarge": ("8", "60", 1),
-    "ecs.gn5-c4g1.2xlarge": ("8", "60", 2),
-    "ecs.gn5-c8g1.4xlarge": ("16", "120", 2),
-    "ecs.gn5-c28g1.7xlarge": ("28", "112", 1),
-    "ecs.gn5-c8g1.8xlarge": ("32", "240", 4),
-    "ecs.gn5-c8g1.14xlarge": ("54", "480", 8),
-    "ecs.gn5-c28g1.14xlarge": ("56", "224", 2),
-    "ecs.gn5i-c2g1.large": ("2", "8", 1),
-    "ecs.gn5i-c16g1.4xlarge": ("16", "64", 1),
-    "ecs.gn5i-c28g1.14xlarge": ("56", "224", 2),
-    "ecs.gn6i-c4g1.xlarge": ("4", "15", 1),
-    "ecs.gn6i-c8g1.2xlarge": ("8", "31", 1),
-    "ecs.gn6i-c16g1.4xlarge": ("16", "62", 1),
-    "ecs.gn6i-c24g1.6xlarge": ("24", "93", 1),
-    "ecs.gn6i-c40g1.10xlarge": ("40", "155", 1),
-    "ecs.gn6i-c24g1.12xlarge": ("48", "186", 2),
-    "ecs.gn6i-c24g1.24xlarge": ("96", "372", 4),
-    "ecs.gn6v-c8g1.2xlarge": ("8", "32", 1),
-    "ecs.gn6v-c8g1.8xlarge": ("32", "128", 4),
-    "ecs.gn6v-c8g1.16xlarge": ("64", "256", 8),
-    "ecs.gn6v-c10g1.20xlarge": ("82", "336", 8),
-    "ecs.gn6e-c12g1.3xlarge": ("12", "92", 1),
-    "ecs.gn6e-c12g1.12xlarge": ("48", "368", 4),
-    "ecs.gn6e-c12g1.24xlarge": ("96", "736", 8),
-    "ecs.gn7i-c8g1.2xlarge": ("8", "30", 1),
-    "ecs.gn7i-c16g1.4xlarge": ("16", "60", 1),
-    "ecs.gn7i-c32g1.8xlarge": ("32", "188", 1),
-    "ecs.gn7i-c48g1.12xlarge": ("48", "310", 1),
-    "ecs.gn7i-c56g1.14xlarge": ("56", "346", 1),
-    "ecs.gn7i-c32g1.16xlarge": ("64", "376", 2),
-    "ecs.gn7i-c32g1.32xlarge": ("128", "752", 4),
-    "ecs.gn7-c12g1.3xlarge": ("12", "94", 1),
-    "ecs.gn7-c13g1.13xlarge": ("52", "378", 4),
-    "ecs.gn7-c13g1.26xlarge": ("104", "756", 8),
-    "ecs.gn7e-c16g1.4xlarge": ("16", "125", 1),
-    "ecs.gn7e-c16g1.16xlarge": ("64", "500", 4),
-    "ecs.gn7e-c16g1.32xlarge": ("128", "1000", 8),
-}
-
-
-def ecs_size(name: str) -> Size:
-    cpu, memory, gpu = _ECS.get(name, ("0", "0", 0))
-    return Size(Decimal(cpu), Decimal(memory), name, gpu=gpu, type=name)
-
-
-def billed_size(spec: InstanceSpec) -> Size:
-    """The size the first attempt of this spec is billed as, before the cloud has answered.
-
-    `eci-use-specs` beats what the containers ask for; its first entry is tried first. What no
-    table holds is returned as asked, for the cloud to refuse.
-    """
-    wanted = use_specs(spec.options.get("k8s.aliyun.com/eci-use-specs", ""))
-    if wanted:
-        return wanted[0]
-    spot = spec.options.get("k8s.aliyun.com/eci-spot-strategy", "NoSpot") != "NoSpot"
-    cpu, memory = asked(spec)
-    size = round_up(cpu, memory, region=spec.region, spot=spot)
-    if size:
-        return size
-    return Size(cpu, memory, label(cpu, memory), gpu=spec.gpu)
-
-
 def asked(spec: InstanceSpec) -> tuple[Decimal, Decimal]:
     """vCPU and GiB of the whole instance.
 
-    `eci-cpu` and `eci-memory` win, then the spec's own sums, then those of its containers.
+    `eci-cpu` and `eci-memory` win, then the sums of the containers, then the spec's own.
     """
-    cpu, memory = options.own_size(spec.options)
+    cpu: Decimal | None = options.parsed(spec.options, "eci-cpu")
+    memory: Decimal | None = options.parsed(spec.options, "eci-memory")
     if cpu is not None or memory is not None:
         return cpu or Decimal(0), memory or Decimal(0)
-    if spec.cpu is not None or spec.memory is not None:
-        return spec.cpu or Decimal(0), spec.memory or Decimal(0)
-    cpu, memory, _ = sums(spec.containers, spec.init_containers)
-    return cpu, memory
+    every = (*spec.containers, *spec.init_containers)
+    if any(c.cpu is not None or c.memory is not None for c in every):
+        cpu, memory, _gpu = sums(spec.containers, spec.init_containers)
+        return cpu, memory
+    return spec.cpu or Decimal(0), spec.memory or Decimal(0)

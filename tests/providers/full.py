@@ -100,7 +100,6 @@ FULL = InstanceSpec(
         "k8s.aliyun.com/eci-auto-imc": "true",
         "k8s.aliyun.com/eci-extra-ephemeral-storage": "50Gi",
         "k8s.aliyun.com/acr-instance-ids": "cri-1,cn-beijing:cri-2",
-        "k8s.aliyun.com/eci-compute-category": "economy,general",
         "k8s.aliyun.com/eci-ntp-server": "100.100.5.1",
         "k8s.aliyun.com/eci-custom-tags": "team:blue,stage:prod",
         "example.com/other": "untouched",

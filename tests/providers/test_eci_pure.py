@@ -338,11 +338,54 @@ def test_unknown_clouds_are_named() -> None:
         ({"spec": {"containers": [{"ports": [{"containerPort": 10250}]}]}}, "ReservedPort", True),
         ({"spec": {"initContainers": [{"restartPolicy": "Always"}]}}, "SidecarAfterInit", False),
         (
-            {"metadata": {"annotations": {"k8s.aliyun.com/eci-fail-strategy": "fail-fast"}}},
+            {"metadata": {"annotations": {"k8s.aliyun.com/eci-sls-enable": "false"}}},
             "AnnotationIgnored",
             False,
         ),
+        (
+            {"metadata": {"annotations": {"k8s.aliyun.com/imc-perfect-match": "true"}}},
+            "AnnotationIgnored",
+            False,
+        ),
+        (
+            {"metadata": {"annotations": {"k8s.aliyun.com/eci-security-group": "sg-1,sg-2"}}},
+            "AnnotationIgnored",
+            False,
+        ),
+        (
+            {
+                "metadata": {
+                    "annotations": {
+                        "k8s.aliyun.com/eci-use-specs": "ecs.c6.large",
+                        "k8s.aliyun.com/eci-instance-family": "ecs.c5",
+                    }
+                }
+            },
+            "AnnotationIgnored",
+            False,
+        ),
+        (
+            {"metadata": {"annotations": {"k8s.aliyun.com/eci-max-pending-minute": "5"}}},
+            "AnnotationNotReadable",
+            True,
+        ),
+        (
+            {"metadata": {"annotations": {"kubernetes.io/ingress-bandwidth": "fast"}}},
+            "AnnotationNotReadable",
+            True,
+        ),
+        (
+            {"spec": {"containers": [{"resources": {"limits": {"nvidia.com/gpu": "1"}}}]}},
+            "GpuTypeMissing",
+            True,
+        ),
+        (
+            {"metadata": {"annotations": {"k8s.aliyun.com/eci-use-specs": "ecs.gn5-c4g1.xlarge"}}},
+            "GpuNotAsked",
+            True,
+        ),
         ({"metadata": {"annotations": {"k8s.aliyun.com/eci-use-specs": "2-4Gi"}}}, None, False),
+        ({"metadata": {"annotations": {"k8s.aliyun.com/eci-vpc": "vpc-1"}}}, None, False),
         (
             {"spec": {"containers": [{"name": "web"}], "volumes": [{"name": "s", "secret": {}}]}},
             None,
@@ -356,7 +399,7 @@ def test_what_the_cloud_cannot_do_is_said_with_a_fix(
     found = ECI.problems(pod, settings={})
     assert [p.reason for p in found] == ([reason] if reason else [])
     assert [p.fatal for p in found] == ([fatal] if reason else [])
-    assert all(p.message and p.fix and p.path for p in found)
+    assert all(p.text and p.fix_text and p.path for p in found)
 
 
 def test_annotations_written_back_name_instance_request_and_size() -> None:
