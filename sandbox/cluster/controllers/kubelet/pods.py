@@ -1,4 +1,4 @@
-"""Running the pods of the on-premises nodes.
+"""Running the pods of the nodes that have a kubelet here.
 
 Everything the kubelet knows about a pod is in the pod's own status, so a restart of the process
 continues where it was. Pods of nodes that are not in the configuration are never touched.
@@ -7,18 +7,16 @@ continues where it was. Pods of nodes that are not in the configuration are neve
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from fnmatch import fnmatch
 from typing import TYPE_CHECKING
 
 from ..informer import Key, Obj, key_of
 from ..loop import Controller
-from ..objects import deleting, node_of, on_node, pod_finished, pod_ready
+from ..objects import deleting, node_of, pod_finished, pod_ready
 from ..timing import seconds_of, stamp
 from . import containers
-from .addresses import Addresses
-from .admit import refusal
 from .containers import Note, Outcome, Setting
 from .environment import Environment, Missing
+from .host import Delayed, Host
 from .podstatus import init_done, is_sidecar, phase_of, with_conditions
 from .program import Ending, ending, image_name
 
@@ -40,14 +38,14 @@ class _Round:
 
 
 class Pods(Controller[Key]):
-    """The sync loop of all on-premises kubelets; keys are (namespace, name)."""
+    """The sync loop of all kubelets; keys are (namespace, name). `host` is what pods run on."""
 
     name = "kubelet"
     manager = "kubelet"
 
     def __init__(self, context: Context, nodes: Nodes) -> None:
         self._nodes = nodes
-        self._addresses = {c.name: Addresses(c.pod_cidr) for c in nodes.configs.values()}
+        self.host = Host(context, nodes)
         self.environment = Environment(context)
         super().__init__(context)
 
@@ -56,11 +54,10 @@ class Pods(Controller[Key]):
 
     def setup(self) -> None:
         self.pods = self.context.informer("pods")
-        self.by_node = self.pods.index("node", on_node)
         self.pods.on_change(self._on_pod)
 
     def _on_pod(self, new: Obj | None, old: Obj | None) -> None:
-        if new is None or node_of(new) not in self._addresses:
+        if new is None or node_of(new) not in self._nodes.configs:
             return
         if old is None or deleting(new) or new["spec"] != old["spec"] or _ready_lost(new):
             self.queue.add(key_of(new))
@@ -68,7 +65,7 @@ class Pods(Controller[Key]):
     async def reconcile(self, key: Key) -> float | None:
         """Take the pod one step further; returns seconds until its next step."""
         pod = self.pods.get(key)
-        if pod is None or node_of(pod) not in self._addresses:
+        if pod is None or node_of(pod) not in self._nodes.configs:
             return None
         if node_of(pod) in self._nodes.down:
             return self.context.config.pace.lease
@@ -80,23 +77,18 @@ class Pods(Controller[Key]):
             return await self._admit(pod)
         return await self._sync(pod)
 
-    def _seconds(self, simulated: float) -> float:
-        return simulated / self.context.clock.speed
-
     async def _admit(self, pod: Obj) -> float | None:
-        node = self.context.informer("nodes").get(("", node_of(pod)))
-        if node is None:
-            return RETRY_VOLUMES
-        running = [
-            other
-            for other in self.by_node[node_of(pod)]
-            if not pod_finished(other) and (other.get("status") or {}).get("startTime")
-        ]
-        refused = refusal(pod, node, running)
-        if refused is not None:
-            await self._refuse(pod, *refused)
+        try:
+            refused = await self.host.admit(pod)
+        except Delayed as delayed:
+            return delayed.seconds
+        admitted = self.pods.get(key_of(pod))
+        if admitted is None or deleting(admitted):
             return None
-        return await self._sync(pod)
+        if refused is not None:
+            await self._refuse(admitted, *refused)
+            return None
+        return await self._sync(admitted)
 
     async def _refuse(self, pod: Obj, reason: str, message: str) -> None:
         status = dict(pod.get("status") or {})
@@ -115,7 +107,7 @@ class Pods(Controller[Key]):
         fresh = not (pod.get("status") or {}).get("startTime")
         if fresh:
             first = (pod["spec"].get("initContainers") or pod["spec"]["containers"])[0]
-            if not self._pulled(pod, first):
+            if self.host.pull_seconds(pod, first):
                 pulling = Note("Pulling", f'Pulling image "{first.get("image", "")}"')
                 round_.notes.append((first["name"], [pulling]))
         try:
@@ -125,7 +117,7 @@ class Pods(Controller[Key]):
             round_.look_in.append(RETRY_VOLUMES)
         else:
             if fresh:
-                round_.look_in.append(self._seconds(self.context.config.pace.sandbox))
+                round_.look_in.append(self.host.sandbox_seconds())
             else:
                 self._run_containers(pod, status, now, round_)
         spec = pod["spec"]
@@ -161,7 +153,7 @@ class Pods(Controller[Key]):
         spec = pod["spec"]
         starts = seconds_of(status["startTime"])
         if not status.get("podIP"):
-            status["podIP"] = self._address(pod)
+            status["podIP"] = self.host.address(pod)
             status["podIPs"] = [{"ip": status["podIP"]}]
         inits = list(status.get("initContainerStatuses") or [])
         for place, container in enumerate(spec.get("initContainers") or []):
@@ -206,7 +198,7 @@ class Pods(Controller[Key]):
         if container in (pod["spec"].get("initContainers") or []):
             sidecar = is_sidecar(container)
             policy = "Always" if sidecar else ("Never" if policy == "Never" else "OnFailure")
-        pull = self._pull_time(pod, container)
+        pull = self.host.pull_seconds(pod, container)
         setting = Setting(
             now=self.context.now(),
             starts=starts + pull,
@@ -216,21 +208,7 @@ class Pods(Controller[Key]):
             ending=lambda: self._ending(pod, container),
             obstacle=self._obstacle(pod, container),
         )
-        return containers.advance(container, state, setting)
-
-    def _pull_time(self, pod: Obj, container: Obj) -> float:
-        pull = self._seconds(self.context.config.pace.pull)
-        return 0.0 if self._pulled(pod, container) else pull
-
-    def _pulled(self, pod: Obj, container: Obj) -> bool:
-        """Another pod of the node has run the image, so it need not be pulled."""
-        if container.get("imagePullPolicy") == "Always":
-            return False
-        return any(
-            status.get("image") == container.get("image") and status.get("imageID")
-            for other in self.by_node[node_of(pod)]
-            for status in (other.get("status") or {}).get("containerStatuses") or []
-        )
+        return containers.advance(self.host.as_run(pod, container), state, setting)
 
     def _ending(self, pod: Obj, container: Obj) -> Ending:
         try:
@@ -240,7 +218,7 @@ class Pods(Controller[Key]):
 
     def _obstacle(self, pod: Obj, container: Obj) -> tuple[str, str] | None:
         image = container.get("image", "")
-        if any(fnmatch(image, glob) for glob in self.context.config.missing_images):
+        if self.host.lacks(image):
             text = (
                 f'failed to pull and unpack image "{image}": failed to resolve reference: not found'
             )
@@ -250,17 +228,6 @@ class Pods(Controller[Key]):
         except Missing as missing:
             return "CreateContainerConfigError", str(missing)
         return None
-
-    def _address(self, pod: Obj) -> str:
-        node = node_of(pod)
-        if pod["spec"].get("hostNetwork"):
-            return self._nodes.configs[node].address
-        used = (
-            (other.get("status") or {}).get("podIP", "")
-            for other in self.by_node[node]
-            if not pod_finished(other)
-        )
-        return self._addresses[node].take(used)
 
     def _overdue(self, pod: Obj, status: Obj, now: float) -> bool:
         limit = pod["spec"].get("activeDeadlineSeconds")
@@ -279,7 +246,7 @@ class Pods(Controller[Key]):
         status = dict(pod.get("status") or {})
         running = [c for c in _all(status) if "running" in c["state"]]
         began = seconds_of(meta["deletionTimestamp"]) - grace
-        ends = began + min(grace, self._seconds(self.context.config.pace.stop))
+        ends = began + min(grace, self.host.stop_seconds())
         if running and now < ends:
             for container in running:
                 text = f"Stopping container {container['name']}"
