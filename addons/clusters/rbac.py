@@ -7,8 +7,8 @@ without the node authorizer).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import yaml
 
@@ -24,6 +24,18 @@ class Rule:
     resource: str
     verbs: tuple[str, ...]
     why: str
+    # Only these objects of kube-system (`resourceNames`; a list or watch by metadata.name counts).
+    names: tuple[str, ...] = ()
+
+    def accesses(self) -> Iterator[Access]:
+        """Every permission in it as one question to the API server."""
+        resource, _slash, subresource = self.resource.partition("/")
+        for verb in self.verbs:
+            whole = Access(verb, resource, self.group, subresource=subresource)
+            if not self.names:
+                yield whole
+            for name in self.names:
+                yield replace(whole, namespace=NAMESPACE, name=name)
 
 
 RULES = (
@@ -33,6 +45,13 @@ RULES = (
     Rule("", "pods", ("get", "list", "watch", "patch", "delete"), "run the pods of its nodes"),
     Rule("", "pods/status", ("patch", "update"), "report the pods' state"),
     Rule("", "configmaps", ("get",), "variables and files of pods"),
+    Rule(
+        "",
+        "configmaps",
+        ("list", "watch"),
+        "follow the profile of new pods and the cloud's temporary keys",
+        names=("eci-profile", "user-temp-aksk"),
+    ),
     Rule("", "secrets", ("get",), "variables, files and image pull secrets of pods"),
     Rule("", "serviceaccounts", ("get",), "image pull secrets of service accounts"),
     Rule("", "serviceaccounts/token", ("create",), "tokens mounted into pods"),
@@ -44,35 +63,25 @@ RULES = (
 
 def wanted() -> list[Access]:
     """Every permission as one question to the API server."""
-    return [
-        Access(
-            verb=verb,
-            group=rule.group,
-            resource=rule.resource.partition("/")[0],
-            subresource=rule.resource.partition("/")[2],
-        )
-        for rule in RULES
-        for verb in rule.verbs
-    ]
+    return [access for rule in RULES for access in rule.accesses()]
 
 
 def _rules(lacking: Iterable[Access] | None) -> list[dict[str, list[str]]]:
     """As a ClusterRole lists them; all of them, or only what is lacking."""
-    result = []
     missing = None if lacking is None else set(lacking)
+    result = []
     for rule in RULES:
-        resource, _slash, subresource = rule.resource.partition("/")
-        verbs = [
-            verb
-            for verb in rule.verbs
-            if missing is None
-            or Access(verb=verb, group=rule.group, resource=resource, subresource=subresource)
-            in missing
-        ]
-        if verbs:
-            entry = {"apiGroups": [rule.group], "resources": [rule.resource], "verbs": verbs}
-            result.append(entry)
+        asked = [a for a in rule.accesses() if missing is None or a in missing]
+        if asked:
+            entry = {"apiGroups": [rule.group], "resources": [rule.resource]}
+            if rule.names:
+                entry["resourceNames"] = _unique(access.name for access in asked)
+            result.append({**entry, "verbs": _unique(access.verb for access in asked)})
     return result
+
+
+def _unique(texts: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(texts))
 
 
 def manifest(lacking: Iterable[Access] | None = None) -> str:

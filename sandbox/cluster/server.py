@@ -8,6 +8,7 @@ import asyncio
 import logging
 import random
 import ssl
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -15,6 +16,7 @@ from aiohttp import web
 from sandbox.cluster import discovery, errors, openapi, route, verbs, wire
 from sandbox.cluster.auth import account_user
 from sandbox.cluster.request import User
+from sandbox.cluster.selectors import exact_field
 from sandbox.cluster.store import encode
 from sandbox.cluster.verbs import Call
 
@@ -199,7 +201,8 @@ class Server:
         watching = query.get("watch", "").lower() in ("true", "1")
         verb = route.verb(request.method, target, watching=watching)
         streams = target.subresource in ("exec", "attach", "portforward")
-        self._cluster.authorizer.check(user, "create" if streams else verb, target)
+        asked = _authorized(target, query.get("fieldSelector", ""))
+        self._cluster.authorizer.check(user, "create" if streams else verb, asked)
         faults = self._cluster.faults
         writes = verb in ("update", "patch")
         if writes and faults.conflict_rate and self._rng.random() < faults.conflict_rate:
@@ -212,3 +215,13 @@ class Server:
                 request.transport.abort()
             raise ConnectionResetError("the answer is lost")
         return response
+
+
+def _authorized(target: route.Target, fields: str) -> route.Target:
+    """Name what a list or watch of one object is about.
+
+    So it counts under ``resourceNames`` (k8s.io/apiserver, endpoints/request, RequestInfoFactory).
+    """
+    if target.name or not fields:
+        return target
+    return replace(target, name=exact_field(fields, "metadata.name") or "")
