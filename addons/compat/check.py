@@ -1,0 +1,189 @@
+"""The check itself: every workload against every target. Pure; no cloud and no cluster is asked."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from django.utils.translation import gettext_noop as _
+
+from addons.compat import scheduling, services
+from addons.compat.documents import Document, Unreadable
+from addons.compat.report import Effect, Finding, Outcome, Report, Subject, Verdict, merged
+from addons.compat.targets import Target
+from addons.compat.workloads import Workload, faults_of, is_workload, read
+from addons.pods.quantity import BadQuantity
+from addons.pods.references import MissingReference, Resolved
+from addons.pods.translate import Json, outline, totals
+from addons.pods.volumes import UnsupportedVolume, volumes
+from providers.base import Claim, Problem, Size
+from providers.errors import InvalidSpec
+
+
+def check(documents: Sequence[Document], *, targets: Sequence[Target]) -> Report:
+    """Raises `Unreadable` when no document is a workload."""
+    workloads = [document for document in documents if is_workload(document)]
+    if not workloads:
+        raise Unreadable(
+            "no-workload",
+            _("There is no workload in it: %(kinds)s."),
+            _("Give a Pod, Deployment, ReplicaSet, StatefulSet, DaemonSet, Job or CronJob."),
+            kinds=", ".join(sorted({document.kind for document in documents})),
+        )
+    beside = [document for document in documents if document.kind == "Service"]
+    skipped = (d for d in documents if not is_workload(d) and d.kind != "Service")
+    return Report(
+        tuple(_subject(document, beside, targets) for document in workloads),
+        tuple(f"{document.kind} {document.name}" for document in skipped),
+    )
+
+
+def _subject(document: Document, beside: Sequence[Document], targets: Sequence[Target]) -> Subject:
+    faults = faults_of(document)
+    identity = (document.kind, document.namespace, document.name, document.index, document.line(""))
+    if any(fault.effect is Effect.REFUSED for fault in faults):
+        return Subject(*identity, replicas=1, faults=faults)
+    workload = read(document)
+    try:
+        cpu, memory, gpu = totals(workload.pod)
+    except BadQuantity as error:
+        bad = workload.finding(_bad_quantity(error))
+        return Subject(*identity, replicas=workload.replicas, faults=(*faults, bad))
+    common = [
+        *map(workload.finding, _volumes(workload.pod)),
+        *services.findings(workload, beside),
+    ]
+    return Subject(
+        *identity,
+        replicas=workload.replicas,
+        cpu=cpu,
+        memory=memory,
+        gpu=gpu,
+        faults=faults,
+        verdicts=tuple(_verdicts(workload, common, targets)),
+    )
+
+
+def _verdicts(
+    workload: Workload, common: Sequence[Finding], targets: Sequence[Target]
+) -> Iterator[Verdict]:
+    claims = [target.dialect.claim(workload.pod) for target in targets]
+    for target, claim in zip(targets, claims, strict=True):
+        rivals = [c for t, c in zip(targets, claims, strict=True) if t.group == target.group]
+        first = next(
+            t
+            for t, c in zip(targets, claims, strict=True)
+            if t.group == target.group and c is max(rivals)
+        )
+        chosen = claim is not Claim.NEVER and target is first
+        yield _verdict(workload, common, target, claim, chosen=chosen)
+
+
+def _verdict(
+    workload: Workload, common: Sequence[Finding], target: Target, claim: Claim, *, chosen: bool
+) -> Verdict:
+    size, unsized = _size(workload, target)
+    own = [
+        *_problems(workload.pod, target),
+        *unsized,
+    ]
+    if workload.document.kind != "DaemonSet":
+        own += _scheduling(workload.pod, target, claim, own)
+    findings = merged([*map(workload.finding, own), *common])
+    if claim is Claim.NEVER:
+        findings = ()
+    region = target.site.region
+    return Verdict(
+        target=f"{target.provider}:{target.node or target.group}",
+        provider=target.provider,
+        title=target.dialect.title,
+        region=region,
+        node=target.node,
+        outcome=_outcome(findings, claim),
+        claim=claim,
+        chosen=chosen,
+        findings=findings,
+        size=size,
+        price=target.dialect.list_price(size, region=region) if size else None,
+        replicas=workload.replicas,
+    )
+
+
+def _outcome(findings: Sequence[Finding], claim: Claim) -> Outcome:
+    effects = {finding.effect for finding in findings}
+    if claim is Claim.NEVER:
+        return Outcome.ELSEWHERE
+    if Effect.REFUSED in effects:
+        return Outcome.REFUSED
+    return Outcome.IGNORES if Effect.IGNORED in effects else Outcome.WORKS
+
+
+def _problems(pod: Json, target: Target) -> Iterator[Finding]:
+    for problem in target.dialect.problems(pod, settings=target.site.settings):
+        yield of_problem(problem)
+
+
+def of_problem(problem: Problem) -> Finding:
+    effect = Effect.REFUSED if problem.fatal else Effect.IGNORED
+    return Finding(
+        effect, problem.reason, problem.path, problem.message, problem.fix, problem.values
+    )
+
+
+def _scheduling(
+    pod: Json, target: Target, claim: Claim, found: Sequence[Finding]
+) -> Iterator[Finding]:
+    """What the dialect has said of tolerations already is not said again."""
+    said = any(finding.path.startswith("spec.tolerations") for finding in found)
+    for finding in scheduling.findings(pod, target.profile, claim, placed=bool(target.node)):
+        if not (said and finding.path.startswith("spec.tolerations")):
+            yield finding
+
+
+def _size(workload: Workload, target: Target) -> tuple[Size | None, list[Finding]]:
+    """The size that is billed, or why there is none."""
+    try:
+        spec = outline(workload.pod, site=target.site, tags={})
+        return target.dialect.billed_size(spec), []
+    except InvalidSpec as error:
+        refused = Finding(
+            Effect.REFUSED,
+            error.code or "InvalidSpec",
+            "spec",
+            _("%(error)s."),
+            values={"error": error.message.rstrip(".")},
+        )
+        return None, [refused]
+
+
+def _volumes(pod: Json) -> Iterator[Finding]:
+    """Volumes that the translation refuses for every cloud; what is missing does not matter."""
+    for index, volume in enumerate(pod["spec"].get("volumes") or ()):
+        alone = {**pod, "spec": {**pod["spec"], "volumes": [volume]}}
+        try:
+            volumes(alone, _NOTHING)
+        except MissingReference:
+            continue
+        except UnsupportedVolume as error:
+            yield Finding(
+                Effect.REFUSED,
+                "VolumeNotSupported",
+                f"spec.volumes[{index}].{error.kind}",
+                _('Volume "%(name)s": no cloud mounts the type %(kind)s.'),
+                _("Use emptyDir, ConfigMap, Secret, NFS or FlexVolume."),
+                {"name": error.name, "kind": error.kind},
+            )
+
+
+_NOTHING = Resolved(tokens=defaultdict(str))
+
+
+def _bad_quantity(error: BadQuantity) -> Finding:
+    return Finding(
+        Effect.REFUSED,
+        "BadQuantity",
+        "spec.containers",
+        _("%(error)s."),
+        _("Write 500m, 2, 512Mi or 4Gi."),
+        {"error": str(error)},
+    )

@@ -1,0 +1,185 @@
+"""Whether the scheduler would ever put a pod on the virtual node, and what to write for that.
+
+Source: Kubernetes documentation, "Taints and Tolerations" and "Assigning Pods to Nodes". A pod that
+names its node passes the scheduler by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import yaml
+from django.utils.translation import gettext_noop as _
+
+from addons.compat.report import Effect, Finding
+from providers.base import Claim, NodeProfile
+
+Json = Mapping[str, Any]
+_TYPE = "type"
+# Labels whose values belong to one place: a cloud is asked without one.
+_OF_A_PLACE = ("topology.", "failure-domain.", "kubernetes.io/hostname")
+
+
+def findings(pod: Json, profile: NodeProfile, claim: Claim, *, placed: bool) -> Iterator[Finding]:
+    """`placed`: the profile is that of a real node, so that zone and name count too."""
+    spec = pod["spec"]
+    if spec.get("nodeName"):
+        return
+    labels = {
+        key: value
+        for key, value in profile.labels.items()
+        if placed or not key.startswith(_OF_A_PLACE)
+    }
+    snippet = _snippet(profile)
+    away = [*_selector(spec, labels, placed=placed), *_affinity(spec, labels, placed=placed)]
+    lacking = [t for t in profile.taints if _repels(t) and not _tolerated(spec, t)]
+    yield from (_away(path, snippet) for path in away)
+    for taint in lacking:
+        yield _not_tolerated(spec, taint, claim, snippet)
+    if not away and not lacking and profile.taints and not _aims(spec):
+        yield Finding(
+            Effect.HINT,
+            "MayRunElsewhere",
+            "spec.nodeSelector",
+            _("Nothing sends it to a virtual node: it may run on an ordinary node too."),
+            _("Select the virtual nodes if it must run there."),
+            snippet=snippet,
+        )
+
+
+def _repels(taint: Mapping[str, str]) -> bool:
+    return taint.get("effect") in {"NoSchedule", "NoExecute"}
+
+
+def _tolerated(spec: Json, taint: Mapping[str, str]) -> bool:
+    return any(_tolerates(toleration, taint) for toleration in spec.get("tolerations") or ())
+
+
+def _tolerates(toleration: Json, taint: Mapping[str, str]) -> bool:
+    if toleration.get("effect") not in {None, "", taint["effect"]}:
+        return False
+    exists = toleration.get("operator") == "Exists"
+    key = toleration.get("key") or ""
+    if not key:
+        return exists
+    return key == taint["key"] and (
+        exists or (toleration.get("value") or "") == taint.get("value", "")
+    )
+
+
+def _not_tolerated(spec: Json, taint: Mapping[str, str], claim: Claim, snippet: str) -> Finding:
+    values = {"taint": _told(taint)}
+    suffix = taint["key"].rpartition("/")[2]
+    for index, toleration in enumerate(spec.get("tolerations") or ()):
+        key = toleration.get("key") or ""
+        if key.rpartition("/")[2] == suffix:
+            return Finding(
+                Effect.HINT,
+                "WrongToleration",
+                f"spec.tolerations[{index}]",
+                _("It tolerates another taint; the node's is %(taint)s: never scheduled there."),
+                _("Tolerate the node's taint."),
+                values,
+                snippet=snippet,
+            )
+    message = _("It does not tolerate the node's taint %(taint)s: never scheduled there.")
+    if claim is Claim.NAMED:
+        message = _(
+            "It does not tolerate the node's taint %(taint)s: its label sends it there only where "
+            "an admission webhook of the cluster adds the toleration."
+        )
+    return Finding(
+        Effect.HINT,
+        "TolerationMissing",
+        "spec.tolerations",
+        message,
+        _("Add the toleration, and select the virtual nodes."),
+        values,
+        snippet=snippet,
+    )
+
+
+def _told(taint: Mapping[str, str]) -> str:
+    value = f"={taint['value']}" if taint.get("value") else ""
+    return f"{taint['key']}{value}:{taint['effect']}"
+
+
+def _away(path: str, snippet: str) -> Finding:
+    return Finding(
+        Effect.HINT,
+        "SelectsOtherNodes",
+        path,
+        _("It asks for nodes that a virtual node is not: never scheduled there."),
+        _("Remove it, or select the virtual nodes."),
+        snippet=snippet,
+    )
+
+
+def _selector(spec: Json, labels: Mapping[str, str], *, placed: bool) -> Iterator[str]:
+    for key, value in (spec.get("nodeSelector") or {}).items():
+        if (placed or not key.startswith(_OF_A_PLACE)) and labels.get(key) != value:
+            yield "spec.nodeSelector"
+            return
+
+
+def _required(spec: Json) -> Sequence[Json]:
+    node = (spec.get("affinity") or {}).get("nodeAffinity") or {}
+    required = node.get("requiredDuringSchedulingIgnoredDuringExecution") or {}
+    terms: Sequence[Json] = required.get("nodeSelectorTerms") or ()
+    return terms
+
+
+def _affinity(spec: Json, labels: Mapping[str, str], *, placed: bool) -> Iterator[str]:
+    """Terms are alternatives; the expressions of a term must all hold."""
+    terms = _required(spec)
+    if terms and not any(_term(term, labels, placed=placed) for term in terms):
+        yield "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution"
+
+
+def _term(term: Json, labels: Mapping[str, str], *, placed: bool) -> bool:
+    expressions: Iterable[Json] = term.get("matchExpressions") or ()
+    return all(
+        _holds(e, labels) for e in expressions if placed or not e["key"].startswith(_OF_A_PLACE)
+    )
+
+
+def _holds(expression: Json, labels: Mapping[str, str]) -> bool:
+    key, values = expression["key"], expression.get("values") or ()
+    match expression["operator"]:
+        case "In":
+            return labels.get(key) in values
+        case "NotIn":
+            return labels.get(key) not in values
+        case "Exists":
+            return key in labels
+        case "DoesNotExist":
+            return key not in labels
+    return False
+
+
+def _aims(spec: Json) -> bool:
+    """Whether it selects virtual nodes by the label that tells them."""
+    if _TYPE in (spec.get("nodeSelector") or {}):
+        return True
+    terms = _required(spec)
+    return bool(terms) and all(
+        any(e["key"] == _TYPE for e in term.get("matchExpressions") or ()) for term in terms
+    )
+
+
+def _snippet(profile: NodeProfile) -> str:
+    """What to add under the pod's `spec`."""
+    wanted: dict[str, Any] = {}
+    if kind := profile.labels.get(_TYPE):
+        wanted["nodeSelector"] = {_TYPE: kind}
+    if taints := [taint for taint in profile.taints if _repels(taint)]:
+        wanted["tolerations"] = [_toleration(taint) for taint in taints]
+    return yaml.safe_dump(wanted, sort_keys=False) if wanted else ""
+
+
+def _toleration(taint: Mapping[str, str]) -> dict[str, str]:
+    effect = {"effect": taint["effect"]}
+    if not taint.get("value"):
+        return {"key": taint["key"], "operator": "Exists", **effect}
+    return {"key": taint["key"], "operator": "Equal", "value": taint["value"], **effect}
