@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from providers.buckets import Limiter, Priority, Unlimited
-from providers.eci.turns import Turns
 from providers.eci.wire import Wire
 from providers.errors import Throttled, Unavailable, UnknownOutcome
+from providers.turns import Turns
 
 PAUSES = (0.2, 1.0)
 _MAX_PAGES = 5000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from redis.asyncio import Redis
 
 from providers.buckets import Buckets, LocalBuckets, Rate
-from providers.eci.turns import CREATE, VOID_SECONDS, Turns
+from providers.turns import CREATE, VOID_SECONDS, Turns
 from tests.conftest import RedisServer
 
 
