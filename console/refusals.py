@@ -5,12 +5,15 @@ Pages show it as a note, REST as problem details (`console.api.problems.Problem`
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import IntegrityError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from addons import keys
 from addons.clusters import messages as texts
 from addons.clusters import register
 from console.kubeconfig_messages import said
@@ -25,6 +28,10 @@ from providers.errors import (
     Unavailable,
     UnknownOutcome,
 )
+
+
+class KeyInvalid(Exception):
+    """The fields of a key do not make one; nothing was asked of the cloud."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,30 +167,42 @@ def _kubeconfig(error: KubeconfigRefused) -> Refusal:
     return Refusal("kubeconfig_refused", detail, fix, 422)
 
 
+def _invalid(error: KeyInvalid) -> Refusal:
+    return Refusal("key_invalid", _("This is not a key: %(error)s") % {"error": error}, "", 422)
+
+
+def _source(error: keys.SourceError) -> Refusal:
+    return Refusal("key_source", error.message, error.fix, 422)
+
+
+def _kube(error: KubeError) -> Refusal:
+    detail = _("The cluster answered: %(error)s") % {"error": error}
+    return Refusal("cluster_refused", detail, "", 502)
+
+
+def _exists(_error: IntegrityError) -> Refusal:
+    return Refusal(
+        "already_exists", _("There is one of this name already."), _("Choose another name.")
+    )
+
+
+# The first that fits is taken: a narrower class stands before its base.
+_SAID: tuple[tuple[type[Exception], Callable[[Any], Refusal]], ...] = (
+    (KeyInvalid, _invalid),
+    (keys.SourceError, _source),
+    (accounts.AccountError, _account),
+    (ProviderError, _cloud),
+    (register.RegisterError, _cluster),
+    (KubeconfigRefused, _kubeconfig),
+    (KubeError, _kube),
+    (IntegrityError, _exists),
+)
+EXPLAINED = tuple(kind for kind, _say in _SAID)
+
+
 def explain(error: Exception) -> Refusal:
     """The refusal behind an exception of a lower room; raises it again when it is none."""
-    if isinstance(error, accounts.AccountError):
-        return _account(error)
-    if isinstance(error, ProviderError):
-        return _cloud(error)
-    if isinstance(error, register.RegisterError):
-        return _cluster(error)
-    if isinstance(error, KubeconfigRefused):
-        return _kubeconfig(error)
-    if isinstance(error, KubeError):
-        detail = _("The cluster answered: %(error)s") % {"error": error}
-        return Refusal("cluster_refused", detail, "", 502)
-    if isinstance(error, IntegrityError):
-        return Refusal(
-            "already_exists", _("There is one of this name already."), _("Choose another name.")
-        )
+    for kind, say in _SAID:
+        if isinstance(error, kind):
+            return say(error)
     raise error
-
-
-EXPLAINED = (
-    accounts.AccountError,
-    register.RegisterError,
-    ProviderError,
-    KubeError,
-    IntegrityError,
-)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -13,10 +12,12 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import status
 from rest_framework.decorators import action
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from addons.models import Cluster, VirtualNode
+from addons import keys
+from addons.models import Cluster
 from addons.runtime.loop import runtime
 from addons.sweep import breaker
 from console import audit
@@ -24,28 +25,30 @@ from console.access import Role, access, default_team, visible
 from console.api import shapes
 from console.api.base import Resource, reader
 from console.api.problems import Problem
+from console.fields import read
+from console.keys import known, new_key, sources, used_by
 from console.refusals import EXPLAINED, explain
 from kube.secret import Secret
 from providers import accounts, registry
-from providers.base import Catalogue, NewKey, Quotas
+from providers.base import Catalogue, Dialect, NewKey, Quotas
 from providers.models import CloudAccount
 
 
-def used_by(found: Sequence[CloudAccount]) -> dict[int, list[str]]:
-    """Account -> names of the clusters and virtual nodes that use it."""
-    names: dict[int, list[str]] = defaultdict(list)
-    for rows, name in ((Cluster.objects, "slug"), (VirtualNode.objects, "name")):
-        for account, text in rows.filter(account__in=found).values_list("account", name):
-            names[account].append(text)
-    return names
+def shapes_of(found: Sequence[CloudAccount]) -> list[dict[str, Any]]:
+    """Accounts as people may see them: no secret, the key id masked."""
+    users, followed = used_by(found), sources(found)
+    return [_shape(account, users[account.pk], followed.get(account.pk)) for account in found]
 
 
-def shape(account: CloudAccount, users: list[str]) -> dict[str, Any]:
-    """An account as people may see it: no secret, the key id masked."""
+def _shape(
+    account: CloudAccount, users: list[str], source: dict[str, str] | None
+) -> dict[str, Any]:
+    dialect = known(account.provider)
     return {
         "id": account.pk,
         "name": account.name,
         "provider": account.provider,
+        "provider_title": dialect.title if dialect else account.provider,
         "region": account.region,
         "endpoint": account.endpoint,
         "access_key_id": account.masked_key,
@@ -56,6 +59,7 @@ def shape(account: CloudAccount, users: list[str]) -> dict[str, Any]:
         "verify_ms": account.verify_ms,
         "rotated_at": account.rotated_at,
         "expires_at": account.expires_at,
+        "config_map": source,
         "trouble": account.trouble,
         "trouble_message": account.trouble_message,
         "halted_at": account.halted_at,
@@ -65,15 +69,32 @@ def shape(account: CloudAccount, users: list[str]) -> dict[str, Any]:
 
 
 def _answer(account: CloudAccount, code: int = status.HTTP_200_OK) -> Response:
-    return Response(shape(account, used_by([account])[account.pk]), status=code)
+    return Response(shapes_of([account])[0], status=code)
 
 
-def new_key(given: dict[str, Any]) -> NewKey:
-    return NewKey(
-        id=given["access_key_id"].strip(),
-        secret=Secret(given["access_key_secret"].strip()),
-        token=Secret(given.get("security_token", "").strip()),
-    )
+def _asked(provider: str) -> Dialect:
+    """Raises a validation error that names the providers there are."""
+    dialect = known(provider)
+    if dialect is None:
+        names = ", ".join(registry.PROVIDERS)
+        text = _("There is no such provider; those are: %(names)s") % {"names": names}
+        raise ValidationError({"provider": text})
+    return dialect
+
+
+def _key(dialect: Dialect, data: dict[str, Any]) -> NewKey:
+    """From `fields`, or from the older flat names. Raises `ValidationError` or `Problem`."""
+    names = {field.name for field in dialect.credential}
+    flat = {name: data[name] for name in shapes.FLAT if data.get(name) and name in names}
+    texts, errors = read(dialect.credential, flat | data["fields"])
+    if errors:
+        raise ValidationError(
+            {name if name in flat else f"fields.{name}": text for name, text in errors.items()}
+        )
+    try:
+        return new_key(dialect.name, texts)
+    except EXPLAINED as error:
+        raise Problem.of(explain(error)) from error
 
 
 async def pickers(account_id: int, region: str) -> dict[str, Any]:
@@ -101,8 +122,7 @@ class Credentials(Resource):
 
     def list(self, request: Request) -> Response:
         page = self.paginate_queryset(visible(CloudAccount, request.user)) or []
-        users = used_by(page)
-        return self.get_paginated_response([shape(item, users[item.pk]) for item in page])
+        return self.get_paginated_response(shapes_of(page))
 
     def retrieve(self, request: Request, pk: str) -> Response:
         return _answer(self._find(request, pk))
@@ -116,21 +136,45 @@ class Credentials(Resource):
         given = shapes.CredentialRequest(data=request.data)
         given.is_valid(raise_exception=True)
         data = given.validated_data
+        dialect = _asked(data["provider"])
+        common: dict[str, Any] = {
+            "name": data["name"],
+            "provider": dialect.name,
+            "region": data["region"],
+            "endpoint": data["endpoint"],
+            "now": timezone.now(),
+        }
+        account = (self._followed if data["config_map"] else self._given)(request, data, common)
+        audit.record(request, "credential.add", account.name, team=account.team)
+        return _answer(account, status.HTTP_201_CREATED)
+
+    def _given(
+        self, request: Request, data: dict[str, Any], common: dict[str, Any]
+    ) -> CloudAccount:
         team = default_team(reader(request), role=Role.OPERATOR, name=data["team"])
+        key = _key(registry.dialect(common["provider"]), data)
         try:
-            account = accounts.add(
-                team=team,
-                name=data["name"],
-                provider=data["provider"],
-                region=data["region"],
-                endpoint=data["endpoint"],
-                key=new_key(data),
-                now=timezone.now(),
+            return accounts.add(team=team, key=key, **common)
+        except EXPLAINED as error:
+            raise Problem.of(explain(error)) from error
+
+    def _followed(
+        self, request: Request, data: dict[str, Any], common: dict[str, Any]
+    ) -> CloudAccount:
+        """The credential of the team whose cluster holds the key."""
+        source = data["config_map"]
+        cluster = access(Cluster, request.user, role=Role.OPERATOR, slug=source["cluster"])
+        try:
+            return keys.add(
+                team=cluster.team,
+                cluster=cluster,
+                namespace=source["namespace"],
+                config_map=source["name"],
+                cipher=Secret(data["cipher"]),
+                **common,
             )
         except EXPLAINED as error:
             raise Problem.of(explain(error)) from error
-        audit.record(request, "credential.add", account.name, team=team)
-        return _answer(account, status.HTTP_201_CREATED)
 
     @extend_schema(summary="Try the key again", request=None, responses=shapes.CredentialShape)
     @action(detail=True, methods=["post"])
@@ -153,8 +197,12 @@ class Credentials(Resource):
         account = self._find(request, pk, Role.OPERATOR)
         given = shapes.RotateRequest(data=request.data)
         given.is_valid(raise_exception=True)
+        if account.key_source:
+            text = _("This key is renewed where it is read from, not here.")
+            raise Problem("key_followed", text)
+        key = _key(_asked(account.provider), given.validated_data)
         try:
-            account = accounts.rotate(account, new_key(given.validated_data), now=timezone.now())
+            account = accounts.rotate(account, key, now=timezone.now())
         except EXPLAINED as error:
             raise Problem.of(explain(error)) from error
         audit.record(request, "credential.rotate", account.name, team=account.team)
@@ -187,7 +235,7 @@ class Credentials(Resource):
             raise Problem.of(explain(error)) from error
 
     @extend_schema(summary="The least policy the key needs", responses=OpenApiTypes.OBJECT)
-    @action(detail=False, url_path=r"policy/(?P<provider>[a-z]+)")
+    @action(detail=False, url_path=r"policy/(?P<provider>[a-z0-9-]+)")
     def policy(self, request: Request, provider: str) -> Response:
         try:
             dialect = registry.dialect(provider)

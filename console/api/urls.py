@@ -9,6 +9,7 @@ from rest_framework.routers import SimpleRouter
 from console.api import fleet, live, overview, people
 from console.api.credentials import Credentials
 from console.api.pods import Pods
+from console.api.providers import Providers
 
 app_name = "api"
 router = SimpleRouter()
@@ -24,6 +25,7 @@ urlpatterns = [
     path("tokens/", people.Tokens.as_view(), name="tokens"),
     path("tokens/<int:pk>/", people.Token.as_view(), name="token"),
     path("overview/", overview.Overview.as_view(), name="overview"),
+    path("providers/", Providers.as_view(), name="providers"),
     path("views/<slug:topic>/ids/", live.Ids.as_view(), name="view-ids"),
     path("views/<slug:topic>/rows/", live.Rows.as_view(), name="view-rows"),
     path("schema/", SpectacularAPIView.as_view(api_version="1"), name="schema"),

@@ -1,7 +1,8 @@
 """`/ws/stream/`: one socket per page. See `static/js/stream.js` for the other end.
 
 client  {"op": "sub", "topic": "pods", "view": token, "ids": [<= 200]}   a table
-        {"op": "sub", "topic": "pod:12"} | "op:7" | "node:3" | "cluster:2" | "overview"
+        {"op": "sub", "topic": "pod:12"} | "op:7" | "node:3" | "cluster:2" | "credential:4"
+        | "overview"
         {"op": "unsub", "topic": ...}   {"op": "ping"}
 server  {"t": "hello", "seq": n}, {"t": "pong"}, {"t": "resync", "topic": ...}, frames of the hub
 close   4401 not signed in (any more), 4408 the browser reads too slowly, 1013 no live data now
@@ -30,6 +31,7 @@ from console.access import access, rights_of
 from console.live import views
 from console.live.hub import Flag, Frame, Socket, Table, hub
 from console.live.topics import TOPICS
+from providers.models import CloudAccount
 
 MAX_WINDOW = 200
 MAX_TOPICS = 16
@@ -43,6 +45,7 @@ _FLAGS: dict[str, tuple[str, type[Model]]] = {
     "op": ("operations", Operation),
     "node": ("nodes", VirtualNode),
     "cluster": ("clusters", Cluster),
+    "credential": ("accounts", CloudAccount),
 }
 
 

@@ -145,6 +145,20 @@ def ago(moment: datetime | None, now: datetime | None = None) -> SafeString:
 
 
 @register.simple_tag
+def left(moment: datetime | None, now: datetime | None = None) -> SafeString:
+    """How long until something happens ("in 12m"), or how long ago it did; it counts down."""
+    if moment is None:
+        return _NOTHING
+    seconds = (moment - (now or timezone.now())).total_seconds()
+    pattern = gettext("in {age}") if seconds > 0 else gettext("{age} ago")
+    return format_html(
+        '<time datetime="{}" data-left>{}</time>',
+        moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        pattern.format(age=short_duration(abs(seconds))),
+    )
+
+
+@register.simple_tag
 def clock(moment: datetime | None) -> SafeString:
     """Hour, minute and second in the reader's time zone; the whole date on hover."""
     if moment is None:

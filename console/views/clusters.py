@@ -20,6 +20,7 @@ from addons.clusters import rbac, register
 from addons.models import Cluster, PodRow
 from console import audit, pages
 from console.access import Role, access
+from console.fields import SecretArea
 from console.live.rows import cluster_rows, node_rows, pod_rows
 from console.refusals import EXPLAINED, explain
 from kube import parse_kubeconfig
@@ -67,13 +68,6 @@ class ClusterForm(forms.Form):
         field = self.fields["account"]
         field.queryset = CloudAccount.objects.filter(team=team)  # type: ignore[attr-defined]
         field.label_from_instance = lambda row: f"{row.name} ({row.region})"  # type: ignore[attr-defined]
-
-
-class SecretArea(forms.Textarea):
-    """Like a password field: what was pasted is not sent back."""
-
-    def format_value(self, value: Any) -> str:
-        return ""
 
 
 class KubeconfigForm(forms.Form):

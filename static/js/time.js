@@ -2,6 +2,8 @@
 import { fill, gettext, language, pgettext } from "./i18n.js";
 
 const TICK_MS = 10_000;
+// What counts down does so by the second.
+const SECOND_MS = 1000;
 const SECOND = [1, () => pgettext("short unit", "%(n)ss")];
 const MINUTE = [60, () => pgettext("short unit", "%(n)sm")];
 const HOUR = [3600, () => pgettext("short unit", "%(n)sh")];
@@ -40,8 +42,14 @@ export const clock = (iso) => clockForm.format(new Date(iso));
 export const absolute = (iso) =>
   `${dateForm.format(new Date(iso))} · ${new Date(iso).toISOString().replace(".000Z", "Z")}`;
 
+export const left = (iso, now) => (secondsSince(iso, now) < 0
+  ? fill(gettext("in %(age)s"), { age: shortDuration(-secondsSince(iso, now)) }) : ago(iso, now));
+
+const TEXTS = { ago, left };
+
 function paint(element, now) {
-  const text = "ago" in element.dataset ? ago(element.dateTime, now) : age(element.dateTime, now);
+  const kind = Object.keys(TEXTS).find((name) => name in element.dataset);
+  const text = (TEXTS[kind] || age)(element.dateTime, now);
   if (element.textContent !== text) {
     element.textContent = text;
   }
@@ -49,7 +57,7 @@ function paint(element, now) {
 
 export function tick(root = document) {
   const now = Date.now();
-  root.querySelectorAll("time[data-age], time[data-ago]").forEach((element) => paint(element, now));
+  root.querySelectorAll("time[data-age], time[data-ago], time[data-left]").forEach((element) => paint(element, now));
 }
 
 function explain(event) {
@@ -69,6 +77,11 @@ export function startClock() {
       tick();
     }
   }, TICK_MS);
+  setInterval(() => {
+    if (!document.hidden) {
+      document.querySelectorAll("time[data-left]").forEach((element) => paint(element, Date.now()));
+    }
+  }, SECOND_MS);
   document.addEventListener("pointerover", explain, { passive: true });
   document.addEventListener("focusin", explain);
 }

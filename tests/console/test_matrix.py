@@ -80,6 +80,7 @@ API: dict[str, tuple[str, ...]] = {
             *("GET api:clusters-list", "GET api:nodes-list", "GET api:pods-list"),
             *("GET api:operations-list", "GET api:orphans-list", "GET api:credentials-list"),
             *("GET api:clusters-role", "GET api:credentials-policy"),
+            "GET api:providers",
         ),
         EVERYBODY,
     ),

@@ -1,0 +1,93 @@
+"""Cloud keys as people give them and as they are shown."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+from django.utils.translation import gettext as _
+
+from addons.models import Cluster, VirtualNode
+from console.refusals import KeyInvalid
+from providers import registry
+from providers.base import Dialect, NewKey
+from providers.errors import InvalidSpec
+from providers.models import CloudAccount
+
+
+def new_key(provider: str, texts: Mapping[str, str]) -> NewKey:
+    """The key of its fields. Raises `KeyInvalid`, or `kube.KubeconfigRefused`."""
+    try:
+        return registry.dialect(provider).key(texts)
+    except InvalidSpec as error:
+        raise KeyInvalid(error.message) from error
+
+
+def dialects() -> list[Dialect]:
+    """Every cloud of this installation, as the registry has them."""
+    return [registry.dialect(name) for name in registry.PROVIDERS]
+
+
+def known(provider: str) -> Dialect | None:
+    return registry.dialect(provider) if provider in registry.PROVIDERS else None
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The least grants as text to paste: JSON of a cloud, or YAML of Kubernetes objects."""
+
+    text: str
+    language: str
+    label: str
+
+
+def policy(dialect: Dialect) -> Policy:
+    given = dialect.policy()
+    if "kind" not in given:
+        text = json.dumps(given, indent=2, ensure_ascii=False)
+        return Policy(text, "json", _("Policy of the cloud"))
+    objects = given["items"] if given["kind"] == "List" else [given]
+    text = yaml.safe_dump_all([_bare(item) for item in objects], sort_keys=False)
+    return Policy(text, "yaml", _("Roles of the cluster"))
+
+
+def _bare(value: Any) -> Any:
+    """Mappings and sequences of any kind as the ones that YAML knows."""
+    if isinstance(value, Mapping):
+        return {str(key): _bare(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_bare(item) for item in value]
+    return value
+
+
+def used_by(found: Sequence[CloudAccount]) -> dict[int, list[str]]:
+    """Account -> names of the clusters and virtual nodes that use it."""
+    names: dict[int, list[str]] = defaultdict(list)
+    for rows, column, name in (
+        (Cluster.objects, "account", "slug"),
+        (VirtualNode.objects, "account", "name"),
+        (VirtualNode.objects, "second_account", "name"),
+    ):
+        using = rows.filter(**{f"{column}__in": found})
+        for account, text in using.values_list(column, name):
+            names[account].append(text)
+    return names
+
+
+def sources(found: Sequence[CloudAccount]) -> dict[int, dict[str, str]]:
+    """Account -> the ConfigMap that its key is read from; only of followed ones."""
+    followed = [account for account in found if account.key_source]
+    uids = {account.key_source["cluster"] for account in followed}
+    slugs = dict(Cluster.objects.filter(uid__in=uids).values_list("uid", "slug")) if uids else {}
+    return {
+        account.pk: {
+            "cluster": slugs.get(account.key_source["cluster"], ""),
+            "namespace": account.key_source["namespace"],
+            "name": account.key_source["name"],
+        }
+        for account in followed
+    }
