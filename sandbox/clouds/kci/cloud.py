@@ -17,6 +17,7 @@ from ..groups.sessions import Sessions
 from ..groups.store import Call, Store
 from . import network as networks
 from . import packages
+from .caches import Cache, Caches
 from .errors import not_found
 from .keys import Key, Keys
 from .knobs import Knobs
@@ -138,6 +139,7 @@ class KciCloud:
         for group in list(self.groups.values()):
             self._unindex(group)
         self._kept_ips.clear()
+        self.caches.clear()
         self.agenda.clear()
         self.faults.clear()
         self.buckets.refill()
@@ -154,6 +156,9 @@ class KciCloud:
         self.store.put_meta("keys", msgspec.to_builtins(list(self.keys.by_id.values())))
         self.store.put_meta("knobs", msgspec.to_builtins(self.knobs))
         self.store.commit()
+
+    def _save_caches(self, caches: list[Cache]) -> None:
+        self.store.put_meta("caches", msgspec.to_builtins(caches))
 
     def in_stock(self, zone: str, group: Group) -> bool | str:
         """Tell whether a zone has room for a group: True, False or "late"."""
@@ -213,6 +218,8 @@ class KciCloud:
             self.keys.make("no permission", self.now(), user="intern").permission = False
             self.save_settings()
         self.knobs = msgspec.convert(self.store.meta("knobs") or {}, Knobs)
+        kept = msgspec.convert(self.store.meta("caches") or [], list[Cache])
+        self.caches = Caches(kept, self._save_caches)
         self._call_seq = self.store.last_seq()
         for group in self.store.groups():
             self._restore_group(group)

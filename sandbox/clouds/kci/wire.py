@@ -24,7 +24,7 @@ _ABSENT: tuple[Any, ...] = (None, "", [], {})
 SECRET = ("KubeConfig", "Password", "SecretAccessKey")
 
 
-class Request(msgspec.Struct, rename="pascal", kw_only=True):
+class Request(msgspec.Struct, rename="pascal"):
     """Base of request models: wire names are the field names in PascalCase."""
 
 

@@ -1,9 +1,11 @@
 """The actions the simulated gateway answers, by service, version and name."""
 
-from . import create, discover, groups, models, vpc
+from . import caches, create, discover, groups, iam, kce, models, vpc
 from .base import Action, Call, Nothing
 
 KCI, VPC = ("kci", "2020-07-02"), ("vpc", "2016-03-04")
+IAM, STS = ("iam", "2015-11-01"), ("sts", "2015-11-01")
+KCE, KCE_CLUSTERS = ("kce", "2019-08-06"), ("kce", "2023-11-15")
 
 ACTIONS: dict[tuple[str, str, str], Action] = {
     (*KCI, "CreateContainerGroup"): Action(models.CreateContainerGroup, create.create),
@@ -17,6 +19,22 @@ ACTIONS: dict[tuple[str, str, str], Action] = {
     (*KCI, "DescribeContainerGroupCount"): Action(groups.DescribeContainerGroupCount, groups.count),
     (*KCI, "DescribeRegions"): Action(Nothing, discover.regions),
     (*KCI, "DescribeKciPackages"): Action(discover.DescribeKciPackages, discover.kci_packages),
+    (*KCI, "CreateImageCache"): Action(caches.CreateImageCache, caches.create),
+    (*KCI, "UpdateImageCache"): Action(caches.UpdateImageCache, caches.update),
+    (*KCI, "DeleteImageCache"): Action(caches.OneCache, caches.delete),
+    (*KCI, "DescribeImageCache"): Action(caches.DescribeImageCache, caches.describe, "ImageCaches"),
+    (*KCI, "MatchImageCache"): Action(caches.MatchImageCache, caches.match),
+    (*KCI, "DescribeImageCacheEvent"): Action(caches.OneCache, caches.events),
+    (*IAM, "ListAccessKeys"): Action(iam.OfUser, iam.list_keys),
+    (*IAM, "CreateAccessKey"): Action(iam.OfUser, iam.create_key),
+    (*IAM, "UpdateAccessKey"): Action(iam.UpdateAccessKey, iam.update_key),
+    (*IAM, "DeleteAccessKey"): Action(iam.OneKey, iam.delete_key),
+    (*IAM, "ListAllUserAccessKeys"): Action(Nothing, iam.list_all_keys),
+    (*IAM, "GetAccountAllProjectsByParams"): Action(iam.Projects, iam.projects),
+    (*STS, "AssumeRole"): Action(iam.AssumeRole, iam.assume_role),
+    (*KCE_CLUSTERS, "DescribeCluster"): Action(kce.DescribeCluster, kce.describe, "ClusterSet"),
+    (*KCE, "DescribeCluster"): Action(kce.DescribeCluster, kce.describe, "ClusterSet"),
+    (*KCE, "DownloadClusterConfig"): Action(kce.DownloadClusterConfig, kce.download),
     (*VPC, "DescribeVpcs"): Action(vpc.DescribeVpcs, vpc.vpcs, "VpcSet"),
     (*VPC, "DescribeSubnets"): Action(vpc.DescribeSubnets, vpc.subnets, "SubnetSet"),
     (*VPC, "DescribeSecurityGroups"): Action(

@@ -103,7 +103,24 @@ def _build(call: Call, asked: CreateContainerGroup, labels: dict[str, str]) -> G
         request=_kept(asked),
     )
     group.vswitches = _with_stock(cloud, group)
+    _use_cache(call, asked, group)
     return group
+
+
+def _use_cache(call: Call, asked: CreateContainerGroup, group: Group) -> None:
+    """Spare the pull of images that the cache named, or the best one, holds."""
+    caches, cache = call.cloud.caches, None
+    if asked.image_cache_id:
+        cache = caches.ready(asked.image_cache_id, call.now)
+    elif asked.auto_match_image_cache:
+        images = [container.image for container in group.containers]
+        cache = next(iter(caches.matching(images, call.now)), None)
+    if cache is None:
+        return
+    cache.used_at = call.now
+    caches.put(cache)
+    for container in [*group.init_containers, *group.containers]:
+        container.pulled = container.image in cache.images
 
 
 def _kept(asked: CreateContainerGroup) -> Json:
