@@ -97,7 +97,7 @@ class Document:
         return self.lines.get("", 0)
 
 
-def parse(text: str) -> list[Document]:
+def parse(text: str | bytes) -> list[Document]:
     """The objects in the order of the text. Raises `Unreadable`."""
     try:
         nodes = plain_yaml.compose(text, max_bytes=MAX_BYTES, max_depth=MAX_DEPTH)

@@ -16,7 +16,7 @@ _SAFE = ("GET", "HEAD", "OPTIONS")
 
 
 class TokenAuthentication(BaseAuthentication):
-    """A read token may only read."""
+    """A read token may only read; a view with `only_reads` changes nothing by any method."""
 
     def authenticate(self, request: Request) -> tuple[object, ApiToken] | None:
         kind, _space, text = get_authorization_header(request).decode("latin-1").partition(" ")
@@ -27,12 +27,17 @@ class TokenAuthentication(BaseAuthentication):
             raise AuthenticationFailed(
                 _("The token is unknown, expired or revoked. Make a new one under Settings.")
             )
-        if token.scope == ApiToken.Scope.READ and request.method not in _SAFE:
+        reads = request.method in _SAFE or getattr(_view(request), "only_reads", False)
+        if token.scope == ApiToken.Scope.READ and not reads:
             raise PermissionDenied(_("This token may only read. Make one that may write."))
         return token.user, token
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="spillway"'
+
+
+def _view(request: Request) -> object:
+    return (request.parser_context or {}).get("view")
 
 
 class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

@@ -7,6 +7,7 @@ from drf_spectacular.views import SpectacularAPIView
 from rest_framework.routers import SimpleRouter
 
 from console.api import fleet, live, overview, people
+from console.api.compatibility import Compatibility
 from console.api.credentials import Credentials
 from console.api.pods import Pods
 from console.api.providers import Providers
@@ -24,6 +25,7 @@ urlpatterns = [
     path("me/", people.Me.as_view(), name="me"),
     path("tokens/", people.Tokens.as_view(), name="tokens"),
     path("tokens/<int:pk>/", people.Token.as_view(), name="token"),
+    path("compatibility/", Compatibility.as_view(), name="compatibility"),
     path("overview/", overview.Overview.as_view(), name="overview"),
     path("providers/", Providers.as_view(), name="providers"),
     path("views/<slug:topic>/ids/", live.Ids.as_view(), name="view-ids"),
