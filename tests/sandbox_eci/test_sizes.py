@@ -42,7 +42,7 @@ def test_spot_sizes_have_their_own_table_without_the_extra_ones(cpu, memory, vcp
 )
 def test_a_size_that_nobody_sells_is_refused(cpu, memory, category):
     with pytest.raises(ApiFault) as refusal:
-        sizes.round_up(cpu, memory, region="cn-hangzhou", category=category)
+        sizes.round_up(cpu, memory, region="cn-hangzhou", categories=[category] if category else [])
     assert refusal.value.code == "InvalidParameter.CPU.Memory"
 
 

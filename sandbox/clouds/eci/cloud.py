@@ -12,12 +12,13 @@ import msgspec
 
 from ..agenda import Agenda
 from . import network as networks
+from .caches import ImageCache, ImageCaches
 from .errors import group_not_found
 from .faults import Faults
 from .knobs import Knobs
 from .lifecycle import Lifecycle
 from .limits import Buckets
-from .model import BILLED, TERMINAL, Group
+from .model import BILLED, TERMINAL, Group, is_spot
 from .sessions import Sessions
 from .signing import Nonces
 from .store import Call, Store
@@ -66,7 +67,9 @@ class EciCloud:
         self.nonces = Nonces()
         self.sessions = Sessions()
         self.network = networks.build(region)
-        self.lifecycle = Lifecycle(lambda: self.knobs, self._place, speed)
+        self.speed = speed
+        self.caches = ImageCaches()
+        self.lifecycle = Lifecycle(lambda: self.knobs, self._place, self._cache, speed)
         self.agenda = Agenda(now, self._due)
         self.groups: dict[str, Group] = {}
         self.keys: dict[str, Key] = {}
@@ -160,6 +163,8 @@ class EciCloud:
         self._tokens.clear()
         self._retired.clear()
         self.agenda.clear()
+        self.caches = ImageCaches()
+        self.store.put_meta("image_caches", [])
         self.faults.clear()
         self.buckets.refill()
         self.knobs = Knobs()
@@ -177,10 +182,15 @@ class EciCloud:
 
     def in_stock(self, zone: str, group: Group) -> bool | str:
         """Tell whether a zone has room for a group: True, False or "late"."""
-        specs = [f"{group.cpu:g}-{group.memory:g}Gi"]
-        if group.instance_type:
-            specs.insert(0, group.instance_type)
-        return self.knobs.in_stock(zone, specs)
+        spec = f"{group.cpu:g}-{group.memory:g}Gi"
+        if "InstanceTypes" in group.request:
+            spec = group.instance_type
+        for tier in group.request.get("ComputeCategory", []):
+            return self.knobs.in_stock(zone, [f"{spec} {tier}", spec])
+        if is_spot(group):
+            left = self.knobs.in_stock(zone, [f"{spec} spot", "spot"])
+            return left if left is not True else self.knobs.in_stock(zone, [spec])
+        return self.knobs.in_stock(zone, [spec])
 
     def _place(self, group: Group, _at: float) -> bool:
         for vswitch_id in group.vswitches:
@@ -197,6 +207,18 @@ class EciCloud:
                     group.internet_ip = f"47.96.{group.seq >> 8 & 255}.{group.seq & 255}"
                 return True
         return False
+
+    def _cache(self, group: Group, at: float) -> ImageCache | None:
+        wanted = group.request.get("ImageSnapshotId")
+        if wanted:
+            return self.caches.by_id.get(wanted)
+        if str(group.request.get("AutoMatchImageCache", "")).lower() != "true":
+            return None
+        images = {container.image for container in [*group.init_containers, *group.containers]}
+        found = self.caches.best(images, at)
+        if found is not None:
+            found.matched_at = at
+        return found
 
     def _due(self, group_id: str, now: float) -> None:
         group = self.groups.get(group_id)
@@ -250,6 +272,8 @@ class EciCloud:
             for key in msgspec.convert(self.store.meta("keys") or [], list[Key])
         } or self._first_keys()
         self.knobs = msgspec.convert(self.store.meta("knobs") or {}, Knobs)
+        kept = msgspec.convert(self.store.meta("image_caches") or [], list[ImageCache])
+        self.caches = ImageCaches(kept)
         self._call_seq = self.store.last_seq()
         for group in self.store.groups():
             self._restore_group(group)

@@ -16,7 +16,7 @@ from sandbox.answers import MAX_ROWS, answer, body_of, refuse
 from . import meter
 from .cloud import EciCloud
 from .faults import Fault
-from .model import TERMINAL, Group
+from .model import TERMINAL, Group, is_spot
 
 
 def instance_row(group: Group, now: float) -> dict[str, Any]:
@@ -76,6 +76,7 @@ class EciControl:
             web.get("/eci/calls", self.calls),
             web.get("/eci/instances", self.instances),
             web.post("/eci/instances/{id}/die", self.die),
+            web.post("/eci/instances/{id}/reclaim", self.reclaim),
             web.get("/eci/faults", self.faults),
             web.post("/eci/faults", self.plant),
             web.delete("/eci/faults", self.clear),
@@ -115,6 +116,19 @@ class EciControl:
             cloud.lifecycle.crash(group, now, name, reason, exit_code)
         else:
             cloud.lifecycle.kill(group, now, reason, exit_code)
+        cloud.settle(group)
+        cloud.store.commit()
+        return answer(instance_row(group, now))
+
+    async def reclaim(self, request: web.Request) -> web.Response:
+        """Announce that a spot instance is reclaimed; it is Expired three minutes later."""
+        cloud = self._cloud(request)
+        now = cloud.now()
+        cloud.advance(now)
+        group = cloud.groups[request.match_info["id"]]
+        if group.status in TERMINAL or not is_spot(group):
+            return refuse(HTTPStatus.CONFLICT, f"{group.id} is no spot instance that runs")
+        cloud.lifecycle.reclaim(group, now)
         cloud.settle(group)
         cloud.store.commit()
         return answer(instance_row(group, now))

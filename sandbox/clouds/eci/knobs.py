@@ -9,8 +9,10 @@ import msgspec
 class Knobs(msgspec.Struct, forbid_unknown_fields=True):
     """Durations are in seconds before ``--speed`` divides them.
 
-    ``stock`` maps a zone to false (nothing left), "late" (accepted, then ScheduleFailed), true, or
-    to a mapping of spec to such a value; a spec is an ECS type or ``<vCPU>-<GiB>Gi``.
+    ``stock`` maps a zone to false (nothing left), "late" (accepted, then ScheduleFailed), "low"
+    (in stock, and said to run out), true, or to a mapping of spec to such a value; a spec is an ECS
+    type or ``<vCPU>-<GiB>Gi``, alone or followed by `` spot``, `` economy`` or `` general``, or
+    ``spot`` alone for all of them.
     ``latency_ms`` passes before a call has its effect, ``answer_ms`` between effect and answer.
     ``consistency_ms`` hides a new instance from every Describe for so long. ``stop_seconds`` is how
     long containers take to stop after SIGTERM, bounded by the grace period.
@@ -45,6 +47,11 @@ class Knobs(msgspec.Struct, forbid_unknown_fields=True):
             if spec in entry:
                 return "late" if entry[spec] == "late" else bool(entry[spec])
         return True
+
+    def runs_low(self, zone: str, spec: str) -> bool:
+        """Tell whether a zone says that a spec is about to run out."""
+        entry = self.stock.get(zone, True)
+        return (entry.get(spec) if isinstance(entry, dict) else entry) == "low"
 
     def pull_hangs(self, image: str) -> bool:
         """Tell whether the pull of an image never ends."""

@@ -15,8 +15,8 @@ from ..groups.meter import (
     start,
     stop,
 )
-from ..groups.model import Group
 from . import catalog
+from .model import Group, is_spot
 
 __all__ = [
     "billed_from",
@@ -31,12 +31,15 @@ __all__ = [
 
 
 def cost(group: Group, now: float) -> Decimal:
-    """Return the pay-as-you-go list price of the seconds so far, in CNY."""
+    """Return the list price of the seconds so far, of spot the market price, in CNY."""
     economy = "economy" in group.request.get("ComputeCategory", [])
     extra = int(float(group.request.get("EphemeralStorage", 0)))
     total = Decimal(0)
     for segment in group.segments:
         rate = per_second(segment.cpu, segment.memory, segment.instance_type, economy=economy)
+        kind = catalog.TYPES.get(segment.instance_type)
+        if kind and is_spot(group):
+            rate = kind.spot_hourly / 3600
         rate += extra * catalog.DISK_GIB_SECOND
         total += rate * segment_seconds(segment, now)
     return total

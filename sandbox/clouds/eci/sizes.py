@@ -3,6 +3,8 @@
 Source: ECI help pages "Specify vCPU and memory", "Preemptible instances", "Compute categories".
 """
 
+from collections.abc import Sequence
+
 from .errors import ApiFault
 
 BASE: dict[float, tuple[float, ...]] = {
@@ -56,6 +58,12 @@ def _with_extra() -> dict[float, tuple[float, ...]]:
 FULL = _with_extra()
 
 
+def sells(category: str, vcpu: float) -> bool:
+    """Tell whether a category has sizes of so many vCPU."""
+    low, high = CATEGORY_RANGE[category]
+    return low <= vcpu <= high
+
+
 def table(region: str, *, spot: bool) -> dict[float, tuple[float, ...]]:
     """Return vCPU -> memory sizes (GiB) sold in ``region``."""
     if spot:
@@ -64,18 +72,22 @@ def table(region: str, *, spot: bool) -> dict[float, tuple[float, ...]]:
 
 
 def round_up(
-    cpu: float, memory: float, *, region: str, spot: bool = False, category: str = ""
+    cpu: float,
+    memory: float,
+    *,
+    region: str,
+    spot: bool = False,
+    categories: Sequence[str] = (),
 ) -> tuple[float, float]:
     """Return the smallest listed pair that holds ``cpu`` vCPU and ``memory`` GiB.
 
     Nothing asked gives 2 vCPU and 4 GiB. Raises ApiFault InvalidParameter.CPU.Memory when no pair
-    is large enough (or the category does not sell one).
+    is large enough (or no category sells one).
     """
     if not cpu and not memory:
         return DEFAULT
-    low, high = CATEGORY_RANGE.get(category, (0.0, 64.0))
     for vcpu, sizes in table(region, spot=spot).items():
-        if vcpu < cpu or not low <= vcpu <= high:
+        if vcpu < cpu or (categories and not any(sells(name, vcpu) for name in categories)):
             continue
         for size in sizes:
             if size >= memory:

@@ -63,6 +63,9 @@ def container_group(group: Group, *, events: bool) -> Json:
         "EniInstanceId": group.eni_id,
         "IntranetIp": group.ip,
         "InternetIp": group.internet_ip,
+        "Ipv6Address": f"2408:4005:3c0:a600::{group.seq:x}"
+        if group.ip and "Ipv6AddressCount" in request
+        else "",
         "Cpu": group.cpu,
         "Memory": group.memory,
         "InstanceType": group.instance_type,

@@ -298,9 +298,16 @@ class Lifecycle:
         self._readiness(group, at)
         if self._restarts(group, code):
             self._back_off(group, container, at, at - began)
-        elif all(c.state.kind == "Terminated" for c in group.containers):
-            failed = any(c.state.exit_code for c in group.containers)
-            self._finish(group, at, "Failed" if failed else "Succeeded", "")
+        elif self._done(group, at):
+            self._finish(group, at, "Failed" if self._failed(group) else "Succeeded", "")
+
+    def _done(self, group: Group, _at: float) -> bool:
+        """Tell whether a group ends now; a cloud with sidecars stops them here."""
+        return all(c.state.kind == "Terminated" for c in group.containers)
+
+    def _failed(self, group: Group) -> bool:
+        """Tell whether a group that ended has failed."""
+        return any(c.state.exit_code for c in group.containers)
 
     def _init_over(self, group: Group, container: Container, at: float, code: int) -> None:
         if code == 0:

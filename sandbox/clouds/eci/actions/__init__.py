@@ -1,6 +1,6 @@
 """The actions the simulated gateway answers, by version and name."""
 
-from . import create, discover, exec_, groups, logs, metrics, neighbours, tags, write
+from . import caches, create, discover, exec_, groups, logs, metrics, neighbours, tags, write
 from .base import Action, Call, Handler
 
 ECI, STS, VPC, ECS = "2018-08-08", "2015-04-01", "2016-04-28", "2014-05-26"
@@ -22,6 +22,9 @@ ACTIONS: dict[tuple[str, str], Action] = {
     (ECI, "DescribeRegions"): Action(discover.regions),
     (ECI, "DescribeAvailableResource"): Action(discover.available),
     (ECI, "ListUsage"): Action(discover.usage),
+    (ECI, "CreateImageCache"): Action(caches.create, writes=True),
+    (ECI, "DescribeImageCaches"): Action(caches.describe),
+    (ECI, "DeleteImageCache"): Action(caches.delete, writes=True),
     (ECI, "TagResources"): Action(tags.tag, writes=True),
     (ECI, "UntagResources"): Action(tags.untag, writes=True),
     (ECI, "ListTagResources"): Action(tags.list_tags),

@@ -2,10 +2,7 @@
 
 import hashlib
 import re
-from typing import Any
 
-from .. import catalog, sizes
-from ..cloud import EciCloud
 from ..errors import ApiFault, invalid, missing
 from ..model import Container, Group
 from ..parameters import (
@@ -21,15 +18,15 @@ from ..parameters import (
     texts,
 )
 from ..signing import V1_COMMON
+from . import sizing
 from .base import Call, Json
 
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,126}[a-z0-9])")
 TOKEN = re.compile(r"[\x21-\x7e]{1,64}")
 RESTART_POLICIES = ("Always", "OnFailure", "Never")
-SPOT_STRATEGIES = ("NoSpot", "SpotWithPriceLimit", "SpotAsPriceGo")
 SCHEDULE_STRATEGIES = ("VSwitchOrdered", "VSwitchRandom")
 RESERVED_PORTS = frozenset({111, 998, 10250, 10255})
-MAX_CONTAINERS, MAX_VOLUMES, MAX_TAGS, MAX_VSWITCHES, MAX_TYPES = 20, 20, 20, 10, 5
+MAX_CONTAINERS, MAX_VOLUMES, MAX_TAGS, MAX_VSWITCHES = 20, 20, 20, 10
 MAX_CONFIG_BYTES = 32 * 1024
 _SPEC_DROP = frozenset({"Name", "Image", "Command", "Arg", "Cpu", "Memory"})
 _REQUEST_DROP = frozenset({"Container", "InitContainer", "Tag", "ClientToken", "RegionId"})
@@ -89,6 +86,7 @@ def build(call: Call) -> Group:
     init_containers = read_containers(params, "InitContainer")
     _check_names([*containers, *init_containers])
     _check_volumes(params)
+    _check_cache(call)
     group = Group(
         id=cloud.new_id("eci"),
         seq=0,
@@ -108,10 +106,10 @@ def build(call: Call) -> Group:
         request={k: v for k, v in params.items() if k not in _REQUEST_DROP},
         request_id=call.request_id,
     )
-    _check_spot(params)
+    sizing.check(params)
     integer(params, "TerminationGracePeriodSeconds", 0)
     integer(params, "ActiveDeadlineSeconds", 0)
-    set_size(group, params)
+    sizing.set_size(group, params)
     return group
 
 
@@ -171,6 +169,15 @@ def _check_volumes(params: Nested) -> None:
             raise invalid("VolumeMount.Name", f"volume {mount.get('Name')} is not defined")
 
 
+def _check_cache(call: Call) -> None:
+    cache_id = text(call.params, "ImageSnapshotId")
+    cache = call.cloud.caches.by_id.get(cache_id)
+    if cache_id and cache is None:
+        raise invalid("ImageSnapshotId", f"the image cache {cache_id} does not exist")
+    if cache is not None and cache.status(call.now) != "Ready":
+        raise ApiFault("ImageSnapshot.IncorrectStatus", f"The image cache {cache_id} is not ready.")
+
+
 def _choice(params: Nested, name: str, allowed: tuple[str, ...]) -> str:
     value = text(params, name, allowed[0])
     if value not in allowed:
@@ -221,76 +228,10 @@ def _security_group(call: Call) -> str:
     return given or call.cloud.network.default_security_group.id
 
 
-def _check_spot(params: Nested) -> None:
-    strategy = _choice(params, "SpotStrategy", SPOT_STRATEGIES)
-    if strategy == "SpotWithPriceLimit" and number(params, "SpotPriceLimit") <= 0:
-        raise missing("SpotPriceLimit")
-    categories = texts(params, "ComputeCategory")
-    if strategy != "NoSpot" and categories:
-        raise ApiFault(
-            "FeatureBasedConstraintConflict", "ComputeCategory cannot be used with spot instances."
-        )
-    for category in categories:
-        if category not in sizes.CATEGORY_RANGE:
-            raise invalid("ComputeCategory", "economy or general is expected")
-
-
-def set_size(group: Group, params: dict[str, Any]) -> None:
-    """Set vCPU, memory and ECS type: the type wins, else group size, else the containers' sum."""
-    types = [t.strip() for t in text(params, "InstanceType").split(",") if t.strip()]
-    if types:
-        _set_type(group, types)
-        return
-    gpus = sum(container.gpu for container in group.containers)
-    if gpus:
-        raise invalid("InstanceType", "GPUs need an ECS type with GPUs")
-    cpu, memory = number(params, "Cpu"), number(params, "Memory")
-    if not cpu and not memory:
-        cpu = _asked(group, "cpu")
-        memory = _asked(group, "memory")
-    spot = text(params, "SpotStrategy", "NoSpot") != "NoSpot"
-    categories = texts(params, "ComputeCategory")
-    group.cpu, group.memory = sizes.round_up(
-        cpu, memory, region=group.region, spot=spot, category=categories[0] if categories else ""
-    )
-    group.instance_type = catalog.spot_match(group.cpu, group.memory).name if spot else ""
-
-
-def _asked(group: Group, what: str) -> float:
-    total = sum(float(getattr(c, what)) for c in group.containers)
-    first = max((float(getattr(c, what)) for c in group.init_containers), default=0.0)
-    return round(max(total, first), 6)
-
-
-def _set_type(group: Group, types: list[str]) -> None:
-    if len(types) > MAX_TYPES:
-        raise ApiFault("InvalidParameter.ValueExceeded", f"At most {MAX_TYPES} instance types.")
-    known = [catalog.TYPES[name] for name in types if name in catalog.TYPES]
-    if len(known) < len(types):
-        unknown = next(name for name in types if name not in catalog.TYPES)
-        raise invalid("InstanceType", f"{unknown} is not supported")
-    gpus = sum(container.gpu for container in group.containers)
-    fitting = [kind for kind in known if kind.gpu >= gpus]
-    if not fitting:
-        raise invalid("Container.Gpu", f"{types[0]} has fewer than {gpus} GPUs")
-    chosen = fitting[0]
-    group.cpu, group.memory, group.instance_type = chosen.cpu, chosen.memory, chosen.name
-    group.request["InstanceTypes"] = [kind.name for kind in fitting]
-
-
-def _take_first_in_stock(cloud: EciCloud, group: Group, zones: list[str]) -> bool:
-    types = [catalog.TYPES[name] for name in group.request.get("InstanceTypes", [])]
-    for kind in types:
-        group.cpu, group.memory, group.instance_type = kind.cpu, kind.memory, kind.name
-        if any(cloud.in_stock(zone, group) for zone in zones):
-            return True
-    return not types and any(cloud.in_stock(zone, group) for zone in zones)
-
-
 def _check_room(call: Call, group: Group) -> None:
     cloud = call.cloud
     vswitches = [cloud.network.vswitches[v] for v in group.vswitches]
-    if not _take_first_in_stock(cloud, group, [vswitch.zone for vswitch in vswitches]):
+    if not sizing.take_first_in_stock(cloud, group, [vswitch.zone for vswitch in vswitches]):
         raise ApiFault(
             "OperationDenied.NoStock",
             "The requested resource is sold out in the specified zone, try other types of"

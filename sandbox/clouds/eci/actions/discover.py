@@ -33,7 +33,7 @@ def usage(call: Call) -> Json:
             "MaxCpu": call.cloud.knobs.quota_cpu,
             "UsedCpu": round(call.cloud.used_cpu, 2),
             "MaxImageCacheCount": 500,
-            "UsedImageCacheCount": 0,
+            "UsedImageCacheCount": len(call.cloud.caches.by_id),
             "MaxAutoImageCacheCount": 25,
             "UsedAutoImageCacheCount": 0,
             "MaxDataCacheCount": 100,
@@ -94,12 +94,20 @@ def _stock(call: Call, zone: str, names: list[str]) -> list[Json]:
     return [
         {
             "Value": name,
-            "StatusCategory": "WithStock"
-            if call.cloud.knobs.in_stock(zone, [name]) is True
-            else "WithoutStock",
+            "StatusCategory": _category(call, zone, name),
         }
         for name in names
     ]
+
+
+def _category(call: Call, zone: str, name: str) -> str:
+    strategy = text(structure(call.params, "SpotResource"), "SpotStrategy", "NoSpot")
+    knobs = call.cloud.knobs
+    if strategy != "NoSpot" and knobs.in_stock(zone, [f"{name} spot", "spot"]) is not True:
+        return "WithoutStock"
+    if knobs.in_stock(zone, [name]) is not True:
+        return "WithoutStock"
+    return "ClosedWithStock" if knobs.runs_low(zone, name) else "WithStock"
 
 
 def price(call: Call) -> Json:
@@ -152,7 +160,9 @@ def _size_items(
     if not cpu or not memory:
         raise missing("Cpu" if not cpu else "Memory")
     category = text(params, "ComputeCategory")
-    cpu, memory = sizes.round_up(cpu, memory, region=region, spot=spot, category=category)
+    cpu, memory = sizes.round_up(
+        cpu, memory, region=region, spot=spot, categories=[category] if category else []
+    )
     vcpu = catalog.VCPU_SECOND_ECONOMY if economy else catalog.VCPU_SECOND
     return [
         ("cpu", Decimal(str(cpu)) * vcpu),

@@ -5,7 +5,8 @@ from ..errors import ApiFault, incorrect_status
 from ..model import Container, Group
 from ..parameters import flag, required, tags, text
 from .base import Call, Json
-from .create import RESTART_POLICIES, read_containers, set_size
+from .create import RESTART_POLICIES, read_containers
+from .sizing import set_size
 
 
 def _group(call: Call) -> Group:

@@ -1,0 +1,72 @@
+"""A pod that would take several sizes gets the first that is in stock, and one instance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from providers.models import Instance
+from tests.addons.pods.conftest import Site
+
+pytestmark = pytest.mark.django_db(transaction=True)
+SHORT = {"2-4Gi": False, "4-8Gi": False}
+WISHES = {"k8s.aliyun.com/eci-use-specs": "2-4Gi,4-8Gi,ecs.c6.xlarge"}
+
+
+@pytest.fixture
+def short(site: Site) -> Iterator[None]:
+    zones = {placement["zone"] for placement in site.node.placements}
+    site.control.knobs(stock=dict.fromkeys(zones, SHORT))
+    yield
+    site.control.knobs(stock={})
+
+
+@pytest.mark.usefixtures("short")
+def test_sizes_are_tried_in_order_each_under_a_token_of_its_own(site: Site) -> None:
+    before = len(site.control.calls())
+    site.create("web", metadata={"annotations": WISHES})
+    site.queue("web")
+    site.work(lambda: site.phase("web") == "Running", seconds=15)
+    (instance,) = site.instances()
+    assert instance["instance_type"] == "ecs.c6.xlarge"
+    asked = [
+        (call["parameters"].get("Cpu"), call["parameters"].get("InstanceType"))
+        for call in site.control.calls()[before:]
+        if call["action"] == "CreateContainerGroup"
+    ]
+    assert asked == [("2.0", None), ("4.0", None), (None, "ecs.c6.xlarge")]
+    rows = site.rows()
+    assert [row.generation for row in rows] == [1, 2, 3]
+    assert len({row.token for row in rows}) == 3
+    assert [row.close_reason for row in rows] == ["refused", "refused", ""]
+    notes = site.work(lambda: _told(site), seconds=20)
+    assert notes["k8s.aliyun.com/eci-instance-spec"] == "ecs.c6.xlarge"
+    assert notes["k8s.aliyun.com/eci-vpc"].startswith("vpc-")
+    assert notes["k8s.aliyun.com/eni-instance-id"].startswith("eni-")
+
+
+def _told(site: Site) -> dict[str, str] | None:
+    """The pod's annotations once the cloud has told of its instance."""
+    pod = site.get("web")
+    assert pod is not None
+    notes: dict[str, str] = pod["metadata"]["annotations"]
+    return notes if "k8s.aliyun.com/eci-instance-spec" in notes else None
+
+
+@pytest.mark.usefixtures("short")
+def test_a_lost_answer_to_a_later_choice_makes_one_instance(site: Site) -> None:
+    site.control.fault(
+        action="CreateContainerGroup",
+        match={"InstanceType": "ecs.c6.xlarge"},
+        lost_answer=True,
+        times=3,
+    )
+    site.create("web", metadata={"annotations": WISHES})
+    site.queue("web")
+    # Stock of what was refused comes back while the outcome of the third choice is unknown.
+    site.work(site.instances, seconds=15)
+    site.control.knobs(stock={})
+    site.work(lambda: site.phase("web") == "Running", seconds=40)
+    assert [i["instance_type"] for i in site.instances()] == ["ecs.c6.xlarge"]
+    assert [row.state for row in site.rows()][-1] == Instance.State.ACTIVE
