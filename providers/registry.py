@@ -23,6 +23,8 @@ class Entry:
 
 PROVIDERS: dict[str, Entry] = {
     "eci": Entry("providers.eci.dialect.EciDialect", "providers.eci.connect.connect"),
+    "kci": Entry("providers.kci.dialect.KciDialect", "providers.kci.connect.connect"),
+    "acs": Entry("providers.acs.dialect.AcsDialect", "providers.acs.connect.connect"),
 }
 
 
