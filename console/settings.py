@@ -139,6 +139,11 @@ SWEEP_SECONDS = env.float("SPILLWAY_SWEEP_SECONDS", 2.0)
 FULL_SWEEP_SECONDS = env.float("SPILLWAY_FULL_SWEEP_SECONDS", 30.0)
 # The documented call limits of a cloud times this, where a ticket has raised them.
 CLOUD_RATE_FACTOR = env.float("SPILLWAY_CLOUD_RATE_FACTOR", 1.0)
+# Kingsoft publishes no limits: calls a second per account and region.
+KCI_READ_RATE = env.float("SPILLWAY_KCI_READ_RATE", 5.0)
+KCI_WRITE_RATE = env.float("SPILLWAY_KCI_WRITE_RATE", 2.0)
+# KCI tells times without a zone.
+KCI_TIME_ZONE = env.str("SPILLWAY_KCI_TIME_ZONE", "Asia/Shanghai")
 
 # --- people -----------------------------------------------------------------------------------
 

@@ -1,7 +1,8 @@
 """Who may create next: a thousand pods at once wait for their turn, and hold no place meanwhile.
 
-Clouds allow so many CreateContainerGroup calls a minute (ECI: a thousand after a burst of a hundred; ECI user guide, "Limits"). A caller that waited for that with one of the worker's places in hand
-would keep the pods that run already from being looked after; so it is told when to come back.
+Clouds allow so many CreateContainerGroup calls a minute (ECI user guide, "Limits": a thousand after
+a burst of a hundred). A caller that waited for that with one of the worker's places in hand would
+keep the pods that run already from being looked after; so it is told when to come back.
 """
 
 from __future__ import annotations
