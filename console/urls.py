@@ -10,6 +10,7 @@ from console import health
 from console.views import (
     api_docs,
     clusters,
+    compatibility,
     connect,
     credentials,
     language,
@@ -57,6 +58,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("pods/<int:pk>/log/", pod.log, name="pod-log"),
     path("pods/<int:pk>/log/download/", pod.log_download, name="pod-log-download"),
     path("pods/<int:pk>/<slug:tab>/", pod.pod, name="pod-tab"),
+    path("compatibility/", compatibility.page, name="compatibility"),
     path("orphans/", orphans.orphans, name="orphans"),
     path("orphans/delete/", orphans.delete, name="orphans-delete"),
     path("orphans/adopt/", orphans.adopt, name="orphans-adopt"),

@@ -94,11 +94,11 @@ def _verdict(
         findings = ()
     region = target.site.region
     return Verdict(
-        target=f"{target.provider}:{target.node or target.group}",
         provider=target.provider,
         title=target.dialect.title,
         region=region,
         node=target.node,
+        group=target.group,
         outcome=_outcome(findings, claim),
         claim=claim,
         chosen=chosen,

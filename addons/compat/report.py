@@ -79,14 +79,14 @@ class Finding:
 class Verdict:
     """One cloud's: `size` is what it bills, None when it cannot be told; `price` at list price.
 
-    `chosen`: of the providers that would share a virtual node this one gets the pod.
+    Verdicts of one `group` would share a virtual node; the `chosen` one gets the pod.
     """
 
-    target: str
     provider: str
     title: str
     region: str
     node: str
+    group: str
     outcome: Outcome
     claim: Claim
     chosen: bool

@@ -41,7 +41,7 @@ PAGES: dict[str, tuple[str, ...]] = {
             *("POST settings-profile", "POST settings-appearance", "POST settings-tokens"),
             # Bulk calls answer for each id; `test_bulk_*` look at them.
             *("POST pods-delete-many", "POST orphans-delete", "POST orphans-adopt"),
-            "GET api-docs",
+            *("GET api-docs", "GET compatibility", "POST compatibility"),
         ),
         EVERYBODY,
     ),
@@ -80,7 +80,7 @@ API: dict[str, tuple[str, ...]] = {
             *("GET api:clusters-list", "GET api:nodes-list", "GET api:pods-list"),
             *("GET api:operations-list", "GET api:orphans-list", "GET api:credentials-list"),
             *("GET api:clusters-role", "GET api:credentials-policy"),
-            "GET api:providers",
+            *("GET api:providers", "POST api:compatibility"),
         ),
         EVERYBODY,
     ),
