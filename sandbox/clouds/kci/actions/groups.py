@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Callable, Iterable
 
+import msgspec
+
 from ...groups.model import Container, Group
 from .. import view
 from ..errors import invalid, not_found, wrong_status
@@ -45,7 +47,7 @@ class ExecContainerCommand(OneGroup):
 
     container_name: str
     command: list[str]
-    tty: bool = False
+    tty: bool = msgspec.field(default=False, name="TTY")
 
 
 class ClusterLabel(Request):
