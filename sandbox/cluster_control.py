@@ -14,6 +14,7 @@ from .answers import MAX_ROWS, answer, body_of, refuse, write_atomically
 if TYPE_CHECKING:
     from .cluster.cluster import Cluster
     from .cluster.extension import Extension
+    from .cluster.kce import ControlPlane
     from .cluster.vendors import ClusterSpec
 
 Extend = Callable[["ClusterSpec"], Sequence["Extension"]]
@@ -78,10 +79,16 @@ class Clusters:
         for cluster in self.running.values():
             cluster.faults.clear()
 
+    def of_kind(self, kind: str) -> "list[tuple[ClusterSpec, Cluster]]":
+        """Return the running clusters of a kind."""
+        specs = (spec for spec in self.specs.values() if spec.kind == kind)
+        return [(spec, self.running[spec.name]) for spec in specs]
+
     def describe(self) -> list[dict[str, Any]]:
         """Return the ``clusters`` part of ``world.json``."""
         return [
             {
+                "id": self.specs[name].id,
                 "name": name,
                 "kind": self.specs[name].kind,
                 "server": cluster.url,
@@ -109,6 +116,8 @@ class ClusterControl:
             web.put("/clusters/{name}/faults", self.set_faults),
             web.delete("/clusters/{name}/faults", self.clear_faults),
             web.get("/clusters/{name}/history", self.history),
+            web.get("/clusters/{name}/temporary-keys", self.temporary_keys),
+            web.put("/clusters/{name}/temporary-keys", self.set_temporary_keys),
         ]
 
     async def index(self, _request: web.Request) -> web.Response:
@@ -139,6 +148,22 @@ class ClusterControl:
             return refuse(HTTPStatus.BAD_REQUEST, "limit is not negative")
         writes = islice(self._named(request).history.since(since), min(limit, MAX_ROWS))
         return answer([write.document() for write in writes])
+
+    async def temporary_keys(self, request: web.Request) -> web.Response:
+        """Return how the control plane of a KCE cluster keeps its temporary keys."""
+        return answer(self._plane(request).settings)
+
+    async def set_temporary_keys(self, request: web.Request) -> web.Response:
+        """Change what is given; unless paused, a new key is written at once."""
+        return answer(self._plane(request).change(await body_of(request)))
+
+    def _plane(self, request: web.Request) -> "ControlPlane":
+        from .cluster.kce import ControlPlane
+
+        for extension in self._named(request).extensions:
+            if isinstance(extension, ControlPlane):
+                return extension
+        raise KeyError(f"{request.match_info['name']} keeps no temporary keys")
 
     def _named(self, request: web.Request) -> "Cluster":
         return self.clusters.running[request.match_info["name"]]

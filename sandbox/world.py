@@ -13,14 +13,21 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .answers import answer, write_atomically
+from .clouds.acs.cloud import AcsCloud
 from .clouds.base import Cloud
 from .clouds.eci.account import EciAccount
 from .clouds.kci.account import KciAccount
+from .clouds.kci.cloud import Cluster as KceCluster
 from .cluster_control import ClusterControl, Clusters
 from .control import ControlServer
+
+if TYPE_CHECKING:
+    from .cluster.cluster import Cluster
+    from .cluster.extension import Extension
+    from .cluster.vendors import ClusterSpec
 
 HOST = "127.0.0.1"
 COMMIT_SECONDS = 2.0
@@ -61,8 +68,16 @@ class World:
     ) -> None:
         self.settings = settings
         settings.state_dir.mkdir(parents=True, exist_ok=True)
-        self.clouds = _clouds(settings, now, rng or random.SystemRandom())
-        self.clusters = Clusters(settings.clusters, settings.state_dir, settings.speed)
+        rng = rng or random.SystemRandom()
+        folder, speed = settings.state_dir, settings.speed
+        self.kci = KciAccount(folder, now=now, rng=rng, speed=speed)
+        self.acs = AcsCloud.kept_in(folder, now=now, rng=rng, region=settings.region, speed=speed)
+        self.clouds: list[Cloud] = [
+            EciAccount(folder, settings.regions, now=now, rng=rng, speed=speed),
+            self.kci,
+            self.acs,
+        ]
+        self.clusters = Clusters(settings.clusters, folder, speed, self._extend)
         self.control = ControlServer()
         self._saver: asyncio.Task[None] | None = None
 
@@ -72,6 +87,7 @@ class World:
         for index, cloud in enumerate(self.clouds):
             await cloud.start(HOST, settings.port(CLOUDS + index))
         await self.clusters.start(HOST, settings.port(CLUSTER))
+        self.kci.cloud.clusters = [_kce_cluster(*found) for found in self.clusters.of_kind("kce")]
         app = self.control.app
         for cloud in self.clouds:
             app.add_routes(cloud.routes())
@@ -92,6 +108,17 @@ class World:
         await self.clusters.stop()
         for cloud in self.clouds:
             await cloud.stop()
+
+    def _extend(self, spec: "ClusterSpec") -> "list[Extension]":
+        """What the cloud that a cluster belongs to does inside it."""
+        from .clouds.acs.extension import AcsCluster
+        from .cluster.kce import ControlPlane
+
+        if spec.kind == "acs":
+            return [AcsCluster(self.acs, spec.name, spec.version)]
+        if spec.kind == "kce":
+            return [ControlPlane(self.kci.cloud.issue_temporary)]
+        return []
 
     def describe(self) -> dict[str, Any]:
         """Return what ``world.json`` says."""
@@ -124,10 +151,14 @@ class World:
         return answer({"reset": True})
 
 
-def _clouds(settings: Settings, now: Callable[[], float], rng: random.Random) -> list[Cloud]:
-    """Every cloud of the world; the first listens on the first port after the control API's."""
-    folder, speed = settings.state_dir, settings.speed
-    return [
-        EciAccount(folder, settings.regions, now=now, rng=rng, speed=speed),
-        KciAccount(folder, now=now, rng=rng, speed=speed),
-    ]
+def _kce_cluster(spec: "ClusterSpec", cluster: "Cluster") -> KceCluster:
+    """The cluster as the API of KCE lists it."""
+    return KceCluster(
+        spec.id,
+        spec.name,
+        spec.version,
+        cluster.kubeconfig(),
+        nodes=2,
+        pod_cidr="10.100.0.0/16",
+        service_cidr="10.96.0.0/16",
+    )

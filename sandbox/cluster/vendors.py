@@ -7,6 +7,7 @@ at all. Versions carry the vendor's suffix where the vendor writes one.
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 
 from sandbox.cluster.controllers.config import Config, NodeConfig, machine
@@ -25,6 +26,12 @@ class ClusterSpec:
     name: str
     kind: str
     region: str
+
+    @property
+    def id(self) -> str:
+        """The vendor's id of the cluster: a UUID at KCE, ``c`` and 32 hex digits elsewhere."""
+        digest = uuid.uuid5(uuid.NAMESPACE_DNS, self.name)
+        return str(digest) if self.kind == "kce" else f"c{digest.hex}"
 
     @property
     def version(self) -> str:
@@ -79,7 +86,7 @@ def _ecs(spec: ClusterSpec) -> tuple[NodeConfig, ...]:
 def _ecs_labels(spec: ClusterSpec, letter: str) -> dict[str, str]:
     zone, kind = f"{spec.region}-{letter}", "ecs.c6.xlarge"
     return {
-        "ack.aliyun.com": "c0spillwaydemo0000000000000000001",
+        "ack.aliyun.com": spec.id,
         "alibabacloud.com/nodepool-id": "np0spillwaydemo000000000000000001",
         "beta.kubernetes.io/instance-type": kind,
         "failure-domain.beta.kubernetes.io/region": spec.region,

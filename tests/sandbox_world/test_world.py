@@ -7,13 +7,20 @@ import subprocess
 import sys
 import time
 import urllib.request
+from base64 import b64decode
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from alibabacloud_eci20180808 import models as eci
 from alibabacloud_eci20180808.client import Client
 from alibabacloud_tea_openapi import models as open_api
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CBC
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from darabonba.exceptions import DaraException
 from kubernetes import client, config
 
@@ -197,3 +204,51 @@ def test_a_cluster_of_an_unknown_kind_is_refused_with_the_kinds_there_are(tmp_pa
     )
     assert done.returncode == 2
     assert "ack-<place>, idc-<place>, kce-<place>, acs-<place>" in done.stderr
+
+
+def opened(data: dict[str, str], settings: dict[str, str]) -> str:
+    """The secret key of a ConfigMap, read as its readers do."""
+    if data["cipher"] == "RSA":
+        private = load_pem_private_key(settings["private_key"].encode(), None)
+        return private.decrypt(b64decode(data["sk"]), PKCS1v15()).decode()
+    if data["cipher"] == "aes256+base64":
+        key = settings["aes_key"].encode()
+        decryptor = Cipher(AES(key), CBC(key[:16])).decryptor()
+        text = decryptor.update(b64decode(data["sk"])) + decryptor.finalize()
+        return text[: -text[-1]].decode()
+    return data["sk"]
+
+
+def test_a_kce_cluster_keeps_fresh_temporary_keys_in_a_config_map(tmp_path: Path) -> None:
+    process = Process(tmp_path, "--clusters", "kce-beijing")
+    path = "/clusters/kce-beijing/temporary-keys"
+    seen: set[str] = set()
+    try:
+        (cluster,) = process.world["clusters"]
+        with config.new_client_from_config(cluster["kubeconfig"]) as api:
+            core = client.CoreV1Api(api)
+            for cipher in ("", "RSA", "aes256+base64"):
+                settings = process.send("PUT", path, {"seconds": 900, "cipher": cipher})
+                data = fresh_keys(core, seen, cipher)
+                seen.add(data["ak"])
+                end = datetime.fromisoformat(data["expired_at"]).replace(tzinfo=UTC)
+                assert 800 < end.timestamp() - time.time() <= 900
+                keys = {k["access_key_id"]: k for k in process.get("/kci/keys")}
+                issued = keys[data["ak"]]
+                assert opened(data, settings) == issued["access_key_secret"]
+                assert data["securityToken"] == issued["token"]
+    finally:
+        assert process.end(signal.SIGTERM) == 0
+
+
+def fresh_keys(core: client.CoreV1Api, seen: set[str], cipher: str) -> dict[str, str]:
+    """The ConfigMap once it has a key that was not seen, in the cipher that was asked."""
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        found = core.list_namespaced_config_map(
+            "kube-system", field_selector="metadata.name=user-temp-aksk"
+        ).items
+        if found and found[0].data["ak"] not in seen and found[0].data["cipher"] == cipher:
+            return dict(found[0].data)
+        assert time.monotonic() < deadline, "no fresh key came"
+        time.sleep(0.02)

@@ -76,6 +76,8 @@ class Manager:
 
     def __init__(self, cluster: Cluster, config: Config | None = None) -> None:
         self.config = config or Config()
+        for extension in cluster.extensions:
+            self.config = extension.configure(self.config)
         self.context = Context(
             name=cluster.name,
             client=cluster.client,
@@ -89,7 +91,9 @@ class Manager:
         )
         self.nodes = Nodes(self.context)
         self.pods = Pods(self.context, self.nodes)
-        self.loops: list[Controller[Any]] = [loop(self.context) for loop in LOOPS]
+        replaced = {name for extension in cluster.extensions for name in extension.replaces}
+        kept = [loop for loop in LOOPS if loop.name not in replaced]
+        self.loops: list[Controller[Any]] = [loop(self.context) for loop in kept]
         self.loops += [self.nodes, self.pods]
         for extension in cluster.extensions:
             self.loops += extension.loops(self)

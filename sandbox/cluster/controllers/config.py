@@ -11,7 +11,10 @@ KUBELET_VERSION = "v1.36.1"
 
 @dataclass(frozen=True)
 class NodeConfig:
-    """One node with a kubelet; `capacity` and `reserved` are Kubernetes quantities by resource."""
+    """One node with a kubelet; `capacity` and `reserved` are Kubernetes quantities by resource.
+
+    A `virtual` node has exactly the given labels.
+    """
 
     name: str
     address: str
@@ -24,6 +27,7 @@ class NodeConfig:
     os_image: str = "Alibaba Cloud Linux 3"
     kernel: str = "5.10.134-18.al8.x86_64"
     provider_id: str = ""
+    virtual: bool = False
 
 
 @dataclass(frozen=True)

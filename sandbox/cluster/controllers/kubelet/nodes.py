@@ -42,6 +42,8 @@ def allocatable(config: NodeConfig) -> dict[str, str]:
 
 def node_labels(config: NodeConfig, region: str) -> dict[str, str]:
     """The labels that the kubelet and the installer put on a node."""
+    if config.virtual:
+        return dict(config.labels)
     labels = {
         "beta.kubernetes.io/arch": "amd64",
         "beta.kubernetes.io/os": "linux",

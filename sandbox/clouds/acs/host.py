@@ -1,0 +1,145 @@
+"""What stands behind the virtual nodes of an ACS cluster: an instance for each pod."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sandbox.cluster.controllers.informer import Obj, key_of
+from sandbox.cluster.controllers.kubelet.admit import Refused
+from sandbox.cluster.controllers.kubelet.host import Delayed, Host
+from sandbox.cluster.controllers.objects import controller_of, node_of, with_condition
+
+from .scheduler import COMPONENT, CREATED, ZONE
+from .wants import VENDORS, want_of
+
+if TYPE_CHECKING:
+    from sandbox.cluster.controllers import Manager
+
+    from .cloud import AcsCloud
+    from .model import Instance
+
+_NEVER_READY = {"exec": {"command": ["false"]}}
+_NETWORK = "network.alibabacloud.com/"
+
+
+class AcsHost(Host):
+    """Makes an instance before a pod begins; the pod's annotations and conditions tell of it."""
+
+    def __init__(self, manager: Manager, cloud: AcsCloud) -> None:
+        super().__init__(manager.context, manager.nodes)
+        self._cloud = cloud
+        self._pods = manager.context.informer("pods")
+        self._zones = {c.name: c.labels[ZONE] for c in manager.nodes.configs.values()}
+        self._pods.on_change(self._observe)
+        self._close_lost()
+
+    async def admit(self, pod: Obj) -> Refused | None:
+        """Make the instance and write it back; raises Delayed when ACS cannot make it now."""
+        node = node_of(pod)
+        zone, want = self._zones[node], want_of(pod)
+        if self._cloud.of_pod(pod["metadata"]["uid"]) is None:
+            await self._try(pod, zone)
+        instance = self._cloud.create(self.context.name, pod, want, node, zone)
+        hand = self.nodes.as_node(node)
+        body: Obj = {"metadata": {"annotations": self._annotations(pod, instance)}}
+        if not want.cards:
+            given = (pod["metadata"].get("annotations") or {}).get(VENDORS) or "intel"
+            body["metadata"]["labels"] = {"alibabacloud.com/cpu-vendor": given.split(",")[0]}
+        namespace, name = key_of(pod)
+        told = await hand.client.patch("pods", name, namespace, body, kind="merge")
+        if not want.cards:
+            created = {"type": CREATED, "status": "True"}
+            status = dict(told.get("status") or {})
+            conditions = with_condition(status.get("conditions"), created, self.context.now())
+            await hand.write_status("pods", told, {**status, "conditions": conditions})
+        return None
+
+    async def _try(self, pod: Obj, zone: str) -> None:
+        fault = self._cloud.draw_fault("CreateInstance", pod, zone)
+        if fault is None:
+            return
+        self._cloud.record("CreateInstance", pod, zone, code=fault.code)
+        hand = self.nodes.as_node(node_of(pod))
+        await hand.events.emit(COMPONENT, pod, fault.code, fault.message, kind="Warning")
+        raise Delayed(self._cloud.knobs.retry_seconds / self.context.clock.speed)
+
+    def _annotations(self, pod: Obj, instance: Instance) -> dict[str, str]:
+        network = self._cloud.network
+        given = pod["metadata"].get("annotations") or {}
+        groups = given.get(_NETWORK + "security-group-ids") or network.default_security_group.id
+        written = {
+            "ProviderCreate": "done",
+            "alibabacloud.com/client-token": instance.client_token,
+            "alibabacloud.com/instance-id": instance.id,
+            "alibabacloud.com/pod-ephemeral-storage": f"{instance.storage}Gi",
+            "alibabacloud.com/pod-use-spec": instance.spec,
+            "alibabacloud.com/pod-gpu-use-spec": str(instance.cards or ""),
+            "alibabacloud.com/request-id": instance.request_id,
+            "alibabacloud.com/schedule-result": "finished",
+            "alibabacloud.com/user-id": self._cloud.account_id,
+            "kubernetes.io/pod-stream-port": "10250",
+            "kubernetes.io/preferred-scheduling-node": f"{instance.node}/1",
+            "kubernetes.io/resource-type": "serverless",
+            _NETWORK + "allocated-eip-address": instance.eip,
+            _NETWORK + "allocated-eip-id": instance.eip_id,
+            _NETWORK + "allocated-eni-id": instance.eni_id,
+            _NETWORK + "security-group-ids": groups,
+            _NETWORK + "vpc-id": network.vpc_id,
+            _NETWORK + "vswitch-id": instance.vswitch_id,
+            "topology.kubernetes.io/region": self._cloud.region,
+            "topology.kubernetes.io/zone": instance.zone,
+        }
+        return {name: value for name, value in written.items() if value}
+
+    def sandbox_seconds(self) -> float:
+        """How long ACS takes to start an instance."""
+        return self._cloud.knobs.schedule_seconds / self.context.clock.speed
+
+    def pull_seconds(self, _pod: Obj, _container: Obj) -> float:
+        """How long the image takes: every instance pulls it again."""
+        return self._cloud.knobs.pull_seconds / self.context.clock.speed
+
+    def stop_seconds(self) -> float:
+        """How long containers take to stop."""
+        return self._cloud.knobs.stop_seconds / self.context.clock.speed
+
+    def lacks(self, image: str) -> bool:
+        """No registry has the image."""
+        return self._cloud.knobs.pull_fails(image)
+
+    def as_run(self, pod: Obj, container: Obj) -> Obj:
+        """Pods of a DaemonSet start and do not become ready: ACS does not support them."""
+        owner = controller_of(pod)
+        if owner is not None and owner["kind"] == "DaemonSet":
+            return {**container, "readinessProbe": _NEVER_READY}
+        return container
+
+    def address(self, pod: Obj) -> str:
+        """The address of the instance's network interface."""
+        instance = self._cloud.of_pod(pod["metadata"]["uid"])
+        return instance.ip if instance else ""
+
+    def _observe(self, new: Obj | None, old: Obj | None) -> None:
+        pod = new or old or {}
+        instance = self._cloud.of_pod(pod["metadata"]["uid"])
+        if instance is None:
+            return
+        if new is None:
+            self._cloud.record("DeleteInstance", pod, instance.zone, instance)
+            self._cloud.close(instance, deleted=True, status="Deleted")
+            return
+        status = new.get("status") or {}
+        phase = status.get("phase", "Pending")
+        if phase in {"Succeeded", "Failed"} and instance.ended_at is None:
+            reason = status.get("reason", "")
+            self._cloud.close(instance, deleted=False, status=phase, reason=reason)
+        elif phase != instance.status and instance.alive:
+            instance.status = phase
+            self._cloud.settle(instance)
+
+    def _close_lost(self) -> None:
+        """End what belongs to pods that are gone, e.g. forgotten by a journal cut short."""
+        there = {pod["metadata"]["uid"] for pod in self._pods}
+        for instance in list(self._cloud.living()):
+            if instance.cluster == self.context.name and instance.uid not in there:
+                self._cloud.close(instance, deleted=True, status="Deleted")

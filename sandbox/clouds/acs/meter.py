@@ -1,0 +1,39 @@
+"""The meter: billed seconds of ACS instances and their list price.
+
+A second costs vCPU and GiB by class and quality (ACS billing page, CNY, mainland regions; the table
+for other regions is not simulated), storage beyond the free 30 GiB is not priced here. The price of
+cards is not public, so GPU instances have seconds and no cost. Billed from the creation of the
+instance to its end or deletion, both ends cut to whole seconds.
+"""
+
+from decimal import Decimal
+
+from .model import Instance
+
+RATES: dict[tuple[str, str], tuple[Decimal, Decimal]] = {
+    ("general-purpose", "default"): (Decimal("0.0000167"), Decimal("0.00000833")),
+    ("general-purpose", "best-effort"): (Decimal("0.0000033"), Decimal("0.00000167")),
+    ("performance", "default"): (Decimal("0.0000217"), Decimal("0.00001083")),
+    ("performance", "best-effort"): (Decimal("0.0000043"), Decimal("0.00000216")),
+}
+
+
+def billed_to(instance: Instance) -> float | None:
+    """Return when billing ended, None while it runs."""
+    ends = [at for at in (instance.ended_at, instance.deleted_at) if at is not None]
+    return min(ends) if ends else None
+
+
+def billed_seconds(instance: Instance, now: float) -> int:
+    """Return the whole seconds billed so far."""
+    until = billed_to(instance)
+    return max(0, int(now if until is None else until) - int(instance.created_at))
+
+
+def cost(instance: Instance, now: float) -> Decimal | None:
+    """Return the list price so far in CNY, None where it is not public."""
+    rate = RATES.get((instance.compute_class, instance.qos))
+    if rate is None:
+        return None
+    second = Decimal(instance.cpu) * rate[0] + Decimal(instance.memory) * rate[1]
+    return second * billed_seconds(instance, now)
