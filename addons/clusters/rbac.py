@@ -2,7 +2,7 @@
 
 The least that a kubelet of virtual nodes needs; nothing here may create workloads or read what no
 pod on a virtual node refers to by intent (the API server has no finer rule for Secrets by node
-without the node authorizer).
+without the node authorizer). Workloads are read one by one, when a person asks about them.
 """
 
 from __future__ import annotations
@@ -58,6 +58,13 @@ RULES = (
     Rule("", "services", ("get", "list"), "service variables and the cluster's DNS address"),
     Rule("", "namespaces", ("get",), "the identity of the cluster"),
     Rule("", "events", ("list", "create", "patch"), "say on the pod what was decided"),
+    *(
+        Rule(group, resource, ("get",), "say beforehand what the clouds do with a workload")
+        for group, resource in (
+            *(("apps", "deployments"), ("apps", "replicasets"), ("apps", "statefulsets")),
+            *(("apps", "daemonsets"), ("batch", "jobs"), ("batch", "cronjobs")),
+        )
+    ),
 )
 
 
