@@ -15,7 +15,7 @@ Json = Mapping[str, Any]
 Status = dict[str, Any]
 # As the kubelet reports a container whose end nobody saw (`pkg/kubelet`, ContainerStatusUnknown).
 LOST = 137
-_LOST_MESSAGE = "The container could not be located when the pod was terminated"
+LOST_MESSAGE = "The container could not be located when the pod was terminated"
 _ENDED = {InstanceState.SUCCEEDED, InstanceState.FAILED, InstanceState.EXPIRED}
 
 
@@ -70,11 +70,39 @@ class View:
         told = self._told(source["name"])
         if self._over() and (told is None or told.state.state is not RunState.TERMINATED):
             return self._ended(source, before)
+        if told is None and self._runs_untold():
+            return self._derived(source, before, init=init)
         if told is None:
             return self._untold(source, before)
         if before is not None and _says_more(before, told, source, self.pod, init=init):
             return dict(before)
         return self._reported(source, told, before, init=init)
+
+    def _runs_untold(self) -> bool:
+        """It runs, and the cloud never tells of its containers."""
+        instance = self.instance
+        return (
+            instance is not None
+            and instance.containers is None
+            and instance.state is InstanceState.RUNNING
+        )
+
+    def _derived(self, source: Json, before: Json | None, *, init: bool) -> Status:
+        """An instance that runs has its init containers behind it and runs all others.
+
+        What an agent in the instance reported on the pod itself says more and stays.
+        """
+        status = before or _blank(source)
+        if "waiting" not in status["state"]:
+            return dict(status)
+        began = self.instance.billed_from if self.instance else None
+        at = stamp(began or self.now)
+        if init and not is_sidecar(source):
+            state: Status = {"terminated": {"exitCode": 0, "reason": "Completed", "finishedAt": at}}
+            return {**status, "ready": True, "started": False, "state": state}
+        identity = self._identity(source["name"])
+        running = {"ready": True, "started": True, "state": {"running": {"startedAt": at}}}
+        return {**status, **running, **({"containerID": identity} if identity else {})}
 
     def _untold(self, source: Json, before: Json | None) -> Status:
         """What was reported stays, but the reason to wait may be a new one."""
@@ -87,7 +115,8 @@ class View:
         """The instance is over and does not tell how this container ended."""
         status = before or _blank(source)
         if self.instance is None or self.instance.state is not InstanceState.SUCCEEDED:
-            return lost(status, self.now)
+            ended = (self.instance.ended_at if self.instance else None) or self.now
+            return lost(status, ended, self._last_words())
         if "terminated" in status["state"]:
             return dict(status)
         started = (status["state"].get("running") or {}).get("startedAt")
@@ -96,6 +125,13 @@ class View:
         if started:
             terminated["startedAt"] = started
         return {**status, "ready": False, "started": False, "state": {"terminated": terminated}}
+
+    def _last_words(self) -> str:
+        """What the cloud says of the end, where it tells no container's own."""
+        instance = self.instance
+        if instance is None or instance.containers is not None or not instance.message:
+            return LOST_MESSAGE
+        return f"{instance.reason}: {instance.message}" if instance.reason else instance.message
 
     def _reported(
         self, source: Json, told: ContainerStatus, before: Json | None, *, init: bool
@@ -167,7 +203,7 @@ def reasoned(reason: str, message: str) -> Status:
     return {"reason": reason, "message": message} if message else {"reason": reason}
 
 
-def lost(status: Json, now: datetime) -> Status:
+def lost(status: Json, now: datetime, message: str = LOST_MESSAGE) -> Status:
     """The status of a container that ended unseen."""
     state = status.get("state") or {}
     if "terminated" in state:
@@ -175,7 +211,7 @@ def lost(status: Json, now: datetime) -> Status:
     terminated: Status = {
         "exitCode": LOST,
         "reason": "ContainerStatusUnknown",
-        "message": _LOST_MESSAGE,
+        "message": message,
         "finishedAt": stamp(now),
     }
     if started := (state.get("running") or {}).get("startedAt"):

@@ -141,5 +141,6 @@ def _security(source: Json, pod: Json) -> dict[str, Any]:
         "run_as_group": both.get("runAsGroup"),
         "run_as_non_root": both.get("runAsNonRoot"),
         "read_only_root": bool(own.get("readOnlyRootFilesystem")),
+        "privileged": bool(own.get("privileged")),
         "capabilities": tuple((own.get("capabilities") or {}).get("add") or ()),
     }

@@ -38,6 +38,8 @@ RETRYING: Final = "Retrying"
 INTERNAL: Final = "InternalError"
 LET_IN: Final = "ToleratesVirtualNodes"
 # Decisions.
+PROFILED: Final = "ProfileApplied"
+IGNORED: Final = "Ignored"
 INTENDED: Final = "InstanceRequested"
 CREATED: Final = "InstanceCreated"
 ADOPTED: Final = "InstanceAdopted"
@@ -48,6 +50,8 @@ LOST: Final = "InstanceLost"
 REPLACED: Final = "InstanceReplaced"
 FINISHED: Final = "PodFinished"
 POD_DELETED: Final = "PodDeleted"
+# Events of the ConfigMap.
+PROFILE_FAULT: Final = "ProfileFault"
 # Orphans.
 ORPHAN_NO_POD: Final = "NoPod"
 ORPHAN_NO_ROW: Final = "NotInLedger"
@@ -129,6 +133,9 @@ REASONS: Mapping[str, Reason] = {
         _("No node has room for it and its label sends it to virtual nodes: it may go there now.")
     ),
     INTERNAL: Reason(_("An error of our own ({error}); we try again, and it is in the log."), True),
+    PROFILED: Reason(_("The cluster's eci-profile gave it {keys}.")),
+    IGNORED: Reason(_("{provider} ignores: {fields}"), True),
+    PROFILE_FAULT: Reason(_("{path}: {message}"), True),
     INTENDED: Reason(_("Asked {provider} for an instance of {spec} in {zones}.")),
     CREATED: Reason(_("{provider} accepted: instance {instance}, {spec}.")),
     ADOPTED: Reason(_("Instance {instance} was found by its tags and taken over.")),
@@ -176,6 +183,18 @@ def _text(value: Any) -> Any:
     return value
 
 
+def _translated(told: str, places: Mapping[str, str] | None) -> str:
+    """`places`: the message id has places like `%(name)s` for them; None: it has none at all."""
+    return gettext(told) if places is None else gettext(told) % places
+
+
+def _problem(problem: Mapping[str, Any]) -> str:
+    """One of those that `addons.pods.steps.refuse` stores."""
+    text = _translated(problem["message"], problem["with"])
+    fix = _translated(problem["fix"], problem["with"]) if problem["fix"] else ""
+    return f"{problem['field']}: {text} {fix}".strip()
+
+
 def sentence(code: str, values: Mapping[str, Any]) -> str:
     """In the reader's language; an unknown code (of another version) reads as itself."""
     reason = REASONS.get(code)
@@ -184,8 +203,10 @@ def sentence(code: str, values: Mapping[str, Any]) -> str:
     filled = _Values({key: _text(value) for key, value in values.items()})
     for key in ("message", "fix"):
         # What a provider refuses in a pod is stored in English, marked for translation there.
-        if isinstance(told := filled.get(key), str) and told:
-            filled[key] = gettext(told)
+        if isinstance(told := values.get(key), str) and told:
+            filled[key] = _translated(told, values.get("with"))
+    if problems := values.get("problems"):
+        filled["fields"] = "; ".join(map(_problem, problems))
     if "fix" not in filled:
         # It stands in brackets or before our own full stop.
         filled["message"] = str(filled["message"]).rstrip(".")

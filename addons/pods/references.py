@@ -17,6 +17,7 @@ from kube import Kube
 from kube.errors import Forbidden, NotFound
 from kube.resources import (
     CONFIGMAPS,
+    NAMESPACES,
     PERSISTENT_VOLUME_CLAIMS,
     PERSISTENT_VOLUMES,
     SECRETS,
@@ -247,6 +248,16 @@ class Resolver:
         own = await self._once(("services", namespace), lambda: listed(namespace))
         seen = {service["metadata"]["name"] for service in own} if namespace == "default" else set()
         return (*own, *(s for s in first if s["metadata"]["name"] not in seen))
+
+    async def namespace_labels(self, namespace: str) -> Mapping[str, str]:
+        async def fetch() -> Json | None:
+            try:
+                return await self.kube.get(NAMESPACES, namespace)
+            except NotFound:
+                return None
+
+        found = await self._once(("namespace", namespace), fetch)
+        return dict((found or {"metadata": {}})["metadata"].get("labels") or {})
 
     async def _cluster_dns(self) -> str:
         async def fetch() -> str:

@@ -42,7 +42,7 @@ class Scene:
 def scene(node_id: int) -> Scene | None:
     """None when the node was removed."""
     node = (
-        VirtualNode.objects.select_related("cluster", "account", "second_account")
+        VirtualNode.objects.select_related("cluster__account", "account", "second_account")
         .filter(pk=node_id)
         .first()
     )

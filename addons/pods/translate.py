@@ -14,7 +14,8 @@ from addons.pods.volumes import volumes
 from providers.base import Dns, HostAlias, InstanceSpec, Placement
 
 Json = Mapping[str, Any]
-CLUSTER_DOMAIN = "cluster.local"
+# Settings of a virtual node, where its provider has them.
+CLUSTER_DNS, NODE_DNS, DOMAIN = "cluster-dns", "virtual-node-dns", "cluster-domain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ def translate(
         restart_policy=spec.get("restartPolicy") or "Always",
         grace_seconds=30 if grace is None else grace,
         deadline_seconds=spec.get("activeDeadlineSeconds"),
-        dns=dns(pod, cluster_dns=resolved.cluster_dns),
+        dns=dns(pod, cluster_dns=resolved.cluster_dns, settings=site.settings),
         host_aliases=tuple(
             HostAlias(alias["ip"], tuple(alias.get("hostnames") or ()))
             for alias in spec.get("hostAliases") or ()
@@ -112,23 +113,39 @@ def _most(
     return max(candidates) if candidates else None
 
 
-def dns(pod: Json, *, cluster_dns: str) -> Dns | None:
+def resolvers(settings: Mapping[str, str], found: str) -> tuple[str, ...]:
+    """The cluster's resolvers: as the virtual node is set, else its DNS service (`found`)."""
+    return _addresses(settings, CLUSTER_DNS) or ((found,) if found else ())
+
+
+def cluster_domain(settings: Mapping[str, str]) -> str:
+    return settings.get(DOMAIN) or "cluster.local"
+
+
+def _addresses(settings: Mapping[str, str], name: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in settings.get(name, "").split(",") if part.strip())
+
+
+def dns(pod: Json, *, cluster_dns: str, settings: Mapping[str, str]) -> Dns | None:
     """The resolver configuration that the kubelet would write; None: the cloud's own.
 
     Source: Kubernetes documentation, "DNS for Services and Pods". Without a cluster DNS service
-    ClusterFirst falls back to Default.
+    ClusterFirst falls back to Default, which are the virtual node's own resolvers.
     """
     spec = pod["spec"]
     policy = spec.get("dnsPolicy") or "ClusterFirst"
     own = spec.get("dnsConfig") or {}
-    servers: list[str] = []
+    servers: Sequence[str] = ()
     searches: list[str] = []
     options: dict[str, str] = {}
-    if policy.startswith("ClusterFirst") and cluster_dns:
-        namespace = pod["metadata"]["namespace"]
-        servers = [cluster_dns]
-        searches = [f"{namespace}.svc.{CLUSTER_DOMAIN}", f"svc.{CLUSTER_DOMAIN}", CLUSTER_DOMAIN]
+    cluster = resolvers(settings, cluster_dns)
+    if policy.startswith("ClusterFirst") and cluster:
+        namespace, domain = pod["metadata"]["namespace"], cluster_domain(settings)
+        servers = cluster
+        searches = [f"{namespace}.svc.{domain}", f"svc.{domain}", domain]
         options = {"ndots": "5"}
+    elif policy != "None":
+        servers = _addresses(settings, NODE_DNS)
     options |= {o["name"]: o.get("value") or "" for o in own.get("options") or ()}
     result = Dns(
         servers=_unique(servers, own.get("nameservers")),

@@ -58,6 +58,8 @@ def _volume(volume: Json, index: int, pod: Json, resolved: Resolved) -> Volume:
         )
     if kind == "persistentVolumeClaim":
         kind, source = _behind_claim(name, source, pod, resolved)
+    if kind == "hostPath":
+        return Volume(name, VolumeKind.HOST_PATH, path=source["path"])
     if kind in {"nfs", "csi", "flexVolume"}:
         return _mounted(name, kind, source)
     raise UnsupportedVolume(name, kind, index)

@@ -6,10 +6,13 @@ from contextlib import suppress
 from dataclasses import replace
 
 from addons.pods import accounts, reasons, store
+from addons.pods.access import access
 from addons.pods.container_status import Waiting
 from addons.pods.decide import Action
 from addons.pods.references import MissingReference, wanted
-from addons.pods.status import failed, status_of
+from addons.pods.status import status_of
+from addons.pods.steps.profiled import put_effects, site_of
+from addons.pods.steps.refuse import problem_of, refuse, say_ignored
 from addons.pods.translate import translate
 from addons.pods.volumes import UnsupportedVolume
 from addons.pods.work import Work, outcome_of, resolver_of
@@ -43,22 +46,22 @@ async def create(work: Work, action: Action) -> Outcome:
 
 
 async def _first(work: Work) -> Outcome:
+    if await put_effects(work):
+        return Outcome(0.0)
+    found = work.dialect.problems(work.live_pod, settings=work.scene.node.settings)
+    if any(problem.fatal for problem in found):
+        return await refuse(work, [problem for problem in found if problem.fatal])
     try:
         spec, size = await _prepared(work)
     except MissingReference as missing:
         return await _wait_for(work, missing)
-    except UnsupportedVolume as error:
-        return await refuse(work, field=error.path, message=str(error), fix="")
-    except InvalidSpec as error:
-        return await refuse(work, field="spec", message=error.message, fix="")
-    settings = work.scene.node.settings
-    for problem in work.dialect.problems(work.live_pod, settings=settings):
-        if problem.fatal:
-            text, fix = problem.text, problem.fix_text
-            return await refuse(work, field=problem.path, message=text, fix=fix)
+    except (UnsupportedVolume, InvalidSpec) as error:
+        return await refuse(work, [problem_of(error)])
     row = await _intend(work, spec, size)
     if row is None:
         return Outcome(1.0)
+    if work.row is None:
+        await say_ignored(work, found)
     return await call(work, row, spec)
 
 
@@ -74,7 +77,9 @@ async def _again(work: Work, row: Instance, asked: InstanceSpec) -> Outcome:
 async def _prepared(work: Work) -> tuple[InstanceSpec, Size]:
     pod = work.live_pod
     resolved = await resolver_of(work.kube).resolve(pod)
-    spec = translate(pod, resolved, site=work.site, tags={})
+    spec = translate(pod, resolved, site=await site_of(work), tags={})
+    if work.dialect.wants_cluster(spec):
+        spec = replace(spec, cluster=await access(work, resolved))
     provider = await work.provider()
     if isinstance(provider, Placing):
         with suppress(OutOfStock):  # the create itself finds out and says where
@@ -159,12 +164,12 @@ async def _not_created(
             await accounts.troubled(work, error, "create")
         values = {"message": error.message}
         return Outcome(2.0, reasons.UNKNOWN_OUTCOME, values, failed=repeated)
-    final = isinstance(error, InvalidSpec)
+    final = error if isinstance(error, InvalidSpec) else None
     # Without a request id nothing was sent, so that the token is still unused.
-    again = not final and not (isinstance(error, OutOfStock) and error.request_id)
+    again = final is None and not (isinstance(error, OutOfStock) and error.request_id)
     await work.writer.do(store.refuse, store.Refused(row.pk, error, again))
-    if final:
-        return await refuse(work, field="spec", message=error.message, fix="")
+    if final is not None:
+        return await refuse(work, [problem_of(final)])
     if isinstance(error, AccountTrouble):
         await accounts.troubled(work, error, "create")
     outcome = _told(outcome_of(error), spec=row.spec, placed=spec)
@@ -205,17 +210,3 @@ async def _wait_for(work: Work, missing: MissingReference) -> Outcome:
     await work.say(outcome.reason, **values)
     await _note_once(work, outcome)
     return outcome
-
-
-async def refuse(work: Work, *, field: str, message: str, fix: str) -> Outcome:
-    """The pod can never run here: it fails for good, with the field and the fix."""
-    if work.row is not None and work.row.state == Instance.State.INTENT:
-        await work.writer.do(store.not_made, work.row.pk)
-    text = f"{field}: {message} {fix}".strip()
-    status = failed(work.live_pod, reason="ProviderFailed", message=text, now=work.now)
-    await work.put_status(status)
-    values = {"field": field, "message": message, "fix": fix}
-    await work.say(reasons.REFUSED, **values)
-    await work.writer.do(store.nothing, None, work.note(reasons.REFUSED, **values))
-    await work.announce()
-    return Outcome(None, reasons.INVALID_SPEC, values)

@@ -270,8 +270,8 @@ def test_other_volumes_keep_what_the_provider_needs() -> None:
 
 def test_a_volume_of_an_unknown_kind_is_named() -> None:
     with pytest.raises(UnsupportedVolume) as caught:
-        made(pod(volumes=[{"name": "h", "hostPath": {"path": "/"}}]))
-    assert caught.value.path == "spec.volumes[0].hostPath"
+        made(pod(volumes=[{"name": "h", "glusterfs": {"path": "/"}}]))
+    assert caught.value.path == "spec.volumes[0].glusterfs"
 
 
 def test_a_missing_volume_source_waits_as_the_kubelet_does() -> None:
