@@ -17,9 +17,9 @@ from providers.eci.client import Eci
 from providers.eci.wire import Key, Wire
 from providers.tags import Owner, tags_of
 from sandbox.clouds.eci.cloud import EciCloud
-from sandbox.clouds.eci.faults import Fault
 from sandbox.clouds.eci.server import Gateway
-from sandbox.clouds.eci.store import Store
+from sandbox.clouds.groups.faults import Fault
+from sandbox.clouds.groups.store import Store
 
 LOOPBACK = AddressPolicy.of(allow=["127.0.0.0/8"])
 CONSOLE = "console-under-test"
@@ -34,6 +34,8 @@ class Place:
     security_group: str
     image: str = "registry-vpc.cn-hangzhou.aliyuncs.com/eci_open/busybox:1.30"
     seconds: float = 20.0
+    # What a pod that asks for nothing is billed as.
+    size: str = "2-4Gi"
 
     def spec(self, name: str, **changes: Any) -> InstanceSpec:
         fields: dict[str, Any] = {

@@ -5,10 +5,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.providers import kci_cloud
 from tests.providers.cloud import Simulated, simulated
 
 
 @pytest.fixture
 async def eci(tmp_path: Path) -> AsyncIterator[Simulated]:
     async with simulated(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+async def kci(tmp_path: Path) -> AsyncIterator[kci_cloud.Simulated]:
+    async with kci_cloud.simulated(tmp_path) as made:
         yield made
