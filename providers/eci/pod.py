@@ -40,7 +40,7 @@ def problems(pod: Map) -> Sequence[Problem]:
         *_owner(pod),
         *_host(spec),
         *_counts(spec),
-        *_volumes(spec),
+        *_volumes(pod),
         *_containers(spec, "containers"),
         *_containers(spec, "initContainers"),
         *annotated.problems(pod),
@@ -91,16 +91,21 @@ def _counts(spec: Map) -> Iterator[Problem]:
         )
 
 
-def _volumes(spec: Map) -> Iterator[Problem]:
-    for index, volume in enumerate(spec.get("volumes") or ()):
+def _volumes(pod: Map) -> Iterator[Problem]:
+    """A data cache is mounted by hostPath (ECI user guide, "Use a DataCache to create a pod")."""
+    annotations = (pod.get("metadata") or {}).get("annotations") or {}
+    cached = annotations.get("k8s.aliyun.com/eci-data-cache-bucket", "").strip()
+    for index, volume in enumerate((pod.get("spec") or {}).get("volumes") or ()):
         kinds = [key for key in volume if key != "name"]
         path = f"spec.volumes[{index}]"
+        if "hostPath" in kinds and cached:
+            continue
         if "hostPath" in kinds:
             yield Problem(
                 f"{path}.hostPath",
                 "HostPathNotSupported",
-                _("An instance has no host path to mount."),
-                _("Use emptyDir, NFS or a cloud disk."),
+                _("An instance has no host path to mount but that of a data cache."),
+                _("Use emptyDir, NFS or a cloud disk, or name a bucket in eci-data-cache-bucket."),
             )
         elif any(kind not in _VOLUMES for kind in kinds):
             yield Problem(

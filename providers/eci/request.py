@@ -239,6 +239,12 @@ def _volume(volume: Volume) -> dict[str, Any]:
     if volume.kind is VolumeKind.NFS:
         body = {"Server": volume.server, "Path": volume.path, "ReadOnly": volume.read_only}
         return {"Name": volume.name, "Type": "NFSVolume", "NFSVolume": body}
+    if volume.kind is VolumeKind.HOST_PATH:
+        return {
+            "Name": volume.name,
+            "Type": "HostPathVolume",
+            "HostPathVolume": {"Path": volume.path},
+        }
     if volume.kind is VolumeKind.FLEX:
         body = _present(
             Driver=volume.driver,

@@ -307,6 +307,14 @@ def test_unknown_clouds_are_named() -> None:
             "HostPathNotSupported",
             True,
         ),
+        (
+            {
+                "metadata": {"annotations": {"k8s.aliyun.com/eci-data-cache-bucket": "default"}},
+                "spec": {"volumes": [{"name": "a", "hostPath": {"path": "/models"}}]},
+            },
+            None,
+            False,
+        ),
         ({"spec": {"volumes": [{"name": "a", "cephfs": {}}]}}, "VolumeNotSupported", True),
         (
             {"spec": {"volumes": [{"name": "a", "persistentVolumeClaim": {}}]}},

@@ -15,7 +15,7 @@ from alibabacloud_tea_util.models import RuntimeOptions
 
 from kube.secret import Secret
 from providers.base import Container, EnvVar, File, InstanceState, Placement
-from providers.eci import request
+from providers.eci import options, request
 from providers.eci.wire import Key, flatten, signed_headers
 from providers.errors import InvalidSpec
 from tests.providers.cloud import Simulated
@@ -123,15 +123,72 @@ def test_a_flat_request_has_the_documented_names() -> None:
         ({"eci-security-group": "sg-9"}, {"SecurityGroupId": "sg-9"}),
         ({"eci-imc-id": "imc-1", "eci-auto-imc": "true"}, {"ImageSnapshotId": "imc-1"}),
         ({"eci-enable-ipv6": "true"}, {"Ipv6AddressCount": "1"}),
-        ({"eci-eip-instanceid": "eip-1"}, {"EipInstanceId": "eip-1"}),
+        ({"eci-eip-instanceid": "eip-1"}, {"EipInstanceId": "eip-1", "AutoCreateEip": None}),
+        ({"eip-bandwidth": "10"}, {"EipBandwidth": None}),
+        (
+            {"eci-vswitch": "vsw-9,vsw-8"},
+            {"VSwitchId": "vsw-9,vsw-8", "ScheduleStrategy": "VSwitchRandom"},
+        ),
+        ({"eci-security-group": "sg-9,sg-8"}, {"SecurityGroupId": "sg-9"}),
+        (
+            {"eci-use-specs": "2-4Gi", "eci-compute-category": "economy,general"},
+            {"ComputeCategory.1": "economy", "ComputeCategory.2": "general"},
+        ),
+        (
+            {"eci-spot-strategy": "SpotAsPriceGo", "eci-spot-duration": "1"},
+            {"SpotStrategy": "SpotAsPriceGo", "SpotDuration": "1"},
+        ),
+        (
+            {"eci-instance-family": "ecs.c6,ecs.g6"},
+            {"InstanceType": "ecs.c6.large,ecs.g6.large"},
+        ),
+        (
+            {"eci-fixed-ip": "true", "eci-fixed-ip-retain-hour": "24"},
+            {"FixedIp": "true", "FixedIpRetainHour": "24"},
+        ),
+        (
+            {
+                "eci-custom-dnsconfig": '{"nameservers":"10.0.0.2,10.0.0.3","searches":"a.example",'
+                '"options":"ndots:2,edns0"}'
+            },
+            {
+                "DnsConfig.NameServer.2": "10.0.0.3",
+                "DnsConfig.Search.1": "a.example",
+                "DnsConfig.Option.1.Value": "2",
+                "DnsConfig.Option.2.Name": "edns0",
+            },
+        ),
+        (
+            {"eci-custom-hosts": '[{"host":"a.example","ip":"10.0.0.7"}]'},
+            {"HostAliase.2.Ip": "10.0.0.7", "HostAliase.2.Hostname.1": "a.example"},
+        ),
+        ({"eci-gpu-driver-version": "tesla=535"}, {"GpuDriverVersion": "tesla=535"}),
+        ({"eci-core-pattern": "/data/core"}, {"CorePattern": "/data/core"}),
+        ({"eci-data-cache-bucket": "default"}, {"DataCacheBucket": "default"}),
+        ({"plain-http-registry": "reg.example:80"}, {"PlainHttpRegistry": "reg.example:80"}),
+        ({"eci-resource-group-id": "rg-1"}, {"ResourceGroupId": "rg-1"}),
     ],
 )
 def test_annotations_become_parameters(options: dict[str, str], expected: dict[str, str]) -> None:
     spec = replace(FULL, options={PREFIX + key: value for key, value in options.items()})
     flat = flatten(request.create(spec, token="t"))
     assert {key: flat.get(key) for key in expected} == expected
+    models.CreateContainerGroupRequest().from_map(request.create(spec, token="t")).validate()
     assert not ("ImageSnapshotId" in flat and "AutoMatchImageCache" in flat)
     assert ("InstanceType" in flat) is not ("Cpu" in flat)
+
+
+def test_bandwidth_is_bytes_in_the_annotation_and_bits_in_the_parameter() -> None:
+    own = {"kubernetes.io/ingress-bandwidth": "40M", "kubernetes.io/egress-bandwidth": "1KB"}
+    sent = request.create(replace(FULL, options=own), token="t")
+    assert (sent["IngressBandwidth"], sent["EgressBandwidth"]) == (320_000_000, 8_000)
+
+
+def test_every_parameter_of_the_table_is_one_of_the_official_model() -> None:
+    known = models.CreateContainerGroupRequest().__dict__
+    flat = {name.replace("_", "").lower() for name in known}
+    for option in options.TABLE.values():
+        assert not option.parameter or option.parameter.lower() in flat
 
 
 @pytest.mark.parametrize(
