@@ -17,7 +17,7 @@ from sandbox.clouds.eci.cloud import EciCloud, Key
 from sandbox.clouds.eci.model import Group
 from sandbox.clouds.eci.parameters import nest
 from sandbox.clouds.eci.server import Gateway
-from sandbox.clouds.eci.store import Store
+from sandbox.clouds.groups.store import Store
 
 REGION = "cn-hangzhou"
 START = 1_800_000_000.25

@@ -2,7 +2,7 @@ import random
 
 from sandbox.clouds.eci import meter
 from sandbox.clouds.eci.cloud import EciCloud
-from sandbox.clouds.eci.store import Store
+from sandbox.clouds.groups.store import Store
 
 from .conftest import account
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from aiohttp import web
 
+from ..groups.store import Store
 from .cloud import EciCloud
 from .control import EciControl
 from .server import Gateway
-from .store import Store
 
 PORT_STEP = 10
 

@@ -11,17 +11,17 @@ from datetime import UTC, datetime
 import msgspec
 
 from ..agenda import Agenda
+from ..groups.faults import Faults
+from ..groups.sessions import Sessions
+from ..groups.store import Call, Store
 from . import network as networks
 from .caches import ImageCache, ImageCaches
 from .errors import group_not_found
-from .faults import Faults
 from .knobs import Knobs
 from .lifecycle import Lifecycle
 from .limits import Buckets
 from .model import BILLED, TERMINAL, Group, is_spot
-from .sessions import Sessions
 from .signing import Nonces
-from .store import Call, Store
 
 RETAINED_PER_REGION = 100
 TOKEN_SECONDS = 24 * 3600

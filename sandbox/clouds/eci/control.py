@@ -13,9 +13,9 @@ from aiohttp import web
 
 from sandbox.answers import MAX_ROWS, answer, body_of, refuse
 
+from ..groups.faults import Fault
 from . import meter
 from .cloud import EciCloud
-from .faults import Fault
 from .model import TERMINAL, Group, is_spot
 
 

@@ -11,14 +11,15 @@ from urllib.parse import parse_qsl
 import msgspec
 from aiohttp import web
 
-from . import sessions, signing
+from ..groups import sessions
+from ..groups.faults import Fault
+from ..groups.store import Call as CallLine
+from . import signing
 from .actions import ACTIONS, PRODUCTS, Action, Call
 from .actions.groups import page_number
 from .cloud import COMMIT_SECONDS, EciCloud, Key
 from .errors import ApiFault, ConnectionLost, forbidden
-from .faults import Fault
 from .parameters import nest
-from .store import Call as CallLine
 
 MAX_LINE = 4 * 1024 * 1024
 _FORM = "application/x-www-form-urlencoded"

@@ -2,10 +2,10 @@
 
 import json
 
+from ...groups.sessions import outcome
 from ..errors import ApiFault, incorrect_status, invalid
 from ..model import Container, Group
 from ..parameters import flag, required, text
-from ..sessions import outcome
 from .base import Call, Json
 
 MAX_WORDS, MAX_WORD = 20, 256

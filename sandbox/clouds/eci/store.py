@@ -1,5 +1,0 @@
-"""State of the simulated cloud on disk."""
-
-from ..groups.store import Call, Store
-
-__all__ = ["Call", "Store"]
