@@ -97,7 +97,8 @@ def state(pod: Pod) -> InstanceState:
         return InstanceState.STOPPING
     if phase == "Running":
         return InstanceState.RUNNING
-    waits = not pod.spec.node_name or _blocked(pod, _CREATED).reason
+    has = pod.status.start_time or (pod.metadata.annotations or {}).get(keys.INSTANCE_ID)
+    waits = not (pod.spec.node_name and has) or _blocked(pod, _CREATED).reason
     return InstanceState.SCHEDULING if waits else InstanceState.STARTING
 
 

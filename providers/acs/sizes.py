@@ -2,8 +2,9 @@
 
 Source: ACS user guide, "ACS Pod overview": the table of sizes, 2 vCPUs and 4 GiB when nothing is
 asked, sums rounded up to the nearest size, `pod-required-spec` (CPU classes only, refused when
-smaller than what the containers ask), GPU sizes by model and cards, GPU-HPN as asked. vCPUs without
-memory get 2 GiB each, as in the example of ACK user guide, "Run Pods on ACS using virtual nodes".
+smaller than what the containers ask), GPU sizes by model and cards, GPU-HPN as asked. The page does
+not say what is taken for vCPUs without memory: 2 vCPUs alone become `2-4Gi` in ACK user guide, "Run
+Pods on ACS using virtual nodes", so that each takes its part of the default.
 """
 
 from __future__ import annotations
@@ -111,10 +112,7 @@ def _wanted(
 
 
 def _filled(cpu: Decimal | None, memory: Decimal | None) -> tuple[Decimal, Decimal]:
-    if not cpu and not memory:
-        return DEFAULT
-    vcpus = cpu or Decimal(0)
-    return vcpus, memory or vcpus * 2
+    return cpu or DEFAULT[0], memory or DEFAULT[1]
 
 
 def _with_cards(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.providers import kci_cloud
+from tests.providers import acs_cloud, kci_cloud
 from tests.providers.cloud import Simulated, simulated
 
 
@@ -18,4 +18,10 @@ async def eci(tmp_path: Path) -> AsyncIterator[Simulated]:
 @pytest.fixture
 async def kci(tmp_path: Path) -> AsyncIterator[kci_cloud.Simulated]:
     async with kci_cloud.simulated(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+async def acs() -> AsyncIterator[acs_cloud.Simulated]:
+    async with acs_cloud.simulated() as made:
         yield made
