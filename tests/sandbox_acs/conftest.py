@@ -61,6 +61,12 @@ class Acs(Served):
         wait_until(lambda: self.pod(name)["status"]["phase"] == wanted)
         return self.pod(name)
 
+    def annotated(self, name: str) -> dict[str, str]:
+        """The pod's annotations once ACS has written them."""
+        wait_until(lambda: "ProviderCreate" in self.pod(name)["metadata"].get("annotations", {}))
+        found: dict[str, str] = self.pod(name)["metadata"]["annotations"]
+        return found
+
     def instance(self, name: str) -> Instance:
         """The newest instance of a pod."""
         found = [i for i in self.cloud.instances.values() if i.pod == name]
