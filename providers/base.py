@@ -102,6 +102,7 @@ __all__ = [
     "Restart",
     "RunState",
     "SecurityGroup",
+    "ServiceRules",
     "SeveralGroups",
     "Size",
     "StockState",
@@ -191,6 +192,16 @@ class TemporaryKeys(Protocol):
         `expires_at` is None when `data` tells none that can be read. Raises `InvalidSpec` that
         names the entry.
         """
+
+
+@runtime_checkable
+class ServiceRules(Protocol):
+    """A dialect with rules of its own for Services that select pods on its virtual nodes."""
+
+    def service_problems(
+        self, service: Mapping[str, Any], *, settings: Mapping[str, str]
+    ) -> Sequence[Problem]:
+        """Paths are those of the Service."""
 
 
 @runtime_checkable

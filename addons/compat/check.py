@@ -4,20 +4,33 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from django.utils.translation import gettext_noop as _
 
 from addons.compat import scheduling, services
 from addons.compat.documents import Document, Unreadable
-from addons.compat.report import Effect, Finding, Outcome, Report, Subject, Verdict, merged
+from addons.compat.report import (
+    Effect,
+    Finding,
+    Outcome,
+    Report,
+    Subject,
+    Verdict,
+    merged,
+    of_problem,
+)
 from addons.compat.targets import Target
 from addons.compat.workloads import Workload, faults_of, is_workload, read
 from addons.pods.quantity import BadQuantity
 from addons.pods.references import MissingReference, Resolved
 from addons.pods.translate import Json, outline, totals
 from addons.pods.volumes import UnsupportedVolume, volumes
-from providers.base import Claim, Problem, Size
+from providers.base import Claim, Size
 from providers.errors import InvalidSpec
+
+# The Services of the same manifest or namespace.
+Beside = Sequence[Document]
 
 
 def check(documents: Sequence[Document], *, targets: Sequence[Target]) -> Report:
@@ -38,7 +51,7 @@ def check(documents: Sequence[Document], *, targets: Sequence[Target]) -> Report
     )
 
 
-def _subject(document: Document, beside: Sequence[Document], targets: Sequence[Target]) -> Subject:
+def _subject(document: Document, beside: Beside, targets: Sequence[Target]) -> Subject:
     faults = faults_of(document)
     identity = (document.kind, document.namespace, document.name, document.index, document.line(""))
     if any(fault.effect is Effect.REFUSED for fault in faults):
@@ -49,10 +62,6 @@ def _subject(document: Document, beside: Sequence[Document], targets: Sequence[T
     except BadQuantity as error:
         bad = workload.finding(_bad_quantity(error))
         return Subject(*identity, replicas=workload.replicas, faults=(*faults, bad))
-    common = [
-        *map(workload.finding, _volumes(workload.pod)),
-        *services.findings(workload, beside),
-    ]
     return Subject(
         *identity,
         replicas=workload.replicas,
@@ -60,13 +69,11 @@ def _subject(document: Document, beside: Sequence[Document], targets: Sequence[T
         memory=memory,
         gpu=gpu,
         faults=faults,
-        verdicts=tuple(_verdicts(workload, common, targets)),
+        verdicts=tuple(_verdicts(workload, beside, targets)),
     )
 
 
-def _verdicts(
-    workload: Workload, common: Sequence[Finding], targets: Sequence[Target]
-) -> Iterator[Verdict]:
+def _verdicts(workload: Workload, beside: Beside, targets: Sequence[Target]) -> Iterator[Verdict]:
     claims = [target.dialect.claim(workload.pod) for target in targets]
     for target, claim in zip(targets, claims, strict=True):
         rivals = [c for t, c in zip(targets, claims, strict=True) if t.group == target.group]
@@ -76,23 +83,16 @@ def _verdicts(
             if t.group == target.group and c is max(rivals)
         )
         chosen = claim is not Claim.NEVER and target is first
-        yield _verdict(workload, common, target, claim, chosen=chosen)
+        yield _verdict(workload, beside, target, claim, chosen=chosen)
 
 
 def _verdict(
-    workload: Workload, common: Sequence[Finding], target: Target, claim: Claim, *, chosen: bool
+    workload: Workload, beside: Beside, target: Target, claim: Claim, *, chosen: bool
 ) -> Verdict:
-    size, unsized = _size(workload, target)
-    own = [
-        *_problems(workload.pod, target),
-        *unsized,
-    ]
-    if workload.document.kind != "DaemonSet":
-        own += _scheduling(workload.pod, target, claim, own)
-    findings = merged([*map(workload.finding, own), *common])
-    if claim is Claim.NEVER:
-        findings = ()
     region = target.site.region
+    findings, size = (), None
+    if claim is not Claim.NEVER:
+        findings, size = _judged(workload, beside, target, claim)
     return Verdict(
         provider=target.provider,
         title=target.dialect.title,
@@ -109,6 +109,44 @@ def _verdict(
     )
 
 
+def _judged(
+    workload: Workload, beside: Beside, target: Target, claim: Claim
+) -> tuple[tuple[Finding, ...], Size | None]:
+    pod, settings = workload.pod, target.site.settings
+    own = [of_problem(p) for p in target.dialect.problems(pod, settings=settings)]
+    size, unsized = _size(workload, target)
+    if not any(finding.effect is Effect.REFUSED for finding in own):
+        own += unsized
+    if workload.document.kind != "DaemonSet":
+        own = _scheduled(own, pod, target, claim)
+    return (
+        merged(
+            [
+                *map(workload.finding, [*own, *_volumes(pod)]),
+                *services.findings(workload, beside, target.dialect, settings),
+            ]
+        ),
+        size,
+    )
+
+
+def _scheduled(found: Sequence[Finding], pod: Json, target: Target, claim: Claim) -> list[Finding]:
+    """With the scheduler's; what the dialect says of tolerations itself only gets the snippet."""
+    profile = target.profile
+    hints = scheduling.findings(pod, profile, claim, placed=bool(target.node))
+    if not any(_of_tolerations(finding) for finding in found):
+        return [*found, *hints]
+    snippet = scheduling.snippet(profile)
+    return [
+        *(replace(f, snippet=snippet) if _of_tolerations(f) else f for f in found),
+        *(hint for hint in hints if not _of_tolerations(hint)),
+    ]
+
+
+def _of_tolerations(finding: Finding) -> bool:
+    return finding.path.startswith("spec.tolerations")
+
+
 def _outcome(findings: Sequence[Finding], claim: Claim) -> Outcome:
     effects = {finding.effect for finding in findings}
     if claim is Claim.NEVER:
@@ -116,28 +154,6 @@ def _outcome(findings: Sequence[Finding], claim: Claim) -> Outcome:
     if Effect.REFUSED in effects:
         return Outcome.REFUSED
     return Outcome.IGNORES if Effect.IGNORED in effects else Outcome.WORKS
-
-
-def _problems(pod: Json, target: Target) -> Iterator[Finding]:
-    for problem in target.dialect.problems(pod, settings=target.site.settings):
-        yield of_problem(problem)
-
-
-def of_problem(problem: Problem) -> Finding:
-    effect = Effect.REFUSED if problem.fatal else Effect.IGNORED
-    return Finding(
-        effect, problem.reason, problem.path, problem.message, problem.fix, problem.values
-    )
-
-
-def _scheduling(
-    pod: Json, target: Target, claim: Claim, found: Sequence[Finding]
-) -> Iterator[Finding]:
-    """What the dialect has said of tolerations already is not said again."""
-    said = any(finding.path.startswith("spec.tolerations") for finding in found)
-    for finding in scheduling.findings(pod, target.profile, claim, placed=bool(target.node)):
-        if not (said and finding.path.startswith("spec.tolerations")):
-            yield finding
 
 
 def _size(workload: Workload, target: Target) -> tuple[Size | None, list[Finding]]:

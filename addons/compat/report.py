@@ -15,7 +15,7 @@ from typing import Any
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from providers.base import Claim, Price, Size
+from providers.base import Claim, Price, Problem, Size
 
 
 class Effect(StrEnum):
@@ -75,10 +75,18 @@ class Finding:
         return str(EFFECTS[self.effect])
 
 
+def of_problem(problem: Problem) -> Finding:
+    effect = Effect.REFUSED if problem.fatal else Effect.IGNORED
+    return Finding(
+        effect, problem.reason, problem.path, problem.message, problem.fix, problem.values
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One cloud's: `size` is what it bills, None when it cannot be told; `price` at list price.
+    """One cloud's: `size` is what it would bill, None when it cannot be told or is none of its.
 
+    `price` is the list price; None: none is known.
     Verdicts of one `group` would share a virtual node; the `chosen` one gets the pod.
     """
 

@@ -31,12 +31,12 @@ def findings(pod: Json, profile: NodeProfile, claim: Claim, *, placed: bool) -> 
         for key, value in profile.labels.items()
         if placed or not key.startswith(_OF_A_PLACE)
     }
-    snippet = _snippet(profile)
+    example = snippet(profile)
     away = [*_selector(spec, labels, placed=placed), *_affinity(spec, labels, placed=placed)]
     lacking = [t for t in profile.taints if _repels(t) and not _tolerated(spec, t)]
-    yield from (_away(path, snippet) for path in away)
+    yield from (_away(path, example) for path in away)
     for taint in lacking:
-        yield _not_tolerated(spec, taint, claim, snippet)
+        yield _not_tolerated(spec, taint, claim, example)
     if not away and not lacking and profile.taints and not _aims(spec):
         yield Finding(
             Effect.HINT,
@@ -44,7 +44,7 @@ def findings(pod: Json, profile: NodeProfile, claim: Claim, *, placed: bool) -> 
             "spec.nodeSelector",
             _("Nothing sends it to a virtual node: it may run on an ordinary node too."),
             _("Select the virtual nodes if it must run there."),
-            snippet=snippet,
+            snippet=example,
         )
 
 
@@ -68,7 +68,7 @@ def _tolerates(toleration: Json, taint: Mapping[str, str]) -> bool:
     )
 
 
-def _not_tolerated(spec: Json, taint: Mapping[str, str], claim: Claim, snippet: str) -> Finding:
+def _not_tolerated(spec: Json, taint: Mapping[str, str], claim: Claim, example: str) -> Finding:
     values = {"taint": _told(taint)}
     suffix = taint["key"].rpartition("/")[2]
     for index, toleration in enumerate(spec.get("tolerations") or ()):
@@ -81,7 +81,7 @@ def _not_tolerated(spec: Json, taint: Mapping[str, str], claim: Claim, snippet: 
                 _("It tolerates another taint; the node's is %(taint)s: never scheduled there."),
                 _("Tolerate the node's taint."),
                 values,
-                snippet=snippet,
+                snippet=example,
             )
     message = _("It does not tolerate the node's taint %(taint)s: never scheduled there.")
     if claim is Claim.NAMED:
@@ -96,7 +96,7 @@ def _not_tolerated(spec: Json, taint: Mapping[str, str], claim: Claim, snippet: 
         message,
         _("Add the toleration, and select the virtual nodes."),
         values,
-        snippet=snippet,
+        snippet=example,
     )
 
 
@@ -105,14 +105,14 @@ def _told(taint: Mapping[str, str]) -> str:
     return f"{taint['key']}{value}:{taint['effect']}"
 
 
-def _away(path: str, snippet: str) -> Finding:
+def _away(path: str, example: str) -> Finding:
     return Finding(
         Effect.HINT,
         "SelectsOtherNodes",
         path,
         _("It asks for nodes that a virtual node is not: never scheduled there."),
         _("Remove it, or select the virtual nodes."),
-        snippet=snippet,
+        snippet=example,
     )
 
 
@@ -168,7 +168,7 @@ def _aims(spec: Json) -> bool:
     )
 
 
-def _snippet(profile: NodeProfile) -> str:
+def snippet(profile: NodeProfile) -> str:
     """What to add under the pod's `spec`."""
     wanted: dict[str, Any] = {}
     if kind := profile.labels.get(_TYPE):

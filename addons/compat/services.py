@@ -1,39 +1,62 @@
-"""Services beside a workload that a virtual node does not serve as an ordinary node does.
+"""Services beside a workload, as far as virtual nodes do not serve them as ordinary nodes do.
 
-Source: Kubernetes documentation, "Virtual IPs and service proxies": a node port is opened by the
-kube-proxy of each node, and a virtual node has none (ACS user guide, "ACS Pod overview", and
-Kingsoft KCE documentation, "rbkci-virtual-kubelet", list NodePort as not supported).
+Source: Kubernetes documentation, "Virtual IPs and Service Proxies": a node port is opened by the
+kube-proxy of each node, and a virtual node has none. A cloud that knows more says it itself
+(`providers.base.ServiceRules`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
 
 from django.utils.translation import gettext_noop as _
 
 from addons.compat.documents import Document
-from addons.compat.report import Effect, Finding
+from addons.compat.report import Finding, of_problem
 from addons.compat.workloads import Workload
+from providers.base import Dialect, Problem, ServiceRules
 
 
-def findings(workload: Workload, services: Sequence[Document]) -> Iterator[Finding]:
+def findings(
+    workload: Workload,
+    services: Sequence[Document],
+    dialect: Dialect,
+    settings: Mapping[str, str],
+) -> Iterator[Finding]:
+    """Of the Services that select the workload's pods."""
     for service in services:
-        spec = service.body.get("spec") or {}
-        if spec.get("type") == "NodePort" and _selects(service, spec, workload):
-            yield Finding(
-                Effect.IGNORED,
-                "NodePortNotServed",
-                service.where("spec.type"),
-                _("A virtual node opens no node port; the Service answers on other nodes only."),
-                _("Use a Service of type LoadBalancer or ClusterIP, or an Ingress."),
-                line=service.line("spec.type"),
+        if not _selects(service, workload):
+            continue
+        for problem in _problems(service, dialect, settings):
+            yield replace(
+                of_problem(problem),
+                path=service.where(problem.path),
+                line=service.line(problem.path),
                 of=f"Service {service.namespace}/{service.name}",
             )
 
 
-def _selects(service: Document, spec: Mapping[str, Any], workload: Workload) -> bool:
-    selector = spec.get("selector") or {}
+def _selects(service: Document, workload: Workload) -> bool:
+    selector = (service.body.get("spec") or {}).get("selector") or {}
     labels = workload.pod["metadata"].get("labels") or {}
     near = service.namespace == workload.document.namespace
     return near and bool(selector) and selector.items() <= labels.items()
+
+
+def _problems(
+    service: Document, dialect: Dialect, settings: Mapping[str, str]
+) -> Sequence[Problem]:
+    if isinstance(dialect, ServiceRules):
+        return dialect.service_problems(service.body, settings=settings)
+    if (service.body.get("spec") or {}).get("type") != "NodePort":
+        return ()
+    return (
+        Problem(
+            "spec.type",
+            "NodePortNotServed",
+            _("A virtual node opens no node port; the Service answers on other nodes only."),
+            _("Use a Service of type LoadBalancer or ClusterIP, or an Ingress."),
+            fatal=False,
+        ),
+    )

@@ -16,7 +16,7 @@ from django.utils.translation import ngettext
 from addons.compat import documents, targets
 from addons.compat.check import check
 from addons.compat.documents import Unreadable
-from addons.compat.report import Finding, Report, Subject, Verdict, as_data
+from addons.compat.report import Finding, Outcome, Report, Subject, Verdict, as_data
 from addons.compat.targets import Target
 from addons.models import VirtualNode
 from providers.models import CloudAccount
@@ -104,12 +104,14 @@ def _subject(subject: Subject) -> Iterator[str]:
     for fault in subject.faults:
         yield _finding(fault)
     for verdict in subject.verdicts:
-        yield f"  {verdict.provider:<5} {verdict.outcome_text:<24} {_money(verdict)}"
+        yield f"  {verdict.provider:<5} {verdict.outcome_text:<24} {_money(verdict)}".rstrip()
         for finding in verdict.findings:
             yield _finding(finding)
 
 
 def _money(verdict: Verdict) -> str:
+    if verdict.outcome is Outcome.ELSEWHERE:
+        return ""
     size = verdict.size.label if verdict.size else "-"
     if verdict.price is None:
         return f"{size}  {_('no list price known')}"
