@@ -29,7 +29,8 @@ class ListField(forms.CharField):
     """Words between commas or blanks, kept as `a,b,c`."""
 
     def to_python(self, value: Any) -> str:
-        return ",".join(str(value or "").replace(",", " ").split())
+        text = ",".join(value) if isinstance(value, list) else str(value or "")
+        return ",".join(text.replace(",", " ").split())
 
 
 def _attrs(**more: str) -> dict[str, str]:
@@ -50,7 +51,7 @@ def form_field(field: Field) -> forms.Field:
         "label": gettext_lazy(field.label),
         "help_text": gettext_lazy(field.help) if field.help else "",
         "initial": field.default,
-        "required": field.required,
+        "required": field.required and not field.default,
     }
     if field.kind is FieldKind.FLAG:
         widget = forms.CheckboxInput(attrs={"class": "switch"})
@@ -59,7 +60,7 @@ def form_field(field: Field) -> forms.Field:
             **{**common, "required": False, "initial": initial}, widget=widget
         )
     if field.kind is FieldKind.CHOICE:
-        blank = [] if field.required or field.default else [("", "–")]
+        blank = [] if field.default else [("", "–")]
         choices = [*blank, *((choice, choice) for choice in field.choices)]
         return forms.ChoiceField(
             **common, choices=choices, widget=forms.Select(attrs={"class": "input"})

@@ -14,14 +14,14 @@ from typing import Any, ClassVar
 
 import django_filters as df
 from django import forms
-from django.db.models import Case, CharField, F, Q, QuerySet, Value, When
+from django.db.models import Case, CharField, F, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Coalesce, NullIf
 from django.db.models.lookups import Exact
 from django.utils import timezone
 
 from addons.models import Cluster, Operation, PodRow, VirtualNode
-from providers.models import Orphan
+from providers.models import Instance, Orphan
 
 _AGE = re.compile(r"^([<>])(\d+)([smhd])$")
 _NUMBER = re.compile(r"^([<>]?)(\d+)$")
@@ -29,11 +29,17 @@ _UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 _CENTURY = 100 * 365 * 86400
 
-# Whose instance a pod is: its own word once it has one, before that the node's, if that is one.
-POD_PROVIDER = Case(
-    When(instance__isnull=False, then=F("instance__provider")),
-    When(node__second_account__isnull=True, then=Coalesce(F("node__provider"), Value(""))),
-    default=Value(""),
+# Whose instance a pod is, or is to be: its ledger row tells, also while the cloud has none for it;
+# before that its node, if one cloud alone serves there.
+POD_PROVIDER = Coalesce(
+    F("instance__provider"),
+    Subquery(
+        Instance.objects.filter(pod_uid=OuterRef("uid"))
+        .order_by("-generation")
+        .values("provider")[:1]
+    ),
+    Case(When(node__second_account__isnull=True, then=F("node__provider"))),
+    Value(""),
     output_field=CharField(),
 )
 POD_ZONE = Coalesce(

@@ -8,6 +8,7 @@ from django.views.i18n import JavaScriptCatalog
 
 from console import health
 from console.views import (
+    add_node,
     api_docs,
     clusters,
     compatibility,
@@ -46,8 +47,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("c/<slug:slug>/remove/", clusters.remove, name="cluster-remove"),
     path("c/<slug:slug>/<slug:tab>/", clusters.cluster, name="cluster-tab"),
     path("nodes/", nodes.nodes, name="nodes"),
-    path("nodes/new/", nodes.new, name="node-new"),
+    path("nodes/new/", add_node.new, name="node-new"),
     path("nodes/<int:pk>/", nodes.node, name="node"),
+    path("nodes/<int:pk>/supply/", nodes.supply, name="node-supply"),
     path("nodes/<int:pk>/cordon/", nodes.cordon, name="node-cordon"),
     path("nodes/<int:pk>/remove/", nodes.remove, name="node-remove"),
     path("pods/", pods.pods, name="pods"),

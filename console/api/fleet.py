@@ -15,17 +15,15 @@ from rest_framework.response import Response
 
 from addons import operations
 from addons.clusters import messages, rbac, register
-from addons.models import Cluster
-from addons.nodes import install
 from addons.sentences import read
 from addons.sweep import orphans
 from console import audit
-from console.access import Role, access, default_team, usable_account
+from console.access import Role, default_team, usable_account
 from console.api import shapes
 from console.api.base import TopicViewSet, reader
 from console.api.problems import Problem
 from console.kubeconfig_messages import said_of_all
-from console.live.rows import Row, iso, operation_rows
+from console.live.rows import Row, iso
 from console.refusals import EXPLAINED, explain
 from kube import Kubeconfig, Target, parse_kubeconfig
 from providers.models import CloudAccount
@@ -219,93 +217,6 @@ def _problem(problem: Any) -> Row:
         "fix": problem.fix,
         "blocking": problem.blocking,
     }
-
-
-@extend_schema_view(
-    list=extend_schema(summary="Virtual nodes", responses=shapes.NodeShape(many=True)),
-)
-class Nodes(TopicViewSet):
-    topic_name = "nodes"
-
-    @extend_schema(summary="One virtual node, with its object's parts", responses=shapes.NodeShape)
-    def retrieve(self, request: Request, pk: str) -> Response:
-        found = self.find(request, pk=pk)
-        detail = {
-            "labels": found.labels,
-            "taint_list": found.taints,
-            "conditions": found.conditions,
-            "capacity": found.capacity,
-            "placements": found.placements,
-            "security_group": found.security_group,
-        }
-        return Response({**self.row(found), **detail})
-
-    @extend_schema(
-        summary="Add a virtual node; the answer is an operation",
-        request=shapes.NodeRequest,
-        responses={202: shapes.OperationShape},
-    )
-    def create(self, request: Request) -> Response:
-        given = shapes.NodeRequest(data=request.data)
-        given.is_valid(raise_exception=True)
-        data = given.validated_data
-        cluster = access(Cluster, request.user, role=Role.OPERATOR, slug=data["cluster"])
-        account = usable_account(request.user, data["credential"], cluster.team)
-        operation = install.add_node(
-            cluster,
-            account,
-            zone=data["zone"],
-            name=data["name"],
-            placements=[dict(item) for item in data["placements"]],
-            security_group=data["security_group"],
-            actor=reader(request).get_username(),
-            team=cluster.team,
-        )
-        audit.record(request, "node.add", operation.target, team=cluster.team)
-        return _accepted(operation)
-
-    @extend_schema(
-        summary="Remove a virtual node: its instances are deleted, or left and listed as orphans",
-        request=shapes.NodeRemoval,
-        responses={202: shapes.OperationShape},
-    )
-    def destroy(self, request: Request, pk: str) -> Response:
-        found = self.find(request, Role.OWNER, pk=pk)
-        given = shapes.NodeRemoval(data=request.data or {})
-        given.is_valid(raise_exception=True)
-        choice = given.validated_data["instances"]
-        actor, team = reader(request).get_username(), found.cluster.team
-        operation = install.remove_node(found, actor=actor, team=team, instances=choice)
-        detail = {"instances": choice}
-        audit.record(request, "node.remove", found.name, team=team, detail=detail)
-        return _accepted(operation)
-
-    @extend_schema(summary="No new pods here", request=None, responses=shapes.NodeShape)
-    @action(detail=True, methods=["post"])
-    def cordon(self, request: Request, pk: str) -> Response:
-        return self._cordon(request, pk, True)
-
-    @extend_schema(summary="New pods may come again", request=None, responses=shapes.NodeShape)
-    @action(detail=True, methods=["post"])
-    def uncordon(self, request: Request, pk: str) -> Response:
-        return self._cordon(request, pk, False)
-
-    def _cordon(self, request: Request, pk: str, value: bool) -> Response:
-        found = self.find(request, Role.OPERATOR, pk=pk)
-        try:
-            install.set_unschedulable(found, value)
-        except EXPLAINED as error:
-            raise Problem.of(explain(error)) from error
-        name = "node.cordon" if value else "node.uncordon"
-        audit.record(request, name, found.name, team=found.cluster.team)
-        found.refresh_from_db()
-        return Response(self.row(found))
-
-
-def _accepted(operation: Any) -> Response:
-    [row] = operation_rows([operation], timezone.now())
-    headers = {"Location": f"/api/v1/operations/{operation.pk}/"}
-    return Response(row, status=status.HTTP_202_ACCEPTED, headers=headers)
 
 
 @extend_schema_view(

@@ -13,7 +13,8 @@ from rest_framework.views import APIView
 
 from console.api import shapes
 from console.keys import dialects
-from providers.base import Dialect, Field, SeveralGroups, TemporaryKeys
+from console.pairs import groups_max
+from providers.base import Dialect, Field, TemporaryKeys
 
 
 def _field(field: Field) -> dict[str, Any]:
@@ -31,10 +32,6 @@ def _field(field: Field) -> dict[str, Any]:
 
 def _fields(fields: Sequence[Field]) -> list[dict[str, Any]]:
     return [_field(field) for field in fields]
-
-
-def groups_max(dialect: Dialect) -> int:
-    return dialect.security_groups_max if isinstance(dialect, SeveralGroups) else 1
 
 
 def shape(dialect: Dialect) -> dict[str, Any]:

@@ -76,6 +76,39 @@ class NodeShape(s.Serializer[Any]):
     url = s.CharField()
 
 
+class NodeDetailShape(NodeShape):
+    labels = s.DictField(child=s.CharField())
+    taint_list = s.ListField(child=s.DictField(child=s.CharField()))
+    conditions = s.ListField(child=s.DictField())
+    capacity = s.DictField(child=s.CharField())
+    placements = s.ListField(child=s.DictField(child=s.CharField()))
+    security_group = _text()
+    credential = s.IntegerField()
+    second_credential = s.IntegerField(allow_null=True)
+    settings = s.DictField(child=s.CharField())
+    snippet = s.CharField(help_text="YAML that sends a pod here")
+
+
+class StockShape(s.Serializer[Any]):
+    size = s.CharField()
+    zone = s.CharField()
+    state = s.ChoiceField(["available", "low", "none", "unknown"])
+    short_until = s.DateTimeField(
+        allow_null=True, help_text="It ran short lately and is not asked for before"
+    )
+
+
+class SupplyShape(s.Serializer[Any]):
+    credential = s.IntegerField()
+    provider = s.CharField()
+    tells_stock = s.BooleanField(help_text="Whether this cloud tells its stock at all")
+    tells_quota = s.BooleanField()
+    stock = StockShape(many=True)
+    cpu_used = s.CharField(allow_null=True, help_text="vCPU, decimal as text")
+    cpu_max = s.CharField(allow_null=True)
+    problems = s.ListField(child=s.CharField())
+
+
 class ClusterShape(s.Serializer[Any]):
     id = s.IntegerField()
     slug = s.CharField()
@@ -366,10 +399,27 @@ class PlacementRequest(s.Serializer[Any]):
 class NodeRequest(s.Serializer[Any]):
     cluster = s.CharField(help_text="Slug of the cluster")
     credential = s.IntegerField()
+    second_credential = s.IntegerField(
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="Of another product of the same vendor; labels of each pod choose between them",
+    )
     zone = s.CharField(max_length=64)
     name = s.CharField(max_length=253, required=False, allow_blank=True, default="")
-    placements = PlacementRequest(many=True, allow_empty=False)
-    security_group = s.CharField(max_length=64)
+    placements = PlacementRequest(
+        many=True,
+        required=False,
+        default=list,
+        help_text="Needed where the cloud tells its subnets",
+    )
+    security_group = s.CharField(
+        max_length=256, required=False, allow_blank=True, default="", help_text="Comma separated"
+    )
+    security_groups = s.ListField(
+        child=s.CharField(max_length=64), required=False, default=list, help_text="Or as a list"
+    )
+    settings = Texts(help_text="By name, as `node_settings` of /api/v1/providers/ lists them")
 
 
 class NodeRemoval(s.Serializer[Any]):

@@ -9,13 +9,14 @@ from rest_framework.routers import SimpleRouter
 from console.api import fleet, live, overview, people
 from console.api.compatibility import Compatibility
 from console.api.credentials import Credentials
+from console.api.nodes import Nodes
 from console.api.pods import Pods
 from console.api.providers import Providers
 
 app_name = "api"
 router = SimpleRouter()
 router.register("clusters", fleet.Clusters, "clusters")
-router.register("nodes", fleet.Nodes, "nodes")
+router.register("nodes", Nodes, "nodes")
 router.register("pods", Pods, "pods")
 router.register("operations", fleet.Operations, "operations")
 router.register("orphans", fleet.Orphans, "orphans")

@@ -24,7 +24,7 @@ from addons.pods import reasons
 from addons.pods.quantity import parse as quantity
 from addons.sentences import read
 from console.live import tones
-from providers.models import Orphan
+from providers.models import Instance, Orphan
 
 Row = dict[str, Any]
 # Instances that cost money now.
@@ -48,11 +48,20 @@ def spec_text(cpu: Decimal | None, memory: Decimal | None, gpu: int = 0) -> str:
 
 
 def pod_rows(pods: Sequence[PodRow], now: datetime) -> list[Row]:
-    return [_pod(pod, now) for pod in pods]
+    wanted = _wanted_instances(pods)
+    return [_pod(pod, pod.instance or wanted.get(pod.uid), now) for pod in pods]
 
 
-def _pod(pod: PodRow, now: datetime) -> Row:
-    instance = pod.instance
+def _wanted_instances(pods: Sequence[PodRow]) -> dict[str, Instance]:
+    """The latest ledger row of each pod that no instance was made for yet."""
+    bare = [pod.uid for pod in pods if pod.instance is None]
+    if not bare:
+        return {}
+    rows = Instance.objects.filter(pod_uid__in=bare).order_by("generation")
+    return {row.pod_uid: row for row in rows}
+
+
+def _pod(pod: PodRow, instance: Instance | None, now: datetime) -> Row:
     gone = pod.gone_at is not None
     ended = gone or bool(instance and instance.billed_to)
     return {
@@ -67,7 +76,7 @@ def _pod(pod: PodRow, now: datetime) -> Row:
         "reason": pod.reason,
         "workload_kind": pod.workload_kind,
         "workload": pod.workload_name,
-        "provider": _provider(pod),
+        "provider": _provider(pod, instance),
         "instance_id": instance.shown_id if instance else "",
         "asked": spec_text(instance.asked_cpu, instance.asked_memory) if instance else "",
         "spec": spec_text(instance.cpu, instance.memory, instance.gpu) if instance else "",
@@ -87,13 +96,13 @@ def _pod(pod: PodRow, now: datetime) -> Row:
     }
 
 
-def _provider(pod: PodRow) -> str:
+def _provider(pod: PodRow, instance: Instance | None) -> str:
     """Its instance's; without one its node's, as long as only one serves there.
 
     The same as `console.filters.POD_PROVIDER`.
     """
-    if pod.instance:
-        return pod.instance.provider
+    if instance:
+        return instance.provider
     alone = pod.node is not None and pod.node.second_account_id is None
     return pod.node.provider if alone and pod.node else ""
 

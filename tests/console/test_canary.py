@@ -129,7 +129,8 @@ def connected(
 ) -> Iterator[None]:
     for module in (
         *("addons.pods.inspect", "addons.pods.control", "addons.nodes.install"),
-        *("addons.clusters.register", "console.views.nodes", "console.api.credentials"),
+        *("addons.clusters.register", "addons.keys", "console.api.credentials"),
+        *("console.supply", "console.pairs", "console.views.add_node"),
     ):
         monkeypatch.setattr(f"{module}.runtime", lambda: runtime)
     blocking_client.cache_clear()

@@ -17,7 +17,7 @@ from tests.console.cast import Cast
 
 @pytest.fixture
 def mixed(cast: Cast) -> dict[str, PodRow]:
-    """A node of two credentials with a pod on each, one that has no instance; a node of one."""
+    """A node of two credentials with pods on each, some without instance yet; a node of one."""
     eci, acs, kci = (
         make.account(cast.team, provider=name, name=name) for name in ("eci", "acs", "kci")
     )
@@ -35,7 +35,11 @@ def mixed(cast: Cast) -> dict[str, PodRow]:
         asked_cpu=Decimal("1.5"),
         asked_memory=Decimal(3),
     )
+    make.instance(
+        both, "wanted-web", account=acs, provider="acs", state="creating", cloud_id="", seen={}
+    )
     return {
+        "wanted": make.pod(both, "wanted-web", bare=True),
         "eci": make.pod(both, "eci-web"),
         "acs": make.pod(both, "acs-web", bare=True, instance=on_acs),
         "open": make.pod(both, "open-web", bare=True),
@@ -48,7 +52,7 @@ def test_pod_shows_the_provider_of_its_instance_and_what_people_call_it(
 ) -> None:
     rows = TOPICS["pods"].rows(pod.pk for pod in mixed.values())
     told = {name: rows[pod.pk]["provider"] for name, pod in mixed.items()}
-    assert told == {"eci": "eci", "acs": "acs", "open": "", "kci": "kci"}
+    assert told == {"eci": "eci", "acs": "acs", "wanted": "acs", "open": "", "kci": "kci"}
     acs = rows[mixed["acs"].pk]
     assert (acs["instance_id"], acs["zone"]) == ("acs-2ze9dd20c1", "cn-hangzhou-j")
     assert (acs["asked"], acs["spec"]) == ("1.5 / 3Gi", "2 / 4Gi")
@@ -57,9 +61,9 @@ def test_pod_shows_the_provider_of_its_instance_and_what_people_call_it(
 @pytest.mark.parametrize(
     ("query", "found"),
     [
-        ({"provider": "acs"}, {"acs-web"}),
+        ({"provider": "acs"}, {"acs-web", "wanted-web"}),
         ({"provider": ["eci", "kci"]}, {"eci-web", "kci-web"}),
-        ({"q": "provider:acs"}, {"acs-web"}),
+        ({"q": "provider:acs"}, {"acs-web", "wanted-web"}),
         ({"zone": "cn-hangzhou-j"}, {"acs-web"}),
         ({"q": "zone:cn-beijing-6a"}, {"kci-web"}),
         ({"instance": "acs-2ze9dd20c1"}, {"acs-web"}),
@@ -80,9 +84,9 @@ def test_facet_counts_what_the_column_shows_and_sorts_by_it(
     api: APIClient, mixed: dict[str, PodRow]
 ) -> None:
     answer = api.get("/api/v1/views/pods/ids/", {"sort": "-provider"}).json()
-    assert answer["facets"]["provider"] == {"eci": 1, "acs": 1, "kci": 1}
+    assert answer["facets"]["provider"] == {"eci": 1, "acs": 2, "kci": 1}
     names = [PodRow.objects.get(pk=pk).name for pk in answer["ids"]]
-    assert names == ["kci-web", "eci-web", "acs-web", "open-web"]
+    assert names == ["kci-web", "eci-web", "acs-web", "wanted-web", "open-web"]
 
 
 def test_node_of_two_credentials_is_found_by_either(

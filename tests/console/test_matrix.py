@@ -47,7 +47,14 @@ PAGES: dict[str, tuple[str, ...]] = {
     ),
     **dict.fromkeys(
         (
-            *("GET cluster", "GET cluster-tab", "GET node", "GET pod", "GET pod-tab"),
+            *(
+                "GET cluster",
+                "GET cluster-tab",
+                "GET node",
+                "GET node-supply",
+                "GET pod",
+                "GET pod-tab",
+            ),
             *("GET pod-log", "GET pod-log-download", "GET operation", "GET credential"),
         ),
         MEMBERS,
@@ -90,6 +97,7 @@ API: dict[str, tuple[str, ...]] = {
             *("GET api:clusters-detail", "GET api:nodes-detail", "GET api:pods-detail"),
             *("GET api:pods-timeline", "GET api:pods-logs", "GET api:pods-download"),
             *("GET api:pods-manifest", "GET api:operations-detail", "GET api:orphans-detail"),
+            "GET api:nodes-supply",
             *("GET api:credentials-detail", "GET api:credentials-catalogue"),
         ),
         MEMBERS,
@@ -209,7 +217,8 @@ def nowhere(redis_server: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     made.start()
     for module in (
         *("addons.pods.inspect", "addons.pods.control", "addons.nodes.install"),
-        *("addons.clusters.register", "console.views.nodes", "console.api.credentials"),
+        *("addons.clusters.register", "addons.keys", "console.api.credentials"),
+        *("console.supply", "console.pairs", "console.views.add_node"),
     ):
         monkeypatch.setattr(f"{module}.runtime", lambda: made)
     yield
