@@ -124,8 +124,8 @@ def _on_premises(spec: ClusterSpec) -> tuple[NodeConfig, ...]:
 def _kce(spec: ClusterSpec) -> tuple[NodeConfig, ...]:
     return tuple(
         NodeConfig(
-            name=f"10.0.1.{host}",
-            address=f"10.0.1.{host}",
+            name=f"10.0.96.{host}",
+            address=f"10.0.96.{host}",
             capacity=machine("4", "8Gi"),
             labels={"topology.kubernetes.io/zone": f"{spec.region}{letter}"},
             pod_cidr=f"10.100.{host}.0/24",

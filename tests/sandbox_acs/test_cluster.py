@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 
 import pytest
@@ -159,6 +160,22 @@ def test_a_pod_waits_while_no_zone_has_stock(acs: Acs) -> None:
     acs.phase("waiting", "Running")
     acs.create("second")
     wait_until(lambda: "NoStock" in acs.events("second"))
+
+
+def test_a_pod_bound_by_its_node_name_waits_for_stock_too(acs: Acs) -> None:
+    acs.turn(stock={"cn-hangzhou-k": False})
+    acs.create("pinned", nodeName="virtual-kubelet-cn-hangzhou-k")
+    wait_until(lambda: "out of stock. cn-hangzhou-k" in acs.events("pinned").get("NoStock", ""))
+    acs.turn()
+    acs.phase("pinned", "Running")
+
+
+def test_eci_and_acs_take_addresses_from_the_two_ends_of_a_vswitch(acs: Acs) -> None:
+    acs.create("high")
+    acs.phase("high", "Running")
+    vswitch = acs.cloud.network.vswitches[acs.instance("high").vswitch_id]
+    network = ipaddress.ip_network(vswitch.cidr)
+    assert ipaddress.ip_address(acs.instance("high").ip) > network[-20]
 
 
 def test_vswitches_of_a_pod_choose_its_zone(acs: Acs) -> None:

@@ -167,7 +167,7 @@ KINDS = {
 NODES = {
     "ack-hangzhou": {"cn-hangzhou.192.168.1.11", "cn-hangzhou.192.168.1.12"},
     "idc-zhangjiakou": {"idc-master-1", "idc-node-1"},
-    "kce-beijing": {"10.0.1.21", "10.0.1.22"},
+    "kce-beijing": {"10.0.96.21", "10.0.96.22"},
 }
 
 

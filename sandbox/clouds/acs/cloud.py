@@ -1,11 +1,13 @@
 """The ACS side of the world: instances, their stock, their meter, and who made what when."""
 
+import ipaddress
 import random
 import string
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,7 @@ from aiohttp import web
 from ..eci import network as networks
 from ..groups.errors import ApiFault
 from ..groups.faults import Faults
+from ..groups.network import Subnet
 from .control import AcsControl
 from .knobs import Knobs
 from .model import Call, Instance
@@ -132,6 +135,8 @@ class AcsCloud:
         """Tell whether a zone has room for one more; GPU-HPN needs a reservation first."""
         if want.compute_class == "gpu-hpn" and not self.knobs.reserved_hpn:
             return False
+        if not any(v.free > 0 for v in self.network.vswitches.values() if v.zone == zone):
+            return False
 
         def used(name: str) -> int:
             return self._used[zone, name]
@@ -164,7 +169,7 @@ class AcsCloud:
             zone=zone,
             vswitch_id=vswitch.id,
             eni_id=f"eni-{self._random(20)}",
-            ip=vswitch.take(),
+            ip=vswitch.take(_free_from_the_top(vswitch)),
             compute_class=want.compute_class,
             qos=want.qos,
             cpu=f"{want.size.cpu:f}" if want.size else "0",
@@ -247,3 +252,13 @@ class AcsCloud:
 
     def _uuid(self) -> uuid.UUID:
         return uuid.UUID(int=self._rng.getrandbits(128), version=4)
+
+
+def _free_from_the_top(vswitch: Subnet) -> str:
+    """Return a free address, the highest first: ECI takes those of the same vSwitch from below."""
+    first, taken = ipaddress.ip_network(vswitch.cidr)[-4], vswitch.taken
+    for step in chain(range(len(taken), vswitch.capacity), range(len(taken))):
+        address = str(first - step)
+        if address not in taken:
+            return address
+    return ""

@@ -77,6 +77,9 @@ def virtual_nodes(cloud: AcsCloud, version: str) -> tuple[NodeConfig, ...]:
             pod_cidr=vswitch.cidr,
             version=version,
             virtual=True,
+            os_image="",
+            kernel="",
+            runtime="",
         )
         for vswitch in cloud.network.vswitches.values()
     )

@@ -9,8 +9,9 @@ from sandbox.cluster.controllers.kubelet.admit import Refused
 from sandbox.cluster.controllers.kubelet.host import Delayed, Host
 from sandbox.cluster.controllers.objects import controller_of, node_of, with_condition
 
-from .scheduler import COMPONENT, CREATED, ZONE
-from .wants import VENDORS, want_of
+from ..groups.errors import ApiFault
+from .scheduler import COMPONENT, CREATED, OUT_OF_STOCK, ZONE
+from .wants import VENDORS, Want, want_of
 
 if TYPE_CHECKING:
     from sandbox.cluster.controllers import Manager
@@ -38,7 +39,7 @@ class AcsHost(Host):
         node = node_of(pod)
         zone, want = self._zones[node], want_of(pod)
         if self._cloud.of_pod(pod["metadata"]["uid"]) is None:
-            await self._try(pod, zone)
+            await self._try(pod, want, zone)
         instance = self._cloud.create(self.context.name, pod, want, node, zone)
         hand = self.nodes.as_node(node)
         body: Obj = {"metadata": {"annotations": self._annotations(pod, instance)}}
@@ -54,8 +55,10 @@ class AcsHost(Host):
             await hand.write_status("pods", told, {**status, "conditions": conditions})
         return None
 
-    async def _try(self, pod: Obj, zone: str) -> None:
+    async def _try(self, pod: Obj, want: Want, zone: str) -> None:
         fault = self._cloud.draw_fault("CreateInstance", pod, zone)
+        if fault is None and not self._cloud.has_stock(zone, want):
+            fault = ApiFault("NoStock", f"{OUT_OF_STOCK} {zone}")
         if fault is None:
             return
         self._cloud.record("CreateInstance", pod, zone, code=fault.code)

@@ -27,6 +27,7 @@ ZONE = "topology.kubernetes.io/zone"
 _ELSEWHERE = "node(s) didn't match Pod's vSwitches"
 _NO_STOCK = "node(s) had no stock"
 CREATED = "ContainerInstanceCreated"
+OUT_OF_STOCK = "Create failed because the specified instance is out of stock."
 
 
 class AcsScheduler(Scheduler):
@@ -96,7 +97,7 @@ class AcsScheduler(Scheduler):
         if not zones:
             return False
         want, listed = want_of(pod), ", ".join(sorted(zones))
-        text = f"Create failed because the specified instance is out of stock. {listed}"
+        text = f"{OUT_OF_STOCK} {listed}"
         await self.events.emit(COMPONENT, pod, "NoStock", text, kind="Warning")
         for zone in zones:
             self._cloud.record("CreateInstance", pod, zone, code=f"NoStock/{want.stock_names[0]}")
@@ -110,7 +111,7 @@ class AcsScheduler(Scheduler):
             "type": CREATED,
             "status": "False",
             "reason": "NoStock",
-            "message": "Create failed because the specified instance is out of stock.",
+            "message": OUT_OF_STOCK,
         }
         status = dict(current.get("status") or {})
         status["conditions"] = with_condition(

@@ -26,6 +26,7 @@ class NodeConfig:
     version: str = KUBELET_VERSION
     os_image: str = "Alibaba Cloud Linux 3"
     kernel: str = "5.10.134-18.al8.x86_64"
+    runtime: str = "containerd://2.0.5"
     provider_id: str = ""
     virtual: bool = False
 

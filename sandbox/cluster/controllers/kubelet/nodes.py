@@ -114,7 +114,7 @@ def _node_info(config: NodeConfig) -> Obj:
         "bootID": digest(name + "/boot")[:32],
         "kernelVersion": config.kernel,
         "osImage": config.os_image,
-        "containerRuntimeVersion": "containerd://2.0.5",
+        "containerRuntimeVersion": config.runtime,
         "kubeletVersion": config.version,
         "kubeProxyVersion": "",
         "operatingSystem": "linux",
