@@ -3,24 +3,20 @@
 import random
 import string
 import uuid
-from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Callable
 
 import msgspec
 
-from ..agenda import Agenda
-from ..groups.faults import Faults
-from ..groups.sessions import Sessions
-from ..groups.store import Call, Store
+from ..groups.roster import Roster
+from ..groups.store import Store
 from . import network as networks
 from .caches import ImageCache, ImageCaches
 from .errors import group_not_found
 from .knobs import Knobs
 from .lifecycle import Lifecycle
 from .limits import Buckets
-from .model import BILLED, TERMINAL, Group, is_spot
+from .model import TERMINAL, Group, is_spot
 from .signing import Nonces
 
 RETAINED_PER_REGION = 100
@@ -44,7 +40,7 @@ class Key(msgspec.Struct):
         return self.permission and action not in self.denied_actions
 
 
-class EciCloud:
+class EciCloud(Roster):
     """One account in one region. ``now`` is Unix time; ``rng`` makes ids and keys."""
 
     def __init__(
@@ -57,32 +53,21 @@ class EciCloud:
         account_id: str = "1234567890123456",
         speed: float = 1.0,
     ) -> None:
-        self.store = store
-        self.now = now
+        self.network = networks.build(region)
+        super().__init__(store, now, self.network.vswitches)
         self.region = region
         self.account_id = account_id
+        self.speed = speed
         self.knobs = Knobs()
-        self.faults = Faults()
         self.buckets = Buckets()
         self.nonces = Nonces()
-        self.sessions = Sessions()
-        self.network = networks.build(region)
-        self.speed = speed
         self.caches = ImageCaches()
-        self.lifecycle = Lifecycle(lambda: self.knobs, self._place, self._cache, speed)
-        self.agenda = Agenda(now, self._due)
-        self.groups: dict[str, Group] = {}
+        self.lifecycle: Lifecycle = Lifecycle(lambda: self.knobs, self._place, self._cache, speed)
         self.keys: dict[str, Key] = {}
         self.endpoints: dict[str, str] = {}
-        self.used_cpu = 0.0
         self._rng = rng
-        self._by_seq: dict[int, Group] = {}
-        self._order: list[int] = []
-        self._by_tag: dict[tuple[str, str], set[int]] = {}
         self._tokens: dict[str, Group] = {}
         self._retired: deque[str] = deque()
-        self._next_seq = 1
-        self._call_seq = 0
         self._restore()
 
     def new_id(self, prefix: str) -> str:
@@ -96,15 +81,9 @@ class EciCloud:
 
     def add(self, group: Group) -> None:
         """Take a new group in and start its life."""
-        group.seq = self._next_seq
-        self._next_seq += 1
-        self._index(group)
-        self.used_cpu += group.cpu
         if group.client_token:
             self._tokens[group.client_token] = group
-        self.lifecycle.begin(group)
-        self.lifecycle.advance(group, group.created_at)
-        self.settle(group)
+        super().add(group)
 
     def get(self, group_id: str) -> Group:
         """Return a group the API knows; raises ApiFault otherwise."""
@@ -118,60 +97,18 @@ class EciCloud:
         group = self._tokens.get(token)
         return group if group and now - group.created_at < TOKEN_SECONDS else None
 
-    def ordered(self, after: int, tags: dict[str, str]) -> Iterator[Group]:
-        """Yield known groups created after a sequence number, in order, those with every tag."""
-        order = self._order
-        if tags:
-            matches = [self._by_tag.get(pair, set()) for pair in tags.items()]
-            order = sorted(set.intersection(*matches))
-        for seq in order[bisect_left(order, after + 1) :]:
-            yield self._by_seq[seq]
-
-    def settle(self, group: Group) -> None:
-        """Bring indexes, timers and the store in line with a group that changed."""
-        if group.gone and group.id in self.groups:
-            self._unindex(group)
-        elif group.status in TERMINAL:
-            self._release(group)
-        if group.steps:
-            self.agenda.push(group.steps[0][0], group.id)
-        self.store.put_group(group)
-
-    def retag(self, group: Group, tags: dict[str, str]) -> None:
-        """Replace a group's tags."""
-        for pair in group.tags.items():
-            self._by_tag.get(pair, set()).discard(group.seq)
-        group.tags = tags
-        for pair in tags.items():
-            self._by_tag.setdefault(pair, set()).add(group.seq)
-
-    def advance(self, now: float) -> None:
-        """Bring every group to ``now``."""
-        self.agenda.run_due(now)
-
-    def record(self, line: Call, now: float) -> None:
-        """Write a line into the ledger; its number and time are filled in here."""
-        self._call_seq += 1
-        moment = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds")
-        line.seq, line.time = self._call_seq, moment.replace("+00:00", "Z")
-        self.store.put_call(line)
-
     def reset(self) -> None:
         """Forget every instance and call, and put knobs, faults and key settings back."""
-        for group in list(self.groups.values()):
-            self._unindex(group)
+        self.clear()
         self._tokens.clear()
         self._retired.clear()
-        self.agenda.clear()
         self.caches = ImageCaches()
         self.store.put_meta("image_caches", [])
-        self.faults.clear()
         self.buckets.refill()
         self.knobs = Knobs()
         for key in self.keys.values():
             key.disabled, key.denied_actions = False, []
             key.permission = key.note != "no permission"
-        self.store.wipe()
         self.save_settings()
 
     def save_settings(self) -> None:
@@ -220,15 +157,8 @@ class EciCloud:
             found.matched_at = at
         return found
 
-    def _due(self, group_id: str, now: float) -> None:
-        group = self.groups.get(group_id)
-        if group is None or not self.lifecycle.advance(group, now):
-            return
-        if group.status in TERMINAL and not group.steps:
-            self._retire(group)
-        self.settle(group)
-
-    def _retire(self, group: Group) -> None:
+    def ended(self, group: Group) -> None:
+        """Keep the newest hundred ended groups an hour after their end, forget the others."""
         if group.status == "ScheduleFailed":
             group.purged = True
             return
@@ -239,33 +169,6 @@ class EciCloud:
                 oldest.purged = True
                 self.settle(oldest)
 
-    def _release(self, group: Group) -> None:
-        if group.ip and group.vswitch_id:
-            vswitch = self.network.vswitches.get(group.vswitch_id)
-            if vswitch and group.ip in vswitch.taken:
-                vswitch.release(group.ip)
-        if not group.released:
-            group.released = True
-            self.used_cpu -= group.cpu
-
-    def _index(self, group: Group) -> None:
-        self.groups[group.id] = group
-        self._by_seq[group.seq] = group
-        insort(self._order, group.seq)
-        for pair in group.tags.items():
-            self._by_tag.setdefault(pair, set()).add(group.seq)
-
-    def _unindex(self, group: Group) -> None:
-        self._release(group)
-        del self.groups[group.id]
-        del self._by_seq[group.seq]
-        self._order.pop(bisect_left(self._order, group.seq))
-        for pair in group.tags.items():
-            seqs = self._by_tag.get(pair, set())
-            seqs.discard(group.seq)
-            if not seqs:
-                self._by_tag.pop(pair, None)
-
     def _restore(self) -> None:
         self.keys = {
             key.access_key_id: key
@@ -274,25 +177,12 @@ class EciCloud:
         self.knobs = msgspec.convert(self.store.meta("knobs") or {}, Knobs)
         kept = msgspec.convert(self.store.meta("image_caches") or [], list[ImageCache])
         self.caches = ImageCaches(kept)
-        self._call_seq = self.store.last_seq()
         for group in self.store.groups():
-            self._restore_group(group)
+            if group.client_token:
+                self._tokens[group.client_token] = group
+            self.restore(group)
         ended = [g for g in self.groups.values() if g.status in TERMINAL and not g.steps]
         self._retired.extend(g.id for g in sorted(ended, key=lambda g: g.ended_at or 0.0))
-
-    def _restore_group(self, group: Group) -> None:
-        self._next_seq = max(self._next_seq, group.seq + 1)
-        if group.client_token:
-            self._tokens[group.client_token] = group
-        if group.gone:
-            return
-        self._index(group)
-        if not group.released:
-            self.used_cpu += group.cpu
-        if group.status in BILLED and group.vswitch_id in self.network.vswitches:
-            self.network.vswitches[group.vswitch_id].taken.add(group.ip)
-        if group.steps:
-            self.agenda.push(group.steps[0][0], group.id)
 
     def _first_keys(self) -> dict[str, Key]:
         made = [self._make_key("full access", True), self._make_key("no permission", False)]

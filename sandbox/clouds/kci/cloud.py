@@ -2,19 +2,15 @@
 
 import random
 import uuid
-from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import msgspec
 
-from ..agenda import Agenda
-from ..groups.faults import Faults
 from ..groups.lifecycle import Lifecycle
-from ..groups.model import BILLED, TERMINAL, Group
-from ..groups.sessions import Sessions
-from ..groups.store import Call, Store
+from ..groups.model import Group
+from ..groups.roster import Roster
+from ..groups.store import Store
 from . import network as networks
 from . import packages
 from .caches import Cache, Caches
@@ -41,7 +37,7 @@ class Cluster:
     service_cidr: str = "10.254.0.0/16"
 
 
-class KciCloud:
+class KciCloud(Roster):
     """One account in one region. ``now`` is Unix time; ``rng`` makes ids and keys.
 
     ``clusters`` is the account's list of KCE clusters; the world replaces it.
@@ -57,29 +53,19 @@ class KciCloud:
         account_id: str = "73400001",
         speed: float = 1.0,
     ) -> None:
-        self.store = store
-        self.now = now
+        self.network = networks.build(region)
+        super().__init__(store, now, self.network.subnets)
         self.region = region
         self.account_id = account_id
         self.speed = speed
         self.knobs = Knobs()
-        self.faults = Faults()
         self.buckets = Buckets()
-        self.sessions = Sessions()
-        self.network = networks.build(region)
         self.zones = [subnet.zone for subnet in self.network.subnets.values()]
         self.packages = packages.tables(self.zones)
         self.lifecycle = Lifecycle(lambda: self.knobs, self._place, speed, bill_creation=True)
-        self.agenda = Agenda(now, self._due)
         self.clusters: list[Cluster] = []
-        self.groups: dict[str, Group] = {}
-        self.used_cpu = 0.0
         self._rng = rng
-        self._by_seq: dict[int, Group] = {}
-        self._order: list[int] = []
         self._kept_ips: dict[tuple[str, str], tuple[str, float]] = {}
-        self._next_seq = 1
-        self._call_seq = 0
         self._restore()
 
     def new_id(self) -> str:
@@ -92,16 +78,6 @@ class KciCloud:
         self.save_settings()
         return key
 
-    def add(self, group: Group) -> None:
-        """Take a new group in and start its life."""
-        group.seq = self._next_seq
-        self._next_seq += 1
-        self._index(group)
-        self.used_cpu += group.cpu
-        self.lifecycle.begin(group)
-        self.lifecycle.advance(group, group.created_at)
-        self.settle(group)
-
     def get(self, group_id: str) -> Group:
         """Return a group the API knows; raises ApiFault otherwise."""
         group = self.groups.get(group_id)
@@ -109,46 +85,17 @@ class KciCloud:
             raise not_found("ContainerGroup", group_id)
         return group
 
-    def ordered(self) -> Iterator[Group]:
-        """Yield every group the API knows, oldest first."""
-        return (self._by_seq[seq] for seq in self._order)
-
-    def settle(self, group: Group) -> None:
-        """Bring indexes, timers and the store in line with a group that changed."""
-        if group.gone and group.id in self.groups:
-            self._unindex(group)
-        elif group.status in TERMINAL:
-            self._release(group)
-        if group.steps:
-            self.agenda.push(group.steps[0][0], group.id)
-        self.store.put_group(group)
-
-    def advance(self, now: float) -> None:
-        """Bring every group to ``now``."""
-        self.agenda.run_due(now)
-
-    def record(self, line: Call, now: float) -> None:
-        """Write a line into the ledger; its number and time are filled in here."""
-        self._call_seq += 1
-        moment = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds")
-        line.seq, line.time = self._call_seq, moment.replace("+00:00", "Z")
-        self.store.put_call(line)
-
     def reset(self) -> None:
         """Forget every instance and call, and put knobs, faults and key settings back."""
-        for group in list(self.groups.values()):
-            self._unindex(group)
+        self.clear()
         self._kept_ips.clear()
         self.caches.clear()
-        self.agenda.clear()
-        self.faults.clear()
         self.buckets.refill()
         self.knobs = Knobs()
         self.packages = packages.tables(self.zones)
         for key in self.keys.lasting():
             key.disabled, key.denied_actions, key.projects = False, [], None
             key.permission = key.note != "no permission"
-        self.store.wipe()
         self.save_settings()
 
     def save_settings(self) -> None:
@@ -179,19 +126,10 @@ class KciCloud:
             return True
         return False
 
-    def _due(self, group_id: str, now: float) -> None:
-        group = self.groups.get(group_id)
-        if group is not None and self.lifecycle.advance(group, now):
-            self.settle(group)
-
     def _release(self, group: Group) -> None:
-        subnet = self.network.subnets.get(group.vswitch_id)
-        if group.ip and subnet and not group.released:
-            subnet.release(group.ip)
         if not group.released:
-            group.released = True
-            self.used_cpu -= group.cpu
             self._keep_ip(group)
+        super()._release(group)
 
     def _keep_ip(self, group: Group) -> None:
         if group.ip and group.request.get("RetainIp"):
@@ -199,17 +137,6 @@ class KciCloud:
             ended = group.deleted_at or group.ended_at or self.now()
             place = (group.vswitch_id, group.name)
             self._kept_ips[place] = (group.ip, ended + hours * 3600)
-
-    def _index(self, group: Group) -> None:
-        self.groups[group.id] = group
-        self._by_seq[group.seq] = group
-        self._order.insert(bisect_right(self._order, group.seq), group.seq)
-
-    def _unindex(self, group: Group) -> None:
-        self._release(group)
-        del self.groups[group.id]
-        del self._by_seq[group.seq]
-        self._order.pop(bisect_left(self._order, group.seq))
 
     def _restore(self) -> None:
         self.keys = Keys(self._rng, msgspec.convert(self.store.meta("keys") or [], list[Key]))
@@ -220,20 +147,7 @@ class KciCloud:
         self.knobs = msgspec.convert(self.store.meta("knobs") or {}, Knobs)
         kept = msgspec.convert(self.store.meta("caches") or [], list[Cache])
         self.caches = Caches(kept, self._save_caches)
-        self._call_seq = self.store.last_seq()
         for group in self.store.groups():
-            self._restore_group(group)
-
-    def _restore_group(self, group: Group) -> None:
-        self._next_seq = max(self._next_seq, group.seq + 1)
-        if group.released:
-            self._keep_ip(group)
-        if group.gone:
-            return
-        self._index(group)
-        if not group.released:
-            self.used_cpu += group.cpu
-        if group.status in BILLED and group.vswitch_id in self.network.subnets:
-            self.network.subnets[group.vswitch_id].taken.add(group.ip)
-        if group.steps:
-            self.agenda.push(group.steps[0][0], group.id)
+            if group.released:
+                self._keep_ip(group)
+            self.restore(group)
