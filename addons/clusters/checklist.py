@@ -8,6 +8,7 @@
     rights    every permission that is needed (SelfSubjectAccessReview)
     clock     the clocks agree (Date header)
     nodes     what is there: nodes, kind, region, other virtual kubelets
+    profile   the ConfigMap eci-profile, if there is one, can be read as it is meant
 
 A check that needs one which failed is `skipped`. Texts are in `messages`.
 """
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -24,10 +25,11 @@ from urllib.parse import urlsplit
 
 from addons.clusters import rbac
 from addons.clusters.kinds import detect
-from kube import NAMESPACES, NODES, AddressPolicy, Kube, Target, diagnose
-from kube.errors import AddressRefused, Forbidden, KubeError, TlsFailed
+from addons.pods import profile
+from kube import CONFIGMAPS, NAMESPACES, NODES, AddressPolicy, Kube, Target, diagnose
+from kube.errors import AddressRefused, Forbidden, KubeError, NotFound, TlsFailed
 
-ORDER = ("address", "tcp", "tls", "auth", "version", "rights", "clock", "nodes")
+ORDER = ("address", "tcp", "tls", "auth", "version", "rights", "clock", "nodes", "profile")
 OLDEST = (1, 14)
 SKEW_WARN_SECONDS = 5.0
 SKEW_BAD_SECONDS = 300.0
@@ -105,6 +107,7 @@ class Checklist:
             "rights": self._rights,
             "clock": self._clock,
             "nodes": self._nodes,
+            "profile": self._profile,
         }
         loop = asyncio.get_running_loop()
         start = loop.time()
@@ -189,3 +192,24 @@ class Checklist:
         self.facts.nodes, self.facts.virtual_nodes = len(listing.items), found.virtual
         values = {"count": len(listing.items), "virtual": ", ".join(found.virtual)}
         return Check("nodes", "ok", "virtual" if found.virtual else "", values)
+
+    async def _profile(self) -> Check:
+        try:
+            found = await self.kube.get(CONFIGMAPS, profile.NAME, profile.NAMESPACE)
+        except NotFound:
+            return of_profile({})
+        except Forbidden as error:
+            return Check("profile", "warn", "error", {"error": str(error)})
+        return of_profile(found.get("data") or {})
+
+
+def of_profile(data: Mapping[str, str]) -> Check:
+    """The check `profile` of what is in the ConfigMap; empty: there is none."""
+    if not data:
+        return Check("profile", "ok", "none")
+    parsed, faults = profile.parse(data)
+    if faults:
+        texts = "; ".join(f"{fault.path}: {fault.text}" for fault in faults)
+        return Check("profile", "warn", "faulty", {"faults": texts})
+    values = {"subnets": len(parsed.subnets), "selectors": len(parsed.selectors)}
+    return Check("profile", "ok", values=values)

@@ -16,6 +16,7 @@ TITLES = {
     "rights": gettext_lazy("Permissions"),
     "clock": gettext_lazy("Clocks"),
     "nodes": gettext_lazy("Nodes"),
+    "profile": gettext_lazy("Profile of new pods (eci-profile)"),
 }
 
 _FOUND = {
@@ -27,6 +28,9 @@ _FOUND = {
     "rights": gettext_lazy("all %(count)s are granted"),
     "clock": gettext_lazy("%(seconds)s s apart"),
     "nodes": gettext_lazy("%(count)s nodes"),
+    "profile": gettext_lazy("%(subnets)s subnets, %(selectors)s selectors"),
+    "profile/none": gettext_lazy("the cluster has none"),
+    "profile/faulty": gettext_lazy("%(faults)s"),
     "nodes/virtual": gettext_lazy("%(count)s nodes; virtual ones are there already: %(virtual)s"),
     "address/unknown": gettext_lazy("no address found for %(host)s"),
     "address/refused": gettext_lazy("%(address)s may not be dialled (%(rule)s)"),
@@ -79,6 +83,10 @@ _FIXES = {
     "rights/missing": gettext_lazy("Apply the ClusterRole below as a cluster administrator."),
     "clock/skewed": gettext_lazy("Set both clocks by NTP; cloud keys fail beyond 15 minutes."),
     "nodes/error": gettext_lazy("Grant list on nodes."),
+    "profile/error": gettext_lazy("Grant get on ConfigMaps."),
+    "profile/faulty": gettext_lazy(
+        "Edit the ConfigMap: kubectl -n kube-system edit configmap eci-profile."
+    ),
 }
 
 
@@ -96,7 +104,7 @@ def detail(check: dict[str, Any]) -> str:
     if "rule" in values:
         values["rule"] = _RULES.get(values["rule"], values["rule"])
     special = _FOUND.get(_key(check)) if check["state"] != "ok" or check["reason"] else None
-    if check["state"] == "ok" and check["code"] != "nodes":
+    if check["state"] == "ok" and check["code"] not in {"nodes", "profile"}:
         special = None
     sentence = special or (_FOUND[check["code"]] if check["state"] == "ok" else "%(error)s")
     known = {"error": "", "expires": "-", "issuer": "-", "subject": "-"}

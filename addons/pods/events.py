@@ -46,6 +46,7 @@ class Events:
     async def say(
         self, kube: Kube, pod: Json, code: str, values: Mapping[str, Any], *, now: datetime
     ) -> None:
+        """`pod`, or another object that tells its own `apiVersion` and `kind`."""
         with translation.override("en"):
             message = reasons.sentence(code, values)[:1024]
         key = (pod["metadata"]["uid"], code, message)
@@ -73,8 +74,8 @@ class Events:
             "kind": "Event",
             "metadata": {"name": name, "namespace": meta["namespace"]},
             "involvedObject": {
-                "apiVersion": "v1",
-                "kind": "Pod",
+                "apiVersion": pod.get("apiVersion") or "v1",
+                "kind": pod.get("kind") or "Pod",
                 "name": meta["name"],
                 "namespace": meta["namespace"],
                 "uid": uid,
@@ -86,7 +87,7 @@ class Events:
             "count": 1,
             "firstTimestamp": stamp(now),
             "lastTimestamp": stamp(now),
-            "source": {"component": COMPONENT, "host": pod["spec"].get("nodeName", "")},
+            "source": {"component": COMPONENT, "host": (pod.get("spec") or {}).get("nodeName", "")},
         }
         await kube.create(EVENTS, body, meta["namespace"])
 

@@ -23,6 +23,7 @@ from addons.runtime.loop import Runtime
 from addons.watch.keys import Keys
 from addons.watch.labelled import Labelled, Toleration, stranded, toleration_of
 from addons.watch.mirror import Gone, Mirror, missing
+from addons.watch.profile import ProfileWatch
 from addons.watch.rows import row_of, wants_virtual_node
 from kube import PODS, Event, Kube, Pod, Reflector, SourceState
 from kube.errors import KubeError, NotFound
@@ -50,6 +51,7 @@ class ClusterWatch:
         self._kube = kube
         self._mirror = Mirror(runtime, cluster_id)
         self._keys = Keys(runtime, cluster_id, kube)
+        self._profile = ProfileWatch(runtime, cluster_id, kube)
         self._sources: dict[str, Reflector[Pod]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._keepers: dict[int, Keeper] = {}
@@ -68,6 +70,7 @@ class ClusterWatch:
                 self._spawn("mirror", self._mirror.run)
                 self._spawn("probe", self._probe)
                 self._spawn("keys", self._keys.run)
+                self._spawn("profile", self._profile.run)
                 self._watch(_UNSCHEDULED)
                 await self._look()
                 await asyncio.sleep(LOOK_SECONDS)

@@ -10,8 +10,9 @@ for an end, and any call that goes well ends it.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,7 +23,8 @@ from addons.keys import SourceError, key_of
 from addons.models import Cluster
 from addons.runtime.ending import end
 from addons.runtime.loop import Runtime
-from kube import CONFIGMAPS, Event, Kube, Reflector
+from addons.watch.configmap import follow, read
+from kube import Kube
 from kube.errors import KubeError
 from providers import accounts, sealing
 from providers.models import CloudAccount
@@ -68,32 +70,15 @@ class Keys:
         for place in places:
             task = self._tasks.get(place)
             if task is None or task.done():
-                self._tasks[place] = asyncio.create_task(self._source(place).run())
+                take = functools.partial(self._read, place)
+                self._tasks[place] = asyncio.create_task(follow(self._kube, *place, take))
         for account in self._accounts:
             await self._see_to(account)
 
-    def _source(self, place: Place) -> Reflector[Json]:
-        async def on_list(items: list[Json], _version: str) -> None:
-            await self._read(place, items)
-
-        async def on_events(events: list[Event[Json]]) -> None:
-            await self._read(place, [e.object for e in events if e.kind != "DELETED"][-1:])
-
-        namespace, name = place
-        return Reflector(
-            self._kube,
-            CONFIGMAPS,
-            namespace,
-            fields=f"metadata.name={name}",
-            on_list=on_list,
-            on_events=on_events,
-        )
-
-    async def _read(self, place: Place, items: Iterable[Mapping[str, Any]]) -> None:
-        for item in items:
-            for account in self._accounts:
-                if _place(account) == place:
-                    await self._take(account, item)
+    async def _read(self, place: Place, found: Json | None) -> None:
+        for account in self._accounts if found else ():
+            if _place(account) == place:
+                await self._take(account, found or {})
 
     async def _take(self, account: CloudAccount, config_map: Mapping[str, Any]) -> None:
         try:
@@ -125,11 +110,9 @@ class Keys:
             return
         self._asked[place] = now
         try:
-            found = await self._kube.get(CONFIGMAPS, place[1], place[0])
+            await self._read(place, await read(self._kube, *place))
         except KubeError as error:
             log.warning("ConfigMap %s/%s is not read: %s", *place, error)
-        else:
-            await self._read(place, [found])
 
 
 def _place(account: CloudAccount) -> Place:

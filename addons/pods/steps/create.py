@@ -11,6 +11,7 @@ from addons.pods.container_status import Waiting
 from addons.pods.decide import Action
 from addons.pods.references import MissingReference, wanted
 from addons.pods.status import status_of
+from addons.pods.steps import looked
 from addons.pods.steps.profiled import put_effects, site_of
 from addons.pods.steps.refuse import problem_of, refuse, say_ignored
 from addons.pods.translate import translate
@@ -122,6 +123,7 @@ async def call(work: Work, row: Instance, spec: InstanceSpec) -> Outcome:
     repeated = work.row is not None and work.row.state == Instance.State.CREATING
     provider = await work.provider()
     work.ctx.lease.check(CALL_SECONDS)
+    looked.forget(row.pk)
     try:
         created = await provider.create(spec, token=row.token)
     except ProviderError as error:

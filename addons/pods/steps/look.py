@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from addons.pods import reasons, store
 from addons.pods.decide import Action
+from addons.pods.lookups import lookups_of
 from addons.pods.status import is_over
+from addons.pods.steps import looked
 from addons.pods.steps.create import accepted, create
 from addons.pods.work import Work, outcome_of
 from addons.runtime.contract import Outcome
@@ -15,13 +17,12 @@ from providers import ledger, tags
 from providers.base import Created, Instance
 from providers.errors import ProviderError
 
-APART = timedelta(seconds=3)
-# So long may a fresh instance be missing in lists; while its pod lives we wait longer before we
-# believe that there is none and ask under a new token.
+# So long may a fresh instance be missing in lists. Two complete lists, so far apart and both asked
+# for after the last call, prove that there is none.
 SETTLING = timedelta(seconds=30)
+# From then on the request is not repeated but given up, and asked under a new token.
 GIVEN_UP = timedelta(seconds=120)
-# Row -> when a complete list first did not hold it; lost with the process, which only costs time.
-_looked: dict[int, datetime] = {}
+AGAIN_SECONDS = 3.5
 
 
 async def look(work: Work, action: Action) -> Outcome:
@@ -29,27 +30,26 @@ async def look(work: Work, action: Action) -> Outcome:
     mine = ledger.tags(row, installation=work.scene.installation)
     wanted = {key: mine[key] for key in (tags.CONSOLE, tags.UID, tags.GENERATION)}
     try:
-        listing = await provider.list(tags=wanted)
+        listing = await lookups_of(provider, work.ctx.now).complete(wanted)
     except ProviderError as error:
         return outcome_of(error)
     found = _mine(listing.instances, mine)
     if found is not None:
-        _looked.pop(row.pk, None)
+        looked.forget(row.pk)
         outcome = await accepted(work, row, Created(found.id, ""), code=reasons.ADOPTED)
         # Its last change may be older than any the sweep will ask for: what was found is told now.
         telling = store.Telling(work.account, found, listing.asked_at)
         await work.writer.do(store.observe, telling)
         return replace(outcome, requeue_after=0.0)
-    first = _looked.setdefault(row.pk, listing.asked_at)
-    twice = listing.asked_at - first >= APART
-    age, live = listing.asked_at - row.intended_at, _live(work)
-    if twice and age > (GIVEN_UP if live else SETTLING):
-        _looked.pop(row.pk, None)
+    proven = looked.missed(row.pk, listing.asked_at) >= SETTLING
+    wanted_still = _live(work) and listing.asked_at - row.intended_at <= GIVEN_UP
+    if wanted_still and (proven or provider.idempotent_create):
+        return await create(work, action)
+    if proven:
+        looked.forget(row.pk)
         await work.writer.do(store.not_made, row.pk)
         return Outcome(0.0)
-    if live and (provider.idempotent_create or twice):
-        return await create(work, action)
-    return Outcome(APART.total_seconds() + 0.5, reasons.UNKNOWN_OUTCOME)
+    return Outcome(AGAIN_SECONDS, reasons.UNKNOWN_OUTCOME)
 
 
 def _live(work: Work) -> bool:
