@@ -75,6 +75,7 @@ _SHAPES: tuple[tuple[re.Pattern[str], type[ProviderError]], ...] = tuple(
     (re.compile(pattern), kind)
     for pattern, kind in (
         (r"Throttling\..+|.*FlowControl$|.*RateLimit.*", Throttled),
+        (r".*IpNotEnough$|.*InsufficientIp.*", QuotaExceeded),
         (r".*NoStock$|.*StockNotEnough$|.*WithoutStock$", OutOfStock),
         (
             r"InvalidAccessKeyId.*|InvalidSecurityToken.*|Forbidden.*|.*AccessDenied.*",
@@ -112,10 +113,24 @@ def kind_of(code: str, status: int) -> type[ProviderError]:
     return Unavailable if status >= 500 else InvalidSpec
 
 
+# Denied for the role that the pod names, not for what the key is for: the pod's fault alone.
+_ROLE_GRANT = "ram:PassRole"
+
+
 def error(
-    *, code: str, message: str, request_id: str, status: int, retry_after: float | None = None
+    *,
+    code: str,
+    message: str,
+    request_id: str,
+    status: int,
+    retry_after: float | None = None,
+    denied: str = "",
 ) -> ProviderError:
-    """The exception for an error answer. `retry_after` is in seconds, when the cloud said so."""
+    """The exception for an error answer. `retry_after` is in seconds, when the cloud said so;
+    `denied` is the grant that RAM missed (`AccessDeniedDetail.AuthAction`)."""
+    if denied == _ROLE_GRANT:
+        told = f"{message} The key may not pass the role that eci-ram-role-name names: grant it"
+        return InvalidSpec(f"{told} {_ROLE_GRANT} for that role.", code=code, request_id=request_id)
     kind = Throttled if retry_after else kind_of(code, status)
     if kind is Throttled:
         return Throttled(message, code=code, request_id=request_id, retry_after=retry_after or 1.0)

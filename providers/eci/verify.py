@@ -29,6 +29,7 @@ ACTIONS = (
     "eci:DescribeContainerGroupStatus",
     "eci:DescribeContainerGroupEvents",
     "eci:DescribeContainerGroupPrice",
+    "eci:DescribeAvailableResource",
     "eci:DescribeMultiContainerGroupMetric",
     "eci:DescribeContainerLog",
     "eci:ExecContainerCommand",
@@ -71,6 +72,7 @@ class VerifyCalls(Calls):
             await self._try(
                 "eci:DescribeContainerGroupPrice", {**region, "Cpu": 2.0, "Memory": 4.0}
             ),
+            await self._try("eci:DescribeAvailableResource", {**region, **_ANY_TYPE}),
             await self._try("vpc:DescribeVSwitches", {**region, "PageSize": 1}),
             await self._try("ecs:DescribeSecurityGroups", {**region, "MaxResults": 10}),
             await self._try_create(),
@@ -124,6 +126,9 @@ class VerifyCalls(Calls):
         }
 
 
+_ANY_TYPE = {
+    "DestinationResource": {"Category": "InstanceType", "Cores": 2, "Memory": 4.0},
+}
 _DRY = {
     "DryRun": True,
     "ContainerGroupName": "spillway-verify",

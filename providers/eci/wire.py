@@ -189,7 +189,13 @@ def _read(status: int, headers: Mapping[str, str], body: bytes, action: str) -> 
         request_id=str(answer.get("RequestId") or answer.get("requestId") or ""),
         status=status,
         retry_after=left / 1000 if left else None,
+        denied=_denied(answer),
     )
+
+
+def _denied(answer: Mapping[str, Any]) -> str:
+    detail = answer.get("AccessDeniedDetail")
+    return str(detail.get("AuthAction") or "") if isinstance(detail, Mapping) else ""
 
 
 def _unreadable(status: int, action: str) -> ProviderError:

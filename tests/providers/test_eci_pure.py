@@ -124,6 +124,7 @@ def test_the_list_price_is_that_of_the_rounded_size() -> None:
         ("QuotaExceeded", 400, kinds.QuotaExceeded),
         ("QuotaExceed.ElasticQuota", 403, kinds.QuotaExceeded),
         ("DiskNumber.LimitExceed", 400, kinds.QuotaExceeded),
+        ("InvalidVSwitchId.IpNotEnough", 400, kinds.QuotaExceeded),
         ("Account.Arrearage", 400, kinds.AccountTrouble),
         ("InvalidPaymentMethod.InsufficientBalance", 400, kinds.AccountTrouble),
         ("ServiceNotEnabled", 400, kinds.AccountTrouble),
@@ -166,6 +167,16 @@ def test_an_error_keeps_code_request_and_the_wait_it_was_told() -> None:
     told = error(code="X", message="slow down", request_id="R", status=400, retry_after=2.5)
     assert isinstance(told, kinds.Throttled)
     assert (told.code, told.request_id, told.retry_after) == ("X", "R", 2.5)
+
+
+def test_a_role_that_may_not_be_passed_is_the_pods_fault_and_not_the_accounts() -> None:
+    told = error(
+        code="Forbidden.RAM", message="No.", request_id="R", status=403, denied="ram:PassRole"
+    )
+    assert isinstance(told, kinds.InvalidSpec)
+    assert "eci-ram-role-name" in told.message
+    other = error(code="Forbidden.RAM", message="No.", request_id="R", status=403, denied="eci:X")
+    assert isinstance(other, kinds.AccountTrouble)
 
 
 @pytest.mark.parametrize(

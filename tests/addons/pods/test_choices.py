@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from providers.models import Instance
+from providers.models import Instance, LogTail
 from tests.addons.pods.conftest import Site
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -70,3 +70,38 @@ def test_a_lost_answer_to_a_later_choice_makes_one_instance(site: Site) -> None:
     site.work(lambda: site.phase("web") == "Running", seconds=40)
     assert [i["instance_type"] for i in site.instances()] == ["ecs.c6.xlarge"]
     assert [row.state for row in site.rows()][-1] == Instance.State.ACTIVE
+
+
+GPU_JOB = {
+    "name": "gpu-pod",
+    "image": "registry.example/vectoradd:cuda11",
+    "resources": {"limits": {"nvidia.com/gpu": "1"}},
+}
+
+
+def test_a_gpu_job_ends_completed_and_its_log_stays(site: Site) -> None:
+    wishes = {"k8s.aliyun.com/eci-use-specs": "ecs.gn5-c4g1.xlarge"}
+    meta = {"labels": {"alibabacloud.com/eci": "true"}, "annotations": wishes}
+    site.create("gpu", metadata=meta, restartPolicy="Never", containers=[GPU_JOB])
+    site.queue("gpu")
+    site.work(lambda: site.phase("gpu") == "Succeeded", seconds=30)
+    site.queue("gpu")
+    site.work(lambda: site.rows()[0].state == Instance.State.CLOSED, seconds=30)
+    (instance,) = site.instances()
+    assert (instance["instance_type"], site.rows()[0].gpu) == ("ecs.gn5-c4g1.xlarge", 1)
+    pod = site.get("gpu")
+    assert pod is not None
+    (status,) = pod["status"]["containerStatuses"]
+    assert status["state"]["terminated"]["reason"] == "Completed"
+    assert "Test PASSED" in LogTail.objects.get(instance=site.rows()[0]).text
+
+
+def test_gpus_without_a_type_that_has_them_are_refused_with_the_types(site: Site) -> None:
+    site.create("gpu", restartPolicy="Never", containers=[GPU_JOB])
+    site.queue("gpu")
+    site.work(lambda: site.phase("gpu") == "Failed", seconds=15)
+    pod = site.get("gpu")
+    assert pod is not None
+    assert pod["status"]["reason"] == "ProviderFailed"
+    assert "ecs.gn5i-c2g1.large" in pod["status"]["message"]
+    assert not site.instances()
