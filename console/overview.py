@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -41,6 +41,16 @@ class Numbers:
     orphans: int
     spend_per_hour: dict[str, Decimal]
     pods_unpriced: int
+
+
+@dataclass(slots=True)
+class ProviderLoad:
+    """Instances of one provider that pods have now, and their price per hour by currency."""
+
+    provider: str
+    pods: int = 0
+    unpriced: int = 0
+    spend_per_hour: dict[str, Decimal] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +142,26 @@ def attention(user: AnyUser, now: datetime) -> list[Attention]:
     for orphan in visible(Orphan, user).filter(closed_at=None).select_related("account")[:5]:
         found.append(Attention("orphan", "warn", orphan, orphan.found_at))
     return found
+
+
+def providers(pods: QuerySet[PodRow]) -> list[ProviderLoad]:
+    """Of pods that have an instance and are there, by provider; most pods first."""
+    alive = pods.filter(gone_at=None, instance__isnull=False).exclude(
+        phase__in=["Succeeded", "Failed"]
+    )
+    found: dict[str, ProviderLoad] = {}
+    counted = alive.order_by().values_list("instance__provider", "instance__currency")
+    for provider, currency, number, price, unpriced in counted.annotate(
+        Count("pk"),
+        price=Sum("instance__price_per_hour", filter=BILLED),
+        unpriced=Count("pk", filter=Q(instance__price_per_hour=None) & BILLED),
+    ):
+        load = found.setdefault(provider, ProviderLoad(provider))
+        load.pods += number
+        load.unpriced += unpriced
+        if currency and price is not None:
+            load.spend_per_hour[currency] = price
+    return sorted(found.values(), key=lambda load: (-load.pods, load.provider))
 
 
 def top_namespaces(user: AnyUser, limit: int = 5) -> list[dict[str, Any]]:

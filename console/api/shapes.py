@@ -442,6 +442,13 @@ class ProfileShape(s.Serializer[Any]):
     teams = s.DictField(child=s.CharField(), read_only=True, help_text="Team -> role")
 
 
+class ProviderLoadShape(s.Serializer[Any]):
+    provider = s.CharField()
+    pods = s.IntegerField(help_text="That have an instance and have not ended")
+    unpriced = s.IntegerField()
+    spend_per_hour = s.DictField(child=s.CharField(), help_text="Currency -> decimal as text")
+
+
 class OverviewShape(s.Serializer[Any]):
     clusters = s.IntegerField()
     clusters_connected = s.IntegerField()
@@ -453,3 +460,4 @@ class OverviewShape(s.Serializer[Any]):
     orphans = s.IntegerField()
     spend_per_hour = s.DictField(child=s.CharField(), help_text="Currency -> decimal as text")
     pods_unpriced = s.IntegerField()
+    providers = ProviderLoadShape(many=True)

@@ -18,10 +18,11 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from addons.clusters import messages as texts
 from addons.clusters import rbac, register
 from addons.models import Cluster, PodRow
-from console import audit, pages
+from console import audit, overview, pages
 from console.access import Role, access
 from console.fields import SecretArea
 from console.live.rows import cluster_rows, node_rows, pod_rows
+from console.profiles import profile_of
 from console.refusals import EXPLAINED, explain
 from kube import parse_kubeconfig
 from providers.models import CloudAccount
@@ -132,6 +133,8 @@ def cluster(request: HttpRequest, slug: str, tab: str = "overview") -> HttpRespo
     context = {
         "cluster": found,
         "row": cluster_rows([found], now)[0],
+        "providers": overview.providers(PodRow.objects.filter(cluster=found)),
+        "profile": profile_of(found) if tab == "overview" else None,
         "nodes": node_rows(
             list(found.nodes.select_related("cluster", "account", "second_account")), now
         ),

@@ -8,7 +8,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from addons.models import Cluster, Operation, VirtualNode
+from addons.models import Cluster, Operation, PodRow, VirtualNode
 from console import history, overview
 from console.access import visible
 from console.live.rows import operation_rows
@@ -37,6 +37,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "numbers": overview.numbers(request.user),
         "attention": overview.attention(request.user, now),
         "namespaces": overview.top_namespaces(request.user),
+        "providers": overview.providers(visible(PodRow, request.user)),
         "operations": operation_rows(list(operations), now),
         "hours": hours,
         "spans": [(span, short_duration(span * 3600)) for span in (1, 3, 24, 168)],

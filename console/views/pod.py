@@ -23,9 +23,12 @@ from console import audit, logs
 from console.access import Role, access
 from console.api.pods import log_file, read_logs
 from console.api.problems import Problem
-from console.live.rows import pod_rows, spec_text
+from console.keys import known
+from console.live.rows import pod_rows
 from console.templatetags.ui import short_duration
 from kube.errors import KubeError
+from providers import seen
+from providers.base import Size
 from providers.models import Instance
 
 TABS = (
@@ -56,9 +59,8 @@ class Stage:
         return short_duration(self.took.total_seconds()) if self.took is not None else ""
 
 
-def stages(pod: PodRow) -> list[Stage]:
+def stages(pod: PodRow, instance: Instance | None) -> list[Stage]:
     """Scheduled, instance requested, image pull, started: with the time each one took."""
-    instance = pod.instance
     reached = [
         (_("Created"), pod.created_at),
         (_("Scheduled"), pod.scheduled_at),
@@ -163,15 +165,16 @@ def _moments(found: inspect.Timeline) -> list[dict[str, Any]]:
     ]
 
 
-def _tab_context(pod: PodRow, tab: str) -> dict[str, Any]:
+def _tab_context(pod: PodRow, instance: Instance | None, tab: str) -> dict[str, Any]:
     if tab == "timeline":
         found = inspect.timeline(pod)
         missing = [str(SOURCES[name]) for name in found.missing]
         return {"moments": _moments(found), "missing": missing}
     if tab == "instance":
-        seen = pod.instance.seen if pod.instance else {}
-        text = yaml.safe_dump(seen, sort_keys=False, allow_unicode=True) if seen else ""
-        return {"seen_text": text}
+        said = dict(instance.seen) if instance else {}
+        written = sorted(said.pop("written", {}).items())
+        text = yaml.safe_dump(said, sort_keys=False, allow_unicode=True) if said else ""
+        return {"seen_text": text, "written": written, "cloud_name": said.get("name", "")}
     manifest, problem = _manifest(pod)
     containers = _containers(manifest)
     return {
@@ -186,6 +189,26 @@ def _kept_containers(pod: PodRow) -> list[str]:
     if pod.instance is None:
         return []
     return list(pod.instance.log_tails.order_by("container").values_list("container", flat=True))
+
+
+def latest_instance(pod: PodRow) -> Instance | None:
+    """Its instance, or the ledger's row of the one that is being asked for."""
+    if pod.instance:
+        return pod.instance
+    rows = Instance.objects.filter(pod_uid=pod.uid, cluster_uid=pod.cluster.uid)
+    return rows.order_by("-generation").select_related("account").first()
+
+
+def price_source(instance: Instance) -> str:
+    """Where the price comes from; empty when it is not known."""
+    dialect = known(instance.provider)
+    if instance.price_per_hour is None or dialect is None:
+        return ""
+    size = told.size if (told := seen.decode(instance.seen)) else None
+    if size is None and instance.cpu is not None and instance.memory is not None:
+        size = Size(instance.cpu, instance.memory, instance.spec, gpu=instance.gpu)
+    price = dialect.list_price(size, region=instance.region) if size else None
+    return price.source if price and price.per_hour == instance.price_per_hour else ""
 
 
 def cost_so_far(instance: Instance | None, now: datetime) -> Decimal | None:
@@ -203,22 +226,20 @@ def pod(request: HttpRequest, pk: int, tab: str = "timeline") -> HttpResponse:
     if tab not in dict(TABS):
         raise Http404
     found = access(PodRow, request.user, pk=pk)
-    now = timezone.now()
+    now, instance = timezone.now(), latest_instance(found)
     blocker = reasons.sentence(found.blocker, found.blocker_values) if found.blocker else ""
     context = {
         "pod": found,
         "row": pod_rows([found], now)[0],
-        "instance": found.instance,
-        "stages": stages(found),
-        "asked": spec_text(found.instance.asked_cpu, found.instance.asked_memory)
-        if found.instance
-        else "",
-        "cost_so_far": cost_so_far(found.instance, now),
+        "instance": instance,
+        "stages": stages(found, instance),
+        "price_source": price_source(instance) if instance else "",
+        "cost_so_far": cost_so_far(instance, now),
         "blocker": blocker,
         "tab": tab,
         "tabs": TABS,
         "scope": found.cluster,
-        **_tab_context(found, tab),
+        **_tab_context(found, instance, tab),
     }
     partial = request.headers.get("HX-Request") and request.GET.get("part")
     template = f"pages/pod/{request.GET['part']}.html" if partial in {"top", "tab"} else ""

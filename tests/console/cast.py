@@ -15,7 +15,7 @@ from addons.models import Cluster, Decision, Operation, PodRow, Step, VirtualNod
 from console import tokens
 from console.models import ApiToken, Membership
 from kube.secret import Secret
-from providers import sealing, vault
+from providers import base, sealing, seen, vault
 from providers.models import CloudAccount, Instance, LogTail, Orphan
 
 PASSWORD = "correct-horse-battery"
@@ -144,8 +144,20 @@ def instance(of: VirtualNode, name: str, **fields: Any) -> Instance:
         "currency": "CNY",
         "intended_at": now,
         "billed_from": now - timedelta(hours=1),
-        "seen": {"state": "Running"},
     }
+    told = fields.pop("told", {})
+    values["seen"] = seen.encode(
+        base.Instance(
+            **{
+                "id": fields.get("cloud_id", values["cloud_id"]),
+                "name": name,
+                "state": base.InstanceState.RUNNING,
+                "raw_state": "Running",
+                "region": of.region,
+                **told,
+            }
+        )
+    )
     return Instance.objects.create(**values | fields)
 
 

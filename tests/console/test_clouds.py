@@ -31,7 +31,7 @@ def mixed(cast: Cast) -> dict[str, PodRow]:
         provider="acs",
         zone="cn-hangzhou-j",
         cloud_id="sw-abc",
-        seen={"shown_id": "acs-2ze9dd20c1"},
+        told={"shown_id": "acs-2ze9dd20c1", "written": {"alibabacloud.com/pod-use-spec": "2-4Gi"}},
         asked_cpu=Decimal("1.5"),
         asked_memory=Decimal(3),
     )
