@@ -16,7 +16,7 @@ from sandbox.cluster.quantity import QuantityError, canonical, parse
 
 from . import sizes
 from .knobs import Knobs
-from .wants import CLASS, GIB, QOS, Unwanted, Want, required_of, total, want_of
+from .wants import CLASS, GIB, GPU, QOS, Unwanted, Want, required_of, total, want_of
 
 Obj = dict[str, Any]
 _DNS = ("None", "Default", "ClusterFirst")
@@ -76,15 +76,15 @@ class AcsAdmission:
             (meta.get("annotations") or {}).pop(name, None)
         _rewrite(spec)
         want = want_of(obj)
-        large = want.size and not want.cards and sizes.needs_ticket(want.size)
-        if want.size and large and not self._knobs().large_sizes:
+        by_table = want.compute_class in {"general-purpose", "performance"}
+        if by_table and sizes.needs_ticket(want.size) and not self._knobs().large_sizes:
             raise Unwanted(f"the size {want.size.label} needs approval, submit a ticket")
         labels = meta.setdefault("labels", {})
         labels[CLASS], labels[QOS] = want.compute_class, want.qos
-        if want.cards:
-            _guarantee(spec)
-        elif want.size:
+        if by_table:
             _fill(obj, want)
+        else:
+            _guarantee(spec, want.cards)
 
 
 def _rewrite(spec: Obj) -> None:
@@ -100,8 +100,13 @@ def _rewrite(spec: Obj) -> None:
             raise Unwanted(f"volume {volume.get('name')!r}: hostPath is not supported by ACS")
 
 
-def _guarantee(spec: Obj) -> None:
+def _guarantee(spec: Obj, cards: int) -> None:
     """GPU pods are normalised to Guaranteed: limits win, and each lacks nothing of the other."""
+    if cards and not sum(_cards(container) for container in spec["containers"]):
+        spec["containers"][0].setdefault("resources", {})["limits"] = {
+            **(spec["containers"][0]["resources"].get("limits") or {}),
+            GPU: str(cards),
+        }
     for container in spec["containers"]:
         resources = container.setdefault("resources", {})
         merged = {**(resources.get("requests") or {}), **(resources.get("limits") or {})}
@@ -109,9 +114,15 @@ def _guarantee(spec: Obj) -> None:
             resources["requests"], resources["limits"] = dict(merged), dict(merged)
 
 
+def _cards(container: Obj) -> Decimal:
+    resources = container.get("resources") or {}
+    return parse(
+        {**(resources.get("requests") or {}), **(resources.get("limits") or {})}.get(GPU, 0)
+    )
+
+
 def _fill(obj: Obj, want: Want) -> None:
     """Give what the size has beyond the sum to the first container."""
-    assert want.size is not None
     first = obj["spec"]["containers"][0].setdefault("resources", {})
     burst = required_of(obj) is not None
     targets = {"cpu": want.size.cpu, "memory": want.size.memory * GIB}

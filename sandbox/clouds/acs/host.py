@@ -41,14 +41,15 @@ class AcsHost(Host):
         if self._cloud.of_pod(pod["metadata"]["uid"]) is None:
             await self._try(pod, want, zone)
         instance = self._cloud.create(self.context.name, pod, want, node, zone)
+        by_table = want.compute_class in {"general-purpose", "performance"}
         hand = self.nodes.as_node(node)
         body: Obj = {"metadata": {"annotations": self._annotations(pod, instance)}}
-        if not want.cards:
+        if by_table:
             given = (pod["metadata"].get("annotations") or {}).get(VENDORS) or "intel"
             body["metadata"]["labels"] = {"alibabacloud.com/cpu-vendor": given.split(",")[0]}
         namespace, name = key_of(pod)
         told = await hand.client.patch("pods", name, namespace, body, kind="merge")
-        if not want.cards:
+        if by_table:
             created = {"type": CREATED, "status": "True"}
             status = dict(told.get("status") or {})
             conditions = with_condition(status.get("conditions"), created, self.context.now())

@@ -43,8 +43,8 @@ class Instance(msgspec.Struct, omit_defaults=True, kw_only=True):
 
     @property
     def spec(self) -> str:
-        """The billed size, as the annotation has it; empty for GPU-HPN."""
-        return f"{self.cpu}-{self.memory}Gi" if self.cpu != "0" else ""
+        """The billed size, as the annotation has it."""
+        return f"{self.cpu}-{self.memory}Gi"
 
 
 class Call(msgspec.Struct, kw_only=True):

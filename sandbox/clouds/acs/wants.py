@@ -2,9 +2,9 @@
 
 Rules: ACS help page "ACS Pod instance overview". The total is the larger of the sums of requests
 and of limits; without any of them a CPU pod is 2 vCPU and 4 GiB, a GPU pod the smallest size of its
-model. The page does not say what is taken when only one of CPU and memory is given: here the other
-one takes its part of the default (2 CPUs alone become 2-4Gi, as ACS does). Init containers count
-with the largest of them, as Kubernetes counts them.
+model with the fewest cards. The page does not say what is taken when only one of CPU and memory is
+given: here the other one takes its part of the default (2 CPUs alone become 2-4Gi, as ACS does).
+Init containers count with the largest of them, as Kubernetes counts them.
 """
 
 import re
@@ -36,11 +36,11 @@ class Unwanted(ValueError):
 
 @dataclass(frozen=True)
 class Want:
-    """What will be made and billed; ``storage`` in GiB. ``size`` None: the node's own (GPU-HPN)."""
+    """What will be made and billed; ``storage`` in GiB. GPU-HPN is as large as it is asked."""
 
     compute_class: str
     qos: str
-    size: Size | None
+    size: Size
     storage: int
     model: str = ""
     cards: int = 0
@@ -48,9 +48,9 @@ class Want:
     @property
     def stock_names(self) -> tuple[str, ...]:
         """The names under which stock may be given, the most exact one first."""
-        label = self.size.label if self.size else ""
+        label = self.size.label
         names = (f"{self.compute_class}/{label}", self.model, label, self.qos, self.compute_class)
-        return tuple(name for name in names if name.strip("/"))
+        return tuple(name for name in names if name)
 
 
 def want_of(pod: Obj) -> Want:
@@ -69,9 +69,8 @@ def want_of(pod: Obj) -> Want:
     if compute_class == "gpu":
         return _gpu(pod, qos, cards)
     if compute_class == "gpu-hpn":
-        if not cards:
-            raise Unwanted(f"compute class gpu-hpn needs a limit of {GPU}")
-        return Want(compute_class, qos, None, _storage(pod, sizes.LARGEST_STORAGE), cards=cards)
+        asked = Size(total(pod, "cpu"), total(pod, "memory") / GIB)
+        return Want(compute_class, qos, asked, _storage(pod, sizes.LARGEST_STORAGE), cards=cards)
     if cards:
         raise Unwanted(f"{GPU} needs compute class gpu and the label {MODEL}")
     storage = _storage(pod, sizes.LARGEST_STORAGE)
@@ -122,8 +121,9 @@ def _gpu(pod: Obj, qos: str, cards: int) -> Want:
         raise Unwanted(f"compute class gpu needs the label {MODEL}")
     if model not in sizes.GPUS:
         raise Unwanted(f"GPU model series {model!r} is not one of {', '.join(sizes.GPUS)}")
-    if not cards:
-        raise Unwanted(f"compute class gpu needs a limit of {GPU}")
+    if REQUIRED in (pod["metadata"].get("annotations") or {}):
+        raise Unwanted(f"{REQUIRED} is for CPU pods only")
+    cards = cards or min(sizes.GPUS[model])
     table = sizes.gpu_table(model, cards)
     if table is None:
         counts = ", ".join(str(count) for count in sizes.GPUS[model])
