@@ -43,6 +43,8 @@ class Key(msgspec.Struct):
 class EciCloud(Roster):
     """One account in one region. ``now`` is Unix time; ``rng`` makes ids and keys."""
 
+    knobs: Knobs
+
     def __init__(
         self,
         store: Store,
@@ -69,6 +71,11 @@ class EciCloud(Roster):
         self._tokens: dict[str, Group] = {}
         self._retired: deque[str] = deque()
         self._restore()
+
+    @property
+    def keyring(self) -> dict[str, Key]:
+        """The account's keys by id."""
+        return self.keys
 
     def new_id(self, prefix: str) -> str:
         """Return a fresh resource id such as ``eci-bp1…``."""

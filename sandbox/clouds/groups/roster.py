@@ -3,9 +3,11 @@
 What a cloud adds: how a group is placed, its keys and settings, what its API forgets and when.
 """
 
+from abc import ABC, abstractmethod
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from ..agenda import Agenda
 from .faults import Faults
@@ -16,10 +18,15 @@ from .sessions import Sessions
 from .store import Call, Store
 
 
-class Roster:
-    """Groups by id and in order of creation. ``now`` is Unix time."""
+class Roster(ABC):
+    """Groups by id and in order of creation. ``now`` is Unix time.
+
+    A cloud brings its ``lifecycle``, its ``knobs`` and the ``buckets`` of its call limits.
+    """
 
     lifecycle: Lifecycle
+    knobs: Any
+    buckets: Any
 
     def __init__(
         self, store: Store, now: Callable[[], float], subnets: Mapping[str, Subnet]
@@ -37,6 +44,23 @@ class Roster:
         self._by_tag: dict[tuple[str, str], set[int]] = {}
         self._next_seq = 1
         self._call_seq = store.last_seq()
+
+    @property
+    @abstractmethod
+    def keyring(self) -> dict[str, Any]:
+        """The account's keys by id."""
+
+    @abstractmethod
+    def save_settings(self) -> None:
+        """Keep keys and knobs."""
+
+    def turn(self, changes: dict[str, Any]) -> None:
+        """Change knobs; raises msgspec.ValidationError on bad names or types."""
+        limits = self.knobs.limits
+        self.knobs = self.knobs.updated(changes)
+        if self.knobs.limits != limits:
+            self.buckets.refill()
+        self.save_settings()
 
     def add(self, group: Group) -> None:
         """Take a new group in and start its life."""
@@ -107,6 +131,7 @@ class Roster:
         if group.steps:
             self.agenda.push(group.steps[0][0], group.id)
 
+    @abstractmethod
     def ended(self, group: Group) -> None:
         """Decide, when nothing more happens to an ended group, whether the API forgets it."""
 

@@ -43,6 +43,8 @@ class KciCloud(Roster):
     ``clusters`` is the account's list of KCE clusters; the world replaces it.
     """
 
+    knobs: Knobs
+
     def __init__(
         self,
         store: Store,
@@ -67,6 +69,11 @@ class KciCloud(Roster):
         self._rng = rng
         self._kept_ips: dict[tuple[str, str], tuple[str, float]] = {}
         self._restore()
+
+    @property
+    def keyring(self) -> dict[str, Key]:
+        """The account's keys by id, temporary ones too."""
+        return self.keys.by_id
 
     def new_id(self) -> str:
         """Return a fresh id: a lower-case UUID."""
@@ -125,6 +132,9 @@ class KciCloud(Roster):
                 group.internet_ip = f"120.92.{group.seq >> 8 & 255}.{group.seq & 255}"
             return True
         return False
+
+    def ended(self, group: Group) -> None:
+        """Forget nothing: an ended group stays until it is deleted."""
 
     def _release(self, group: Group) -> None:
         if not group.released:
