@@ -136,6 +136,8 @@ class Kci(VerifyCalls):
         listing = await self.details([instance_id])
         if not listing.instances:
             await self._permitted()
+            listing = await self.details([instance_id])
+        if not listing.instances:
             raise NotFound(f"{instance_id} is not in the list", code="NotListed")
         return listing.instances[0]
 
