@@ -99,3 +99,7 @@ def test_a_pod_on_the_edge_of_a_table_is_billed_as_its_source_says(edge: Edge) -
     size = _billed(own, edge)
     assert size.label == edge["size"]
     assert size.tier == edge.get("tier", size.tier)
+
+
+def test_thirty_edges_at_least_are_judged() -> None:
+    assert len(list(_edges())) >= 30
