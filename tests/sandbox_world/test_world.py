@@ -252,3 +252,38 @@ def fresh_keys(core: client.CoreV1Api, seen: set[str], cipher: str) -> dict[str,
             return dict(found[0].data)
         assert time.monotonic() < deadline, "no fresh key came"
         time.sleep(0.02)
+
+
+def test_an_acs_pod_is_an_instance_of_the_world_also_after_a_kill(tmp_path: Path) -> None:
+    process = Process(tmp_path, "--clusters", "acs-hangzhou", "--speed", "20")
+
+    def instance(status: str) -> dict[str, object]:
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            rows = process.get("/acs/instances")
+            if [row["status"] for row in rows] == [status]:
+                return rows[0]
+            assert time.monotonic() < deadline, f"no instance became {status}: {rows}"
+            time.sleep(0.02)
+
+    def core() -> client.CoreV1Api:
+        kubeconfig = process.world["clusters"][0]["kubeconfig"]
+        return client.CoreV1Api(config.new_client_from_config(kubeconfig))
+
+    try:
+        assert process.world["clouds"]["acs"]["clusters"] == ["acs-hangzhou"]
+        container = {"name": "main", "image": "nginx"}
+        body = {"metadata": {"name": "web"}, "spec": {"containers": [container]}}
+        with core().api_client as api:
+            client.CoreV1Api(api).create_namespaced_pod("default", body)
+        made = instance("Running")
+        process.end(signal.SIGKILL)
+        process.start()
+        with core().api_client as api:
+            found = client.CoreV1Api(api).read_namespaced_pod("web", "default")
+            assert found.metadata.annotations["alibabacloud.com/instance-id"] == made["id"]
+            assert instance("Running")["billed_to"] is None
+            client.CoreV1Api(api).delete_namespaced_pod("web", "default", grace_period_seconds=0)
+            assert instance("Deleted")["billed_to"]
+    finally:
+        assert process.end(signal.SIGTERM) == 0
