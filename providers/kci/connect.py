@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
+from django.db import DatabaseError, connection
 from redis.asyncio import Redis
 
 from kube.dial import AddressPolicy
@@ -31,13 +33,23 @@ def key_of(account: CloudAccount) -> Key:
 
 
 def refresh_of(account: CloudAccount) -> Refresh:
-    """The key that the account has now; None when the account is gone."""
+    """The key that the account has now; None when it, or the database, is gone."""
+    pk = account.pk
 
     async def refresh() -> Key | None:
-        now = await CloudAccount.objects.filter(pk=account.pk).afirst()
-        return key_of(now) if now is not None else None
+        return await asyncio.to_thread(_stored, pk)
 
     return refresh
+
+
+def _stored(pk: int) -> Key | None:
+    try:
+        now = CloudAccount.objects.filter(pk=pk).first()
+        return key_of(now) if now is not None else None
+    except DatabaseError:
+        return None
+    finally:
+        connection.close()
 
 
 def connect(account: CloudAccount, region: str, limited: bool) -> Provider:
