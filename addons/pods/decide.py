@@ -17,7 +17,7 @@ from typing import Any
 
 from addons.pods import reasons
 from addons.pods.status import is_over
-from providers.base import InstanceState
+from providers.base import InstanceState, OnFailure, Waiting
 from providers.models import Instance
 from providers.seen import decode
 
@@ -25,6 +25,8 @@ Json = Mapping[str, Any]
 State = Instance.State
 # After the cloud found no capacity for an instance that it had accepted.
 NO_CAPACITY_PAUSE = timedelta(seconds=60)
+NEXT_PLACE_PAUSE = timedelta(seconds=2)
+FOR_EVER = Waiting()
 # How long an instance on its way may be silent before it is asked for by its id.
 SILENCE = timedelta(seconds=20)
 # A row that closed so says that another attempt is welcome; any other says that there was one.
@@ -42,6 +44,7 @@ class Do(StrEnum):
     DELETE = "delete"
     DELETE_OWNERLESS = "delete_ownerless"
     CONFIRM = "confirm"  # it was deleted: is it gone?
+    GIVE_UP = "give_up"  # no stock, and the pod shall not wait for it any longer
     UNMADE = "unmade"  # close a row whose create was never called
     FINISH = "finish"  # the instance is gone: let the pod go
 
@@ -67,6 +70,11 @@ class Facts:
     leaving: bool = False
     # Some account of the virtual node takes such pods.
     served: bool = True
+    # How long the pod may wait for stock, and since when it does.
+    waiting: Waiting = FOR_EVER
+    since: datetime | None = None
+    # The provider leaves out the places that were short: the next try goes elsewhere.
+    placing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +146,26 @@ def _without_instance(facts: Facts) -> Action:
         return Action(Do.WAIT, reasons.NOT_SERVED, after=60)
     if account.trouble:
         return _trouble(account)
-    if last is not None and last.close_reason == "no_capacity" and last.closed_at is not None:
-        pause = (last.closed_at + NO_CAPACITY_PAUSE - facts.now).total_seconds()
-        if pause > 0:
-            values = {"zones": [last.zone], "spec": last.spec}
-            return Action(Do.WAIT, reasons.NO_STOCK, values, after=pause)
+    if last is not None and last.close_reason == "no_capacity":
+        return _short(facts, last)
     return Action(Do.CREATE)
+
+
+def _short(facts: Facts, last: Instance) -> Action:
+    """The cloud had accepted its instance and then found no capacity for it."""
+    values = {"zones": [last.zone], "spec": last.spec}
+    if gives_up(facts.waiting, facts.since, facts.now):
+        return Action(Do.GIVE_UP, reasons.NO_STOCK, values)
+    pause = NEXT_PLACE_PAUSE if facts.placing else NO_CAPACITY_PAUSE
+    left = ((last.closed_at or facts.now) + pause - facts.now).total_seconds()
+    return Action(Do.WAIT, reasons.NO_STOCK, values, after=left) if left > 0 else Action(Do.CREATE)
+
+
+def gives_up(waiting: Waiting, since: datetime | None, now: datetime) -> bool:
+    """Whether a pod that found no stock shall fail instead of trying again."""
+    if waiting.on_failure is OnFailure.BACK:
+        return False
+    return waiting.limit is None or (since is not None and now - since >= waiting.limit)
 
 
 def _trouble(account: Account) -> Action:

@@ -52,6 +52,8 @@ FINISHED: Final = "PodFinished"
 POD_DELETED: Final = "PodDeleted"
 # Events of the ConfigMap.
 PROFILE_FAULT: Final = "ProfileFault"
+GAVE_UP: Final = "GaveUp"
+FAILED_OVER: Final = "FailedOver"
 # Orphans.
 ORPHAN_NO_POD: Final = "NoPod"
 ORPHAN_NO_ROW: Final = "NotInLedger"
@@ -79,10 +81,14 @@ REASONS: Mapping[str, Reason] = {
     ),
     NO_STOCK: Reason(
         _(
-            "No stock of {spec} in {zones}. We try again by ourselves; "
-            "add a zone to the virtual node, or ask for another size, to start sooner."
+            "No stock of {spec} in {zones}; the next try is in {next}. "
+            "Add a zone to the virtual node, or ask for another size, to start sooner."
         ),
         True,
+    ),
+    GAVE_UP: Reason(_("No stock of {spec} in {zones}: it fails, as its pod asks."), True),
+    FAILED_OVER: Reason(
+        _("No stock of {spec} in {zones}: it fails, so that its owner makes another pod."), True
     ),
     QUOTA: Reason(
         _("The quota of the cloud account is used up ({message}). Delete something or raise it."),

@@ -17,8 +17,10 @@ from weakref import WeakKeyDictionary
 from addons.models import VirtualNode
 from addons.pods import accounts, reasons, store
 from addons.pods.decide import Account, Action, Do, Facts, decide
+from addons.pods.patience import since, waiting_of
 from addons.pods.route import account_for
 from addons.pods.status import status_of
+from addons.pods.steps.give_up import give_up
 from addons.pods.steps.look import look
 from addons.pods.steps.remove import confirm, delete, delete_ownerless, finish, unmade
 from addons.pods.steps.report import ask, lost, report
@@ -29,6 +31,7 @@ from addons.pods.writer import writer_of
 from addons.runtime.contract import Context, Outcome
 from kube import PODS, Kube
 from kube.errors import Conflict, KubeError, NotFound
+from providers.base import Placing
 from providers.errors import ProviderError
 from providers.models import CloudAccount, Instance
 from providers.seen import decode
@@ -60,6 +63,7 @@ STEPS: dict[Do, Callable[[Work, Action], Awaitable[Outcome]]] = {
     Do.DELETE: delete,
     Do.DELETE_OWNERLESS: delete_ownerless,
     Do.CONFIRM: confirm,
+    Do.GIVE_UP: give_up,
     Do.UNMADE: unmade,
     Do.FINISH: finish,
 }
@@ -164,8 +168,22 @@ async def _do(work: Work) -> Outcome:
         leaving=node.removing_at is not None,
         served=work.pod is None or work.row is not None or account_for(node, work.pod) is not None,
     )
+    if _was_short(work):
+        provider = await work.provider()
+        facts = replace(
+            facts,
+            waiting=waiting_of(work),
+            since=since(work.live_pod, work.known.last),
+            placing=isinstance(provider, Placing),
+        )
     action = decide(facts)
     return await STEPS[action.do](work, action)
+
+
+def _was_short(work: Work) -> bool:
+    last = work.known.last
+    asks = work.pod is not None and work.row is None
+    return asks and last is not None and last.close_reason == "no_capacity"
 
 
 def _together(outcomes: list[Outcome]) -> Outcome:

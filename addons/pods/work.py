@@ -142,9 +142,9 @@ class Work:
         changed = await self.kube.patch(PODS, self.name, patch, self.namespace, kind="merge")
         return replace(self, pod=changed)
 
-    def outline(self, row: Instance) -> InstanceSpec:
+    def outline(self, row: Instance | None) -> InstanceSpec:
         """The spec without what the pod refers to: enough for sizes and annotations."""
-        tags = store.tags(row, installation=self.scene.installation)
+        tags = store.tags(row, installation=self.scene.installation) if row else {}
         return outline(self.live_pod, site=self.site, tags=tags)
 
 

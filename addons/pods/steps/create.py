@@ -8,10 +8,12 @@ from dataclasses import replace
 from addons.pods import accounts, reasons, store
 from addons.pods.access import access
 from addons.pods.container_status import Waiting
-from addons.pods.decide import Action
+from addons.pods.decide import Action, Do, gives_up
+from addons.pods.patience import since, waiting_of
 from addons.pods.references import MissingReference, wanted
 from addons.pods.status import status_of
 from addons.pods.steps import looked
+from addons.pods.steps.give_up import give_up
 from addons.pods.steps.profiled import put_effects, site_of
 from addons.pods.steps.refuse import problem_of, refuse, say_ignored
 from addons.pods.translate import translate
@@ -19,7 +21,7 @@ from addons.pods.volumes import UnsupportedVolume
 from addons.pods.work import Work, outcome_of, resolver_of
 from addons.runtime.contract import Outcome
 from providers import ledger, requests
-from providers.base import Created, InstanceSpec, Placing, Size
+from providers.base import Created, InstanceSpec, Placement, Placing, Size
 from providers.errors import (
     AccountTrouble,
     Busy,
@@ -174,7 +176,9 @@ async def _not_created(
         return await refuse(work, [problem_of(final)])
     if isinstance(error, AccountTrouble):
         await accounts.troubled(work, error, "create")
-    outcome = _told(outcome_of(error), spec=row.spec, placed=spec)
+    outcome = await _told(work, outcome_of(error), row, spec)
+    if isinstance(error, OutOfStock) and _over(work, row):
+        return await give_up(work, Action(Do.GIVE_UP, reasons.NO_STOCK, outcome.values))
     if not again and spec.left:
         # The next size or type that the pod would take, under a token of its own.
         outcome = replace(outcome, requeue_after=0.0)
@@ -185,9 +189,21 @@ async def _not_created(
     return outcome
 
 
-def _told(outcome: Outcome, *, spec: str, placed: InstanceSpec) -> Outcome:
-    values = {**outcome.values, "spec": spec, "zones": [p.zone for p in placed.placements]}
-    return replace(outcome, values=values)
+def _over(work: Work, row: Instance) -> bool:
+    return gives_up(waiting_of(work), since(work.live_pod, row), work.now)
+
+
+async def _told(work: Work, outcome: Outcome, row: Instance, placed: InstanceSpec) -> Outcome:
+    """With what was tried, and where the next try goes."""
+    tried = [_place(p) for p in placed.placements]
+    every = [_place(p) for p in (await site_of(work)).placements]
+    left = [place for place in every if place not in tried]
+    values = {"spec": row.spec, "zones": tried, "next": next(iter([*left, *tried]), "")}
+    return replace(outcome, values={**outcome.values, **values})
+
+
+def _place(placement: Placement) -> str:
+    return placement.zone or placement.subnet
 
 
 async def _note_once(work: Work, outcome: Outcome) -> None:

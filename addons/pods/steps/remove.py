@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from addons.pods import accounts, allowance, reasons, store
 from addons.pods.decide import Action, Do
+from addons.pods.patience import ran_short
 from addons.pods.status import failed, is_over
 from addons.pods.work import Work, outcome_of
 from addons.runtime.contract import Outcome
@@ -27,6 +28,9 @@ AGAIN = timedelta(seconds=15)
 
 async def delete(work: Work, action: Action) -> Outcome:
     row = work.open_row
+    if action.reason == reasons.NO_STOCK:
+        seen = decode(row.seen)
+        await ran_short(work, (seen.zone if seen else "") or row.zone)
     await keep_tails(work)
     work.ctx.lease.check(CALL_SECONDS)
     note = work.note(reasons.DELETED, instance=row.cloud_id, why=str(action.values.get("why", "")))

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from addons.pods.decide import Account, Do, Facts, decide
+from providers.base import OnFailure, Waiting
 from providers.models import Instance
 from tests.addons.pods.pods import pod
 
@@ -86,3 +87,27 @@ def test_an_account_in_trouble_makes_pods_wait_and_a_paused_cluster_too() -> Non
     assert decide(Facts(LIVE, None, None, trouble, NOW)).reason == "AccountTrouble"
     assert decide(Facts(LIVE, None, None, Account(), NOW, paused=True)).reason == "ClusterPaused"
     assert decide(Facts(LEAVING, row("active"), None, trouble, NOW, paused=True)).do is Do.DELETE
+
+
+SHORT = closed("no_capacity")
+
+
+@pytest.mark.parametrize(
+    ("waiting", "waited", "placing", "do"),
+    [
+        (Waiting(), 300, False, Do.CREATE),
+        (Waiting(), 30, False, Do.WAIT),
+        (Waiting(), 30, True, Do.CREATE),
+        (Waiting(timedelta(minutes=10), OnFailure.BACK), 601, True, Do.CREATE),
+        (Waiting(None, OnFailure.FAST), 1, True, Do.GIVE_UP),
+        (Waiting(timedelta(minutes=10), OnFailure.FAST), 599, True, Do.CREATE),
+        (Waiting(timedelta(minutes=10), OnFailure.FAST), 600, True, Do.GIVE_UP),
+        (Waiting(timedelta(minutes=10), OnFailure.OVER), 600, True, Do.GIVE_UP),
+    ],
+)
+def test_no_stock_is_waited_out_as_long_as_the_pod_says(
+    waiting: Waiting, waited: int, placing: bool, do: Do
+) -> None:
+    now = NOW + timedelta(seconds=waited)
+    facts = Facts(LIVE, None, SHORT, Account(), now, waiting=waiting, since=NOW, placing=placing)
+    assert decide(facts).do is do

@@ -1,0 +1,45 @@
+"""How long a pod waits for stock, and what becomes of it then."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from addons.pods.volumes import UnsupportedVolume
+from addons.pods.work import Work
+from providers.base import OnFailure, Placing, Waiting
+from providers.models import Instance
+
+Json = Mapping[str, Any]
+
+
+def waiting_of(work: Work) -> Waiting:
+    """As the provider reads it off the pod; a pod without an owner is never failed over."""
+    pod = work.live_pod
+    try:
+        waiting = work.dialect.waiting(work.outline(work.row))
+    except UnsupportedVolume:
+        return Waiting()
+    owned = any(o.get("controller") for o in pod["metadata"].get("ownerReferences") or ())
+    if waiting.on_failure is OnFailure.OVER and not owned:
+        return replace(waiting, on_failure=OnFailure.BACK)
+    return waiting
+
+
+def since(pod: Json, row: Instance | None) -> datetime:
+    """When it was scheduled; else when its instance was first asked for; else its creation."""
+    for condition in (pod.get("status") or {}).get("conditions") or ():
+        if condition["type"] == "PodScheduled" and condition.get("status") == "True":
+            return datetime.fromisoformat(condition["lastTransitionTime"])
+    if row is not None:
+        return row.intended_at
+    return datetime.fromisoformat(pod["metadata"]["creationTimestamp"])
+
+
+async def ran_short(work: Work, zone: str) -> None:
+    """An accepted instance found no stock in `zone`: the next try leaves it out."""
+    provider = await work.provider()
+    if isinstance(provider, Placing) and zone:
+        await provider.ran_short([zone], work.open_row.spec)
