@@ -197,10 +197,15 @@ class OnFailure(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """How long a pod may wait for its instance (None: for ever), and what then."""
+    """How long a pod may wait for its instance (None: for ever), and what then.
+
+    `starting`: how long an instance that was accepted may be on its way, at its cost, before the
+    pod fails (pulls that never end); None: as long as the cloud lets it.
+    """
 
     limit: timedelta | None = None
     on_failure: OnFailure = OnFailure.BACK
+    starting: timedelta | None = None
 
 
 class FieldKind(StrEnum):

@@ -24,6 +24,7 @@ from providers.errors import InvalidSpec
 
 SPOT = "spot"
 _MOST_TYPES = 5
+_TIERS = (SPOT, "economy", "general")
 _SIZE_KEYS = (
     options.USE_SPECS,
     options.OLD_TYPE,
@@ -76,6 +77,11 @@ class Choice:
             found["SpotPriceLimit"] = options.parsed(spec.options, "eci-spot-price-limit")
             found["SpotDuration"] = options.parsed(spec.options, "eci-spot-duration")
         return found
+
+
+def named(size: str) -> tuple[str, ...]:
+    """Under which names a size is remembered: what has no tier is short in each of them."""
+    return (size,) if " " in size else (size, *(f"{size} {tier}" for tier in _TIERS))
 
 
 def choices(spec: InstanceSpec) -> tuple[Choice, ...]:

@@ -16,7 +16,7 @@ from providers.buckets import Limiter
 from providers.eci import answer, placing, proof, request
 from providers.eci.calls import PAUSES
 from providers.eci.catalogue import CatalogueCalls
-from providers.eci.choices import choices
+from providers.eci.choices import choices, named
 from providers.eci.market import MarketCalls
 from providers.eci.verify import VerifyCalls
 from providers.eci.wire import Wire
@@ -91,7 +91,8 @@ class Eci(CatalogueCalls, MarketCalls, VerifyCalls):
         return spec if spec.placed else await placing.placed(spec, self._memory)
 
     async def ran_short(self, zones: Sequence[str], size: str) -> None:
-        await self._memory.remember(zones, [size])
+        """`size`: a label, followed by its tier (`2-4Gi spot`) where only that was short."""
+        await self._memory.remember(zones, named(size))
 
     async def _remember_short(self, spec: InstanceSpec) -> None:
         zones = [placement.zone for placement in placing.places(spec)]

@@ -89,16 +89,20 @@ class EciDialect:
         return pod.problems(pod_object)
 
     def waiting(self, spec: InstanceSpec) -> Waiting:
-        """`eci-max-pending-minute` and `eci-fail-strategy` (ECI user guide, "Configure a fault
-        handling policy for a pod"). Without the first the cloud's own limit, 240 minutes, holds
-        for an instance that it accepted."""
+        """`eci-fail-strategy` says what follows a create that failed for want of stock (ECI user
+        guide, "Configure a fault handling policy for a pod"), `eci-max-pending-minute` how long an
+        instance may be Pending, not counting Scheduling ("Specify the maximum pending duration of
+        an Elastic Container Instance-based pod"; 240 minutes, by the cloud itself, without it).
+        """
         try:
             minutes: int | None = options.parsed(spec.options, "eci-max-pending-minute")
             strategy: str = options.parsed(spec.options, "eci-fail-strategy") or "fail-back"
         except InvalidSpec:
             return Waiting()
-        limit = None if minutes is None else timedelta(minutes=minutes)
-        return Waiting(limit, OnFailure(strategy.removeprefix("fail-")))
+        return Waiting(
+            on_failure=OnFailure(strategy.removeprefix("fail-")),
+            starting=None if minutes is None else timedelta(minutes=minutes),
+        )
 
     def wants_cluster(self, spec: InstanceSpec) -> bool:
         del spec
