@@ -19,6 +19,7 @@ from addons.pods import quantity
 from kube import Node
 from kube.objects import Condition
 from providers.base import Dialect, NodeProfile, Quota
+from providers.models import CloudAccount
 
 Json = dict[str, Any]
 CLOUD_TAINT = "spillway.io/cloud-unavailable"
@@ -47,19 +48,33 @@ def capacity(quota: Quota | None) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Why the cloud takes no new instances; empty `reason`: it does."""
+    """Why a cloud account takes no new instances; empty `reason`: all do.
+
+    `keeps_away`: it is the node's default account, so new pods should go elsewhere.
+    """
 
     reason: str = ""
     message: str = ""
+    keeps_away: bool = False
 
 
 def trouble_of(node: VirtualNode) -> Trouble:
-    account = node.account
-    if account.halted_at is not None:
-        return Trouble("AccountHalted", account.halt_reason)
-    if account.trouble:
-        return Trouble(_camel(account.trouble), account.trouble_message)
+    """That of the default account first; the message names the account where there are two."""
+    for account in node.accounts:
+        found = _trouble(account)
+        if found is not None:
+            reason, message = found
+            named = f"{account.name}: {message}" if node.second_account_id else message
+            return Trouble(reason, named, keeps_away=account.pk == node.account_id)
     return Trouble()
+
+
+def _trouble(account: CloudAccount) -> tuple[str, str] | None:
+    if account.halted_at is not None:
+        return "AccountHalted", account.halt_reason
+    if account.trouble:
+        return _camel(account.trouble), account.trouble_message
+    return None
 
 
 def _camel(code: str) -> str:
@@ -158,14 +173,14 @@ def manifest(node: VirtualNode, dialect: Dialect, now: datetime) -> Json:
 
 
 def _cloud_taint(node: VirtualNode) -> list[Json]:
-    return [{"key": CLOUD_TAINT, "effect": "NoSchedule"}] if trouble_of(node).reason else []
+    return [{"key": CLOUD_TAINT, "effect": "NoSchedule"}] if trouble_of(node).keeps_away else []
 
 
 def taints(node: VirtualNode, known: Sequence[Mapping[str, Any]]) -> list[Json] | None:
     """The node's taints with ours added or taken away; None when they are right already."""
     others = [dict(taint) for taint in known if taint.get("key") != CLOUD_TAINT]
     has = len(others) != len(known)
-    wants = bool(trouble_of(node).reason)
+    wants = trouble_of(node).keeps_away
     return None if has == wants else [*others, *_cloud_taint(node)]
 
 

@@ -86,3 +86,17 @@ def test_the_time_of_a_transition_stays_while_the_status_is_the_same() -> None:
     told = {c["type"]: c for c in spec.status(node, DIALECT, known, later)["conditions"]}
     assert told["Ready"]["lastTransitionTime"] == since
     assert told["DiskPressure"]["lastTransitionTime"] == spec.rfc3339(later)
+
+
+def test_trouble_of_the_second_account_is_told_by_name_and_keeps_nobody_away() -> None:
+    second = cast.account(name="acs-one", trouble="Forbidden", trouble_message="may not")
+    node = cast.node(cast.cluster(), second_account=second)
+    told = {c["type"]: c for c in spec.status(node, DIALECT, None, cast.NOW)["conditions"]}
+    shown = told["CloudReachable"]
+    assert (shown["status"], shown["reason"]) == ("False", "Forbidden")
+    assert shown["message"] == "acs-one: may not"
+    assert spec.taints(node, []) is None
+    node.account.name, node.account.halted_at = "eci-one", cast.NOW
+    node.account.halt_reason = "EmptyList"
+    assert spec.trouble_of(node) == spec.Trouble("AccountHalted", "eci-one: EmptyList", True)
+    assert spec.taints(node, []) == [{"key": spec.CLOUD_TAINT, "effect": "NoSchedule"}]
