@@ -10,8 +10,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from kube import NAMESPACES, PODS, SECRETS, SERVICE_ACCOUNTS, Kube, parse_kubeconfig
+from kube import (
+    NAMESPACES,
+    PODS,
+    SECRETS,
+    SERVICE_ACCOUNTS,
+    Kube,
+    Limits,
+    parse_kubeconfig,
+)
 from kube.resources import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, ROLE_BINDINGS, ROLES
+from kube.target import DEFAULT_LIMITS
 from providers.acs import key, verify
 from providers.acs.client import Acs
 from providers.base import Placement
@@ -68,16 +77,20 @@ class Simulated:
         self.cluster.authenticator.tokens["t-nobody"] = User("nobody", ("system:authenticated",))
         return self.cluster.kubeconfig_for("nobody", {"token": "t-nobody"})
 
-    def client(self, kubeconfig: str = "", **options: Any) -> Acs:
+    def client(
+        self, kubeconfig: str = "", *, limits: Limits = DEFAULT_LIMITS, **options: Any
+    ) -> Acs:
         async def at_once(_seconds: float) -> None:
             pass
 
         new = key.key({"kubeconfig": kubeconfig or self.kubeconfig})
         access = key.opened(new.secret)
+        defaults: dict[str, Any] = {"namespace": access.namespace, "sleep": at_once}
         made = Acs(
-            Kube(access.target, policy=LOOPBACK),
+            Kube(access.target, policy=LOOPBACK, limits=limits),
             region=self.cloud.region,
-            **{"namespace": access.namespace, "identity": new.id, "sleep": at_once} | options,
+            identity=new.id,
+            **defaults | options,
         )
         self._clients.append(made)
         return made
