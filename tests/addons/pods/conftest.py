@@ -191,7 +191,7 @@ def site(world: World, runtime: Runtime, settings: Any) -> Iterator[Site]:
         token=Secret(""),
     )
     account.save()
-    cluster = _cluster(world, account)
+    cluster = registered(world, account)
     zone = cloud["vswitches"][0]["zone"]
     node = cast.node(
         cluster,
@@ -202,12 +202,12 @@ def site(world: World, runtime: Runtime, settings: Any) -> Iterator[Site]:
         placements=[{"zone": v["zone"], "subnet": v["id"]} for v in cloud["vswitches"]],
     )
     made = Site(runtime, control, cluster, account, node, f"t-{uuid.uuid4().hex[:6]}")
-    runtime.run(_prepare(made), timeout=20)
+    runtime.run(prepare(made), timeout=20)
     yield made
     control.call("DELETE", "/eci/faults")
 
 
-def _cluster(world: World, account: CloudAccount) -> Cluster:
+def registered(world: World, account: CloudAccount) -> Cluster:
     kubeconfig = parse_kubeconfig(world.kubeconfig)
     target = kubeconfig.target(kubeconfig.current_context)
     cluster = cast.cluster(
@@ -228,7 +228,7 @@ def _cluster(world: World, account: CloudAccount) -> Cluster:
     return cluster
 
 
-async def _prepare(site: Site) -> None:
+async def prepare(site: Site) -> None:
     kube = await site.kube()
     taints = [{"key": "virtual", "effect": "NoSchedule"}]
     node = {"metadata": {"name": site.node.name}, "spec": {"taints": taints}}
