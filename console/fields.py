@@ -66,7 +66,12 @@ def form_field(field: Field) -> forms.Field:
             **common, choices=choices, widget=forms.Select(attrs={"class": "input"})
         )
     kind = ListField if field.kind is FieldKind.LIST else forms.CharField
-    made = kind(**common, max_length=MOST.get(field.kind, 2048), widget=_widget(field))
+    made = kind(
+        **common,
+        max_length=MOST.get(field.kind, 2048),
+        widget=_widget(field),
+        strip=field.kind is not FieldKind.LONG_SECRET,
+    )
     if field.pattern:
         wrong = gettext_lazy("This does not have the form that is asked for.")
         made.validators.append(RegexValidator(rf"\A(?:{field.pattern})\Z", wrong))

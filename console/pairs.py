@@ -54,6 +54,7 @@ def subnet_words(dialect: Dialect) -> dict[str, str]:
     return {"one": _("Subnet"), "many": _("Subnets")}
 
 
-async def has_catalogue(account_id: int, region: str) -> bool:
+def has_catalogue(account: CloudAccount) -> bool:
     """Whether the cloud tells its subnets, so that a node must be given some."""
-    return isinstance(await runtime().provider(account_id, region), Catalogue)
+    loop = runtime()
+    return isinstance(loop.run(loop.provider(account.pk, account.region)), Catalogue)

@@ -15,7 +15,6 @@ from rest_framework.response import Response
 
 from addons.models import Cluster
 from addons.nodes import install
-from addons.runtime.loop import runtime
 from console import audit
 from console.access import Role, access, usable_account
 from console.api import shapes
@@ -49,7 +48,7 @@ def _placements(account: CloudAccount, data: dict[str, Any]) -> list[dict[str, s
     if data["placements"]:
         return [dict(item) for item in data["placements"]]
     try:
-        needed = runtime().run(has_catalogue(account.pk, account.region))
+        needed = has_catalogue(account)
     except EXPLAINED as error:
         raise Problem.of(explain(error)) from error
     if needed:
