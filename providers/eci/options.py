@@ -72,8 +72,8 @@ TABLE = _rows(
     ("acr-instance-ids", values.NAMES),
     ("acr-service-arns", values.NAMES),
     ("acr-user-arns", values.NAMES),
-    ("plain-http-registry", values.NAME, "PlainHttpRegistry"),
-    ("insecure-registry", values.NAME, "InsecureRegistry"),
+    ("plain-http-registry", values.JOINED, "PlainHttpRegistry"),
+    ("insecure-registry", values.JOINED, "InsecureRegistry"),
     # Data caches.
     ("eci-data-cache-bucket", values.NAME, "DataCacheBucket"),
     ("eci-data-cache-pl", values.one_of("PL0", "PL1", "PL2", "PL3"), "DataCachePL"),

@@ -52,6 +52,7 @@ def _named(text: str) -> str:
 
 FLAG = Kind(_flag, _('Write "true" or "false".'))
 NAME = Kind(_named, _("Write a name without spaces."))
+JOINED = Kind(lambda text: ",".join(_some(text)), _("Write names, separated by commas."))
 NAMES = Kind(_some, _("Write names, separated by commas."))
 
 

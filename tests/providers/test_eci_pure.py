@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from providers import errors as kinds
 from providers.base import Container, Created, EnvVar, Instance, InstanceState, Size
-from providers.eci import answer, prices, sizes
+from providers.eci import answer, options, prices, sizes
 from providers.eci.endpoints import endpoint
 from providers.eci.errors import error, kind_of
 from providers.errors import ProviderError
@@ -419,6 +421,12 @@ def test_what_the_cloud_cannot_do_is_said_with_a_fix(
     assert [p.reason for p in found] == ([reason] if reason else [])
     assert [p.fatal for p in found] == ([fatal] if reason else [])
     assert all(p.text and p.fix_text and p.path for p in found)
+
+
+def test_the_manual_names_every_annotation() -> None:
+    manual = (Path(__file__).parents[2] / "docs" / "eci.md").read_text("utf-8")
+    named = set(re.findall(r"^\| `([^`]+)` \|", manual, re.MULTILINE))
+    assert named == set(options.TABLE) | set(options.IGNORED)
 
 
 def test_annotations_written_back_name_instance_request_and_size() -> None:
