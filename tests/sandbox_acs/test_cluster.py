@@ -45,6 +45,7 @@ def test_a_pod_becomes_an_instance_and_is_told_so(acs: Acs) -> None:
     assert pod["status"]["podIP"] == instance.ip
     conditions = {c["type"]: c["status"] for c in pod["status"]["conditions"]}
     assert conditions["ContainerInstanceCreated"] == conditions["Ready"] == "True"
+    assert conditions["SandboxReady"] == "True"
 
 
 def test_nodes_are_virtual_one_for_each_zone(acs: Acs) -> None:
@@ -109,6 +110,7 @@ GPU = {"limits": {"nvidia.com/gpu": "1"}}
         ({"annotations": {"alibabacloud.com/pod-required-spec": "2-4096Mi"}}, "2-4Gi"),
         ({"annotations": {"alibabacloud.com/pod-required-spec": "1-2Gi"},
           "resources": {"requests": {"cpu": "2"}}}, "smaller than the sum"),
+        ({"annotations": {"alibabacloud.com/extra-ephemeral-storage": "much"}}, "no quantity"),
         ({"volumes": [{"name": "v", "hostPath": {"path": "/"}}]}, "hostPath"),
     ],
 )  # fmt: skip
@@ -186,6 +188,21 @@ def test_vswitches_of_a_pod_choose_its_zone(acs: Acs) -> None:
         acs.create(f"in-k-{number}", annotations=chosen)
         pod = acs.phase(f"in-k-{number}", "Running")
         assert pod["metadata"]["annotations"]["network.alibabacloud.com/vswitch-id"] == k.id
+
+
+def test_a_pod_is_being_created_until_its_sandbox_has_an_address(acs: Acs) -> None:
+    acs.turn(schedule_seconds=600)
+    acs.create("slow")
+    wait_until(lambda: "startTime" in acs.pod("slow")["status"])
+    status = acs.pod("slow")["status"]
+    conditions = {c["type"]: (c["status"], c.get("reason")) for c in status["conditions"]}
+    assert conditions["ContainerInstanceCreated"] == ("False", "Creating")
+    assert status["containerStatuses"][0]["state"]["waiting"]["reason"] == "ContainerCreating"
+
+
+def test_storage_is_added_by_annotation(acs: Acs) -> None:
+    acs.create("roomy", annotations={"alibabacloud.com/extra-ephemeral-storage": "20Gi"})
+    assert acs.annotated("roomy")["alibabacloud.com/pod-ephemeral-storage"] == "50Gi"
 
 
 def test_gpu_pods_are_guaranteed_and_carry_their_cards(acs: Acs) -> None:

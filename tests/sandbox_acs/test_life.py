@@ -35,6 +35,7 @@ def instance(**changes: Any) -> Instance:
         memory="4",
         storage=30,
         created_at=1000.9,
+        billed_from=1000.9,
         **dict.fromkeys(names.split(), "x"),
     )
     return msgspec.structs.replace(made, **changes)

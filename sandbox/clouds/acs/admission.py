@@ -16,7 +16,7 @@ from sandbox.cluster.quantity import QuantityError, canonical, parse
 
 from . import sizes
 from .knobs import Knobs
-from .wants import CLASS, GIB, GPU, QOS, Unwanted, Want, required_of, total, want_of
+from .wants import BY_TABLE, CLASS, GIB, GPU, QOS, Unwanted, Want, required_of, total, want_of
 
 Obj = dict[str, Any]
 _DNS = ("None", "Default", "ClusterFirst")
@@ -59,7 +59,7 @@ class AcsAdmission:
             shown = attributes.name or obj["metadata"].get("generateName", "")
             raise errors.forbidden("pods", "", shown, str(unwanted)) from unwanted
         except QuantityError:
-            return  # the API server's own validation says which quantity is wrong
+            return  # the API server's own validation says which quantity of a container is wrong
 
     def validate(self, attributes: Attributes) -> None:
         """Refuse NodePort Services."""
@@ -76,7 +76,7 @@ class AcsAdmission:
             (meta.get("annotations") or {}).pop(name, None)
         _rewrite(spec)
         want = want_of(obj)
-        by_table = want.compute_class in {"general-purpose", "performance"}
+        by_table = want.compute_class in BY_TABLE
         if by_table and sizes.needs_ticket(want.size) and not self._knobs().large_sizes:
             raise Unwanted(f"the size {want.size.label} needs approval, submit a ticket")
         labels = meta.setdefault("labels", {})

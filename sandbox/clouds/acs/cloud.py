@@ -190,18 +190,19 @@ class AcsCloud:
         self.settle(instance)
         return instance
 
-    def close(self, instance: Instance, *, deleted: bool, status: str, reason: str = "") -> None:
-        """Note the end of an instance or of its pod; its bill ends with the first of the two."""
+    def close(
+        self, instance: Instance, *, status: str, at: float | None = None, reason: str = ""
+    ) -> None:
+        """Note the end of an instance at a time (0: now), or without one that its pod is gone."""
         if instance.alive:
             self._count(instance, -1)
             vswitch = self.network.vswitches.get(instance.vswitch_id)
             if vswitch:
                 vswitch.release(instance.ip)
-        now = self.now()
-        if deleted and instance.deleted_at is None:
-            instance.deleted_at = now
-        elif not deleted and instance.ended_at is None:
-            instance.ended_at, instance.reason = now, reason
+        if at is None:
+            instance.deleted_at = self.now()
+        else:
+            instance.ended_at, instance.reason = at or self.now(), reason
         instance.status = status
         self.settle(instance)
 

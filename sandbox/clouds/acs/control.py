@@ -43,7 +43,7 @@ def instance_row(instance: Instance, now: float) -> dict[str, Any]:
         "storage": instance.storage,
         "client_token": instance.client_token,
         "created_at": _iso(instance.created_at),
-        "billed_from": _iso(instance.created_at),
+        "billed_from": _iso(instance.billed_from),
         "billed_to": _iso(meter.billed_to(instance)),
         "billed_seconds": meter.billed_seconds(instance, now),
         "billed_cny": None if price is None else str(price),

@@ -8,7 +8,7 @@ from sandbox.cluster.controllers.informer import Obj
 from sandbox.cluster.controllers.kubelet import containers
 from sandbox.cluster.controllers.kubelet.podstatus import with_conditions
 from sandbox.cluster.controllers.loop import Controller
-from sandbox.cluster.controllers.objects import pod_finished
+from sandbox.cluster.controllers.objects import pod_finished, with_condition
 
 from .scheduler import COMPONENT
 
@@ -76,7 +76,10 @@ class Evictions(Controller[str]):
             if kind in status:
                 status[kind] = [_ended(state, now, code) for state in status[kind]]
         status.update(phase="Failed", reason=reason, message=message)
-        await self.context.write_status("pods", pod, with_conditions(pod, status, now))
+        status = with_conditions(pod, status, now)
+        target = {"type": "DisruptionTarget", "status": "True", "reason": "TerminationByKubelet"}
+        conditions = with_condition(status["conditions"], {**target, "message": message}, now)
+        await self.context.write_status("pods", pod, {**status, "conditions": conditions})
         await self.events.emit(COMPONENT, pod, reason, message, kind="Warning")
         self._cloud.record(reason, pod, instance.zone, instance)
 

@@ -8,10 +8,11 @@ from sandbox.cluster.controllers.informer import Obj, key_of
 from sandbox.cluster.controllers.kubelet.admit import Refused
 from sandbox.cluster.controllers.kubelet.host import Delayed, Host
 from sandbox.cluster.controllers.objects import controller_of, node_of, with_condition
+from sandbox.cluster.controllers.timing import seconds_of
 
 from ..groups.errors import ApiFault
 from .scheduler import COMPONENT, CREATED, OUT_OF_STOCK, ZONE
-from .wants import VENDORS, Want, want_of
+from .wants import BY_TABLE, VENDORS, Want, want_of
 
 if TYPE_CHECKING:
     from sandbox.cluster.controllers import Manager
@@ -41,19 +42,13 @@ class AcsHost(Host):
         if self._cloud.of_pod(pod["metadata"]["uid"]) is None:
             await self._try(pod, want, zone)
         instance = self._cloud.create(self.context.name, pod, want, node, zone)
-        by_table = want.compute_class in {"general-purpose", "performance"}
         hand = self.nodes.as_node(node)
         body: Obj = {"metadata": {"annotations": self._annotations(pod, instance)}}
-        if by_table:
+        if want.compute_class in BY_TABLE:
             given = (pod["metadata"].get("annotations") or {}).get(VENDORS) or "intel"
             body["metadata"]["labels"] = {"alibabacloud.com/cpu-vendor": given.split(",")[0]}
         namespace, name = key_of(pod)
-        told = await hand.client.patch("pods", name, namespace, body, kind="merge")
-        if by_table:
-            created = {"type": CREATED, "status": "True"}
-            status = dict(told.get("status") or {})
-            conditions = with_condition(status.get("conditions"), created, self.context.now())
-            await hand.write_status("pods", told, {**status, "conditions": conditions})
+        await hand.client.patch("pods", name, namespace, body, kind="merge")
         return None
 
     async def _try(self, pod: Obj, want: Want, zone: str) -> None:
@@ -118,6 +113,21 @@ class AcsHost(Host):
             return {**container, "readinessProbe": _NEVER_READY}
         return container
 
+    def told(self, pod: Obj, status: Obj) -> Obj:
+        """With the conditions of ACS: Creating until the sandbox has its address."""
+        instance = self._cloud.of_pod(pod["metadata"]["uid"])
+        if instance is None or instance.compute_class not in BY_TABLE:
+            return status
+        made = bool(status.get("podIP"))
+        created = {"type": CREATED, "status": "True" if made else "False"}
+        if not made:
+            created.update(reason="Creating", message="Creating")
+        now = self.context.now()
+        conditions = with_condition(status.get("conditions"), created, now)
+        ready = made and status["phase"] not in {"Succeeded", "Failed"}
+        sandbox = {"type": "SandboxReady", "status": "True" if ready else "False"}
+        return {**status, "conditions": with_condition(conditions, sandbox, now)}
+
     def address(self, pod: Obj) -> str:
         """The address of the instance's network interface."""
         instance = self._cloud.of_pod(pod["metadata"]["uid"])
@@ -130,13 +140,16 @@ class AcsHost(Host):
             return
         if new is None:
             self._cloud.record("DeleteInstance", pod, instance.zone, instance)
-            self._cloud.close(instance, deleted=True, status="Deleted")
+            self._cloud.close(instance, status="Deleted")
             return
         status = new.get("status") or {}
         phase = status.get("phase", "Pending")
+        if instance.billed_from is None and status.get("startTime"):
+            instance.billed_from = seconds_of(status["startTime"])
+            self._cloud.settle(instance)
         if phase in {"Succeeded", "Failed"} and instance.ended_at is None:
             reason = status.get("reason", "")
-            self._cloud.close(instance, deleted=False, status=phase, reason=reason)
+            self._cloud.close(instance, at=_ended_at(status), status=phase, reason=reason)
         elif phase != instance.status and instance.alive:
             instance.status = phase
             self._cloud.settle(instance)
@@ -146,4 +159,11 @@ class AcsHost(Host):
         there = {pod["metadata"]["uid"] for pod in self._pods}
         for instance in list(self._cloud.living()):
             if instance.cluster == self.context.name and instance.uid not in there:
-                self._cloud.close(instance, deleted=True, status="Deleted")
+                self._cloud.close(instance, status="Deleted")
+
+
+def _ended_at(status: Obj) -> float:
+    """When the last container ended, 0.0 when none ever ran."""
+    states = status.get("containerStatuses") or []
+    ends = [(state.get("state") or {}).get("terminated") or {} for state in states]
+    return max((seconds_of(end.get("finishedAt")) for end in ends), default=0.0)

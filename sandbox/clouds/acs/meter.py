@@ -2,8 +2,8 @@
 
 A second costs vCPU and GiB by class and quality (ACS billing page, CNY, mainland regions; the table
 for other regions is not simulated), storage beyond the free 30 GiB is not priced here. The price of
-cards is not public, so GPU instances have seconds and no cost. Billed from the creation of the
-instance to its end or deletion, both ends cut to whole seconds.
+cards is not public, so GPU instances have seconds and no cost. Billed from the pod's start time to
+the end of its last container, or to its deletion; both ends are cut to whole seconds.
 """
 
 from decimal import Decimal
@@ -27,7 +27,9 @@ def billed_to(instance: Instance) -> float | None:
 def billed_seconds(instance: Instance, now: float) -> int:
     """Return the whole seconds billed so far."""
     until = billed_to(instance)
-    return max(0, int(now if until is None else until) - int(instance.created_at))
+    if instance.billed_from is None:
+        return 0
+    return max(0, int(now if until is None else until) - int(instance.billed_from))
 
 
 def cost(instance: Instance, now: float) -> Decimal | None:

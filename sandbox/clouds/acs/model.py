@@ -31,6 +31,7 @@ class Instance(msgspec.Struct, omit_defaults=True, kw_only=True):
     eip_id: str = ""
     eip: str = ""
     status: str = "Pending"
+    billed_from: float | None = None
     ended_at: float | None = None
     deleted_at: float | None = None
     reason: str = ""

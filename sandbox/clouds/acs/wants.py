@@ -14,7 +14,7 @@ from decimal import Decimal
 from math import ceil
 from typing import Any
 
-from sandbox.cluster.quantity import parse
+from sandbox.cluster.quantity import QuantityError, parse
 
 from . import sizes
 from .sizes import Size
@@ -25,7 +25,9 @@ QOS = "alibabacloud.com/compute-qos"
 MODEL = "alibabacloud.com/gpu-model-series"
 REQUIRED = "alibabacloud.com/pod-required-spec"
 VENDORS = "alibabacloud.com/cpu-vendors"
+EXTRA_STORAGE = "alibabacloud.com/extra-ephemeral-storage"
 GPU = "nvidia.com/gpu"
+BY_TABLE = frozenset({"general-purpose", "performance"})
 GIB = Decimal(1024**3)
 _SPEC = re.compile(r"(\d+(?:\.\d+)?)-(\d+(?:\.\d+)?)Gi")
 
@@ -81,7 +83,7 @@ def _check_vendor(pod: Obj, compute_class: str) -> None:
     given = (pod["metadata"].get("annotations") or {}).get(VENDORS)
     if given is None:
         return
-    if compute_class not in {"general-purpose", "performance"}:
+    if compute_class not in BY_TABLE:
         raise Unwanted(f"compute class {compute_class} does not support {VENDORS}")
     if not {"intel", "amd"} >= {name.strip() for name in given.split(",")}:
         raise Unwanted(f"{VENDORS} is intel, amd or both, not {given!r}")
@@ -144,10 +146,19 @@ def model_of(pod: Obj) -> str:
 
 
 def _storage(pod: Obj, most: int) -> int:
-    asked = ceil(total(pod, "ephemeral-storage") / GIB)
+    """The larger of what containers ask and of the free storage with what is added to it.
+
+    The annotation: ACS help page "Add the EphemeralStorage".
+    """
+    extra = (pod["metadata"].get("annotations") or {}).get(EXTRA_STORAGE, "0")
+    try:
+        added = ceil(parse(extra) / GIB)
+    except QuantityError as error:
+        raise Unwanted(f"{EXTRA_STORAGE} is no quantity: {extra!r}") from error
+    asked = max(sizes.FREE_STORAGE + added, ceil(total(pod, "ephemeral-storage") / GIB))
     if asked > most:
         raise Unwanted(f"ephemeral storage of {asked} GiB is more than {most} GiB")
-    return max(sizes.FREE_STORAGE, asked)
+    return asked
 
 
 def total(pod: Obj, resource: str) -> Decimal:

@@ -125,7 +125,7 @@ class Pods(Controller[Key]):
         status["phase"] = phase_of(spec, inits, status["containerStatuses"])
         if status["phase"] in {"Succeeded", "Failed"} and inits:
             status["initContainerStatuses"] = [_stopped(s, now) for s in inits]
-        status = with_conditions(pod, status, now)
+        status = self.host.told(pod, with_conditions(pod, status, now))
         await self._hand(pod).write_status("pods", pod, status)
         for container, told in round_.notes:
             await self._tell(pod, container, told)
