@@ -9,7 +9,8 @@ from typing import Any
 
 from addons.pods.volumes import UnsupportedVolume
 from addons.pods.work import Work
-from providers.base import OnFailure, Placing, Waiting
+from providers import base
+from providers.base import InstanceState, OnFailure, Placing, RunState, Waiting
 from providers.models import Instance
 
 Json = Mapping[str, Any]
@@ -36,6 +37,21 @@ def since(pod: Json, row: Instance | None) -> datetime:
     if row is not None:
         return row.intended_at
     return datetime.fromisoformat(pod["metadata"]["creationTimestamp"])
+
+
+def overdue(work: Work, seen: base.Instance | None) -> int:
+    """The minutes that the pod gives its instance to start, when they are over; else 0.
+
+    They count from when the instance cost, and not while an init container runs.
+    """
+    if seen is None or seen.state is not InstanceState.STARTING or seen.billed_from is None:
+        return 0
+    if any(one.state.state is RunState.RUNNING for one in seen.init_containers):
+        return 0
+    limit = waiting_of(work).starting
+    if limit is None or work.now - seen.billed_from < limit:
+        return 0
+    return int(limit.total_seconds() // 60)
 
 
 async def ran_short(work: Work, zone: str) -> None:

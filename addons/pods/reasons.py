@@ -53,6 +53,7 @@ POD_DELETED: Final = "PodDeleted"
 # Events of the ConfigMap.
 PROFILE_FAULT: Final = "ProfileFault"
 GAVE_UP: Final = "GaveUp"
+OVERDUE: Final = "StartTimedOut"
 FAILED_OVER: Final = "FailedOver"
 # Orphans.
 ORPHAN_NO_POD: Final = "NoPod"
@@ -87,6 +88,10 @@ REASONS: Mapping[str, Reason] = {
         True,
     ),
     GAVE_UP: Reason(_("No stock of {spec} in {zones}: it fails, as its pod asks."), True),
+    OVERDUE: Reason(
+        _("Instance {instance} did not start within {minutes} minutes: the pod fails, as it asks."),
+        True,
+    ),
     FAILED_OVER: Reason(
         _("No stock of {spec} in {zones}: it fails, so that its owner makes another pod."), True
     ),

@@ -177,9 +177,10 @@ async def _not_created(
     if isinstance(error, AccountTrouble):
         await accounts.troubled(work, error, "create")
     outcome = await _told(work, outcome_of(error), row, spec)
-    if isinstance(error, OutOfStock) and _over(work, row):
+    more = not again and spec.left > 0
+    if isinstance(error, OutOfStock) and not more and _over(work, row):
         return await give_up(work, Action(Do.GIVE_UP, reasons.NO_STOCK, outcome.values))
-    if not again and spec.left:
+    if more:
         # The next size or type that the pod would take, under a token of its own.
         outcome = replace(outcome, requeue_after=0.0)
     await work.put_status(status_of(work.live_pod, None, now=work.now))

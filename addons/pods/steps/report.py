@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from django.utils import translation
+
 from addons.pods import reasons, store
 from addons.pods.decide import Action
+from addons.pods.patience import overdue
 from addons.pods.status import failed, is_over, status_of
 from addons.pods.times import stamp
 from addons.pods.work import Work
@@ -25,6 +28,8 @@ async def report(work: Work, action: Action) -> Outcome:
     row = work.open_row
     seen = decode(row.seen)
     work = await work.put_annotations(row)
+    if minutes := overdue(work, seen):
+        return await _too_late(work, row.cloud_id, minutes)
     before = work.live_pod
     status = status_of(before, seen, now=work.now, provider=row.provider)
     changed = await work.put_status(status)
@@ -33,6 +38,19 @@ async def report(work: Work, action: Action) -> Outcome:
         await work.writer.do(store.nothing, None, note)
         return Outcome(0.0)
     return _outcome(seen, row.cloud_id)
+
+
+async def _too_late(work: Work, instance: str, minutes: int) -> Outcome:
+    """The pod fails; its instance goes as that of any pod that has ended."""
+    values = {"instance": instance, "minutes": minutes}
+    with translation.override("en"):
+        message = reasons.sentence(reasons.OVERDUE, values)
+    status = failed(work.live_pod, reason="ProviderFailed", message=message, now=work.now)
+    await work.put_status(status)
+    await work.say(reasons.OVERDUE, **values)
+    await work.writer.do(store.nothing, None, work.note(reasons.OVERDUE, **values))
+    await work.announce()
+    return Outcome(0.0)
 
 
 async def ask(work: Work, action: Action) -> Outcome:

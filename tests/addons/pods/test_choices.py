@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from providers.models import Instance, LogTail
+from providers.seen import decode, encode
 from tests.addons.pods.conftest import Site
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -105,3 +108,46 @@ def test_gpus_without_a_type_that_has_them_are_refused_with_the_types(site: Site
     assert pod["status"]["reason"] == "ProviderFailed"
     assert "ecs.gn5i-c2g1.large" in pod["status"]["message"]
     assert not site.instances()
+
+
+@pytest.mark.usefixtures("short")
+def test_a_pod_that_fails_fast_tries_every_choice_and_then_fails(site: Site) -> None:
+    before = len(site.control.calls())
+    wishes = {"k8s.aliyun.com/eci-use-specs": "2-4Gi,4-8Gi"}
+    fast = {"k8s.aliyun.com/eci-fail-strategy": "fail-fast"}
+    site.create("web", metadata={"annotations": wishes | fast})
+    site.queue("web")
+    site.work(lambda: site.phase("web") == "Failed", seconds=15)
+    asked = [c for c in site.control.calls()[before:] if c["action"] == "CreateContainerGroup"]
+    assert [call["parameters"]["Cpu"] for call in asked] == ["2.0", "4.0"]
+    assert not site.instances()
+
+
+def test_an_instance_that_does_not_start_within_the_pods_limit_is_given_up(site: Site) -> None:
+    site.control.knobs(image_pull_hang=["nginx:*"])
+    try:
+        limit = {"k8s.aliyun.com/eci-max-pending-minute": "10"}
+        site.create("web", metadata={"annotations": limit}, restartPolicy="Never")
+        site.queue("web")
+        site.work(lambda: [row for row in site.rows() if row.billed_from], seconds=15)
+        row = site.rows()[0]
+        assert row.billed_from is not None
+        seen = decode(row.seen)
+        assert seen is not None
+        row.billed_from -= timedelta(minutes=9)
+        row.seen = encode(replace(seen, billed_from=row.billed_from))
+        row.save(update_fields=["billed_from", "seen"])
+        site.queue("web")
+        site.drain(sweep=False)
+        assert site.phase("web") == "Pending"
+        row.seen = encode(replace(seen, billed_from=row.billed_from - timedelta(minutes=1)))
+        row.save(update_fields=["seen"])
+        site.queue("web")
+        site.work(lambda: site.phase("web") == "Failed", seconds=15, sweep=False)
+        pod = site.get("web")
+        assert pod is not None
+        assert "10 minutes" in pod["status"]["message"]
+        site.work(lambda: site.rows()[0].state == Instance.State.CLOSED, seconds=30)
+        assert site.instances()[0]["deleted_at"]
+    finally:
+        site.control.knobs(image_pull_hang=[])
