@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from django.utils import translation
 
@@ -42,7 +43,7 @@ async def report(work: Work, action: Action) -> Outcome:
 
 async def _too_late(work: Work, instance: str, minutes: int) -> Outcome:
     """The pod fails; its instance goes as that of any pod that has ended."""
-    values = {"instance": instance, "minutes": minutes}
+    values: dict[str, Any] = {"instance": instance, "minutes": minutes}
     with translation.override("en"):
         message = reasons.sentence(reasons.OVERDUE, values)
     status = failed(work.live_pod, reason="ProviderFailed", message=message, now=work.now)
