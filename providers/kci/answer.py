@@ -23,7 +23,6 @@ from providers.base import (
     RunState,
     Size,
 )
-from providers.errors import Unavailable
 from providers.kci import identity, sizes
 
 Map = Mapping[str, Any]
@@ -46,13 +45,17 @@ def state(text: str) -> InstanceState:
 
 
 def time(text: str | None, zone: tzinfo = ZONE) -> datetime | None:
-    """`yyyy-MM-dd HH:mm:ss` or RFC 3339, as aware UTC; the zero time of a program is no time."""
+    """`yyyy-MM-dd HH:mm:ss` or RFC 3339, as aware UTC.
+
+    The zero time of a program is no time; nor is what cannot be read, since no document gives the
+    format of every time, and an instance without a time is better than no list.
+    """
     if not text or text.startswith(("0001", "0000")):
         return None
     try:
         found = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
-    except ValueError as error:
-        raise Unavailable(f"KCI told the unreadable time {text!r}", code="BadTime") from error
+    except ValueError:
+        return None
     return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
 
 

@@ -76,21 +76,25 @@ def plain(text: str) -> str:
     return re.sub(r"[\s_]+", "", text).lower()
 
 
+_BY_STATUS: dict[int, type[ProviderError]] = {
+    401: AccountTrouble,
+    403: AccountTrouble,
+    404: NotFound,
+    429: Throttled,
+}
+
+
 def kind_of(code: str, message: str, status: int) -> type[ProviderError]:
-    exact = _EXACT.get(code)
-    if exact:
-        return exact
+    """A 5xx may have had an effect, whatever its words say."""
+    if status >= 500:
+        return Unavailable
+    if code in _EXACT:
+        return _EXACT[code]
     for words in (plain(code), plain(message)):
         for pattern, kind in _WORDS:
             if pattern.search(words):
                 return kind
-    if status == 429:
-        return Throttled
-    if status in {401, 403}:
-        return AccountTrouble
-    if status == 404:
-        return NotFound
-    return Unavailable if status >= 500 else InvalidSpec
+    return _BY_STATUS.get(status, InvalidSpec)
 
 
 def error(

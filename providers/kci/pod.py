@@ -48,6 +48,7 @@ def problems(pod: Map, settings: Mapping[str, str]) -> Sequence[Problem]:
         *_volumes(spec, rules),
         *_all_containers(spec, rules, agent=agent),
         *_pod_fields(spec, agent=agent),
+        *_cluster_dns(spec, settings, agent=agent),
         *_tolerations(spec, settings),
     ]
 
@@ -245,6 +246,23 @@ def _pod_fields(spec: Map, *, agent: bool) -> Iterator[Problem]:
     for field in ("runAsUser", "runAsGroup", "runAsNonRoot", "fsGroup", "sysctls"):
         if context.get(field):
             yield _ignored(f"spec.securityContext.{field}")
+
+
+def _cluster_dns(spec: Map, settings: Mapping[str, str], *, agent: bool) -> Iterator[Problem]:
+    """The address of the cluster's DNS service is a cluster IP, which needs the agent."""
+    policy = spec.get("dnsPolicy") or "ClusterFirst"
+    if agent or settings.get("cluster-dns", "").strip() or not policy.startswith("ClusterFirst"):
+        return
+    yield Problem(
+        "spec.dnsPolicy",
+        "ClusterDnsUnreachable",
+        _("The cluster's DNS has a cluster IP, which instances do not reach by themselves."),
+        _(
+            "Set cluster-dns of the virtual node to addresses that the subnet reaches, reach "
+            "services by cluster IP, or choose dnsPolicy Default."
+        ),
+        fatal=False,
+    )
 
 
 def _tolerations(spec: Map, settings: Mapping[str, str]) -> Iterator[Problem]:

@@ -106,7 +106,11 @@ def test_a_name_of_somebody_else_is_nobodys(name: str) -> None:
 
 
 def a_pod(**changes: Any) -> dict[str, Any]:
-    spec = {"containers": [{"name": "main", "image": "a"}], **changes.pop("spec", {})}
+    spec = {
+        "containers": [{"name": "main", "image": "a"}],
+        "dnsPolicy": "Default",
+        **changes.pop("spec", {}),
+    }
     return {"metadata": {"name": "p", "namespace": "d", **changes}, "spec": spec}
 
 
@@ -199,6 +203,13 @@ def test_what_kci_has_no_place_for_is_told_and_not_refused() -> None:
     found = KCI.problems(odd, settings={})
     assert {p.reason for p in found} == {"AnnotationIgnored", "BandwidthIgnored", "FieldIgnored"}
     assert not any(p.fatal for p in found)
+
+
+def test_the_clusters_dns_is_reached_by_the_agent_or_by_addresses_of_the_node() -> None:
+    usual = a_pod(spec={"dnsPolicy": "ClusterFirst"})
+    assert [p.path for p in KCI.problems(usual, settings={})] == ["spec.dnsPolicy"]
+    assert not KCI.problems(usual, settings={"KCI_KUBE_PROXY": "true"})
+    assert not KCI.problems(usual, settings={"cluster-dns": "10.0.0.2"})
 
 
 @pytest.mark.parametrize(
@@ -347,6 +358,8 @@ def test_a_temporary_key_that_cannot_be_used_names_the_entry_and_no_secret(
         ("ContainerGroupStatusInvalid", 400, Busy),
         ("InternalError", 500, Unavailable),
         ("Strange", 503, Unavailable),
+        ("ContainerGroupNotFound", 500, Unavailable),
+        ("InsufficientCapacity", 503, Unavailable),
         ("InvalidParameterValue", 400, InvalidSpec),
         ("NeverSeen", 400, InvalidSpec),
     ],
@@ -390,6 +403,7 @@ def test_times_are_those_of_beijing_unless_a_zone_is_told() -> None:
     assert answer.time("2026-11-21T08:00:00Z") == datetime(2026, 11, 21, 8, tzinfo=UTC)
     assert answer.time("2026-11-21 08:00:00", UTC) == datetime(2026, 11, 21, 8, tzinfo=UTC)
     assert answer.time("0001-01-01 00:00:00") is None
+    assert answer.time("yesterday") is None
 
 
 def test_a_state_that_no_document_names_is_waited_for_and_told() -> None:
