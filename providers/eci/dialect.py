@@ -9,6 +9,7 @@ from typing import Any
 from django.utils.translation import gettext_noop as _
 
 from kube.secret import Secret
+from providers import alibaba
 from providers.base import (
     Claim,
     Created,
@@ -24,7 +25,7 @@ from providers.base import (
     Size,
     Waiting,
 )
-from providers.eci import choices, node, options, pod, prices, verify, written
+from providers.eci import choices, options, pod, prices, verify, written
 from providers.errors import InvalidSpec
 
 # Labels that ask for ACS: another provider of the same vendor.
@@ -74,13 +75,13 @@ class EciDialect:
         self, *, region: str, zone: str, name: str, settings: Mapping[str, str]
     ) -> NodeProfile:
         del settings
-        return node.profile(region=region, zone=zone, node=name)
+        return alibaba.node_profile(region=region, zone=zone, node=name)
 
     def node_name(self, zone: str) -> str:
-        return node.name(zone)
+        return alibaba.node_name(zone)
 
     def node_version(self, kubernetes_version: str) -> str:
-        return node.version(kubernetes_version)
+        return alibaba.node_version(kubernetes_version)
 
     def problems(
         self, pod_object: Mapping[str, Any], *, settings: Mapping[str, str]
