@@ -23,9 +23,10 @@ from addons.sweep.sweep import reconcile_sweep
 from kube import NAMESPACES, NODES, PODS, Kube, parse_kubeconfig
 from kube.errors import NotFound
 from kube.secret import Secret
-from providers import sealing, vault
+from providers import registry, sealing, vault
 from providers.models import CloudAccount, Instance
-from tests.addons import cast
+from tests.addons import cast, toy
+from tests.addons.toy import ToyCloud
 from tests.conftest import World
 
 Json = dict[str, Any]
@@ -235,3 +236,35 @@ async def prepare(site: Site) -> None:
     await kube.create(NODES, {"apiVersion": "v1", "kind": "Node", **node})
     space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": site.namespace}}
     await kube.create(NAMESPACES, space)
+
+
+@pytest.fixture
+def cloud(monkeypatch: pytest.MonkeyPatch) -> ToyCloud:
+    """A cloud in memory without a token, changes, a catalogue or containers; provider `bare`."""
+    monkeypatch.setitem(registry.PROVIDERS, "bare", toy.ENTRY)
+    name = f"toy-{uuid.uuid4().hex[:6]}"
+    toy.CLOUDS.clear()
+    return toy.CLOUDS.setdefault(name, ToyCloud())
+
+
+@pytest.fixture
+def toy_site(cloud: ToyCloud, world: World, runtime: Runtime, settings: Any) -> Site:
+    """A virtual node that this cloud serves."""
+    settings.SWEEP_SECONDS, settings.FULL_SWEEP_SECONDS = 0.1, 0.5
+    account = cast.account(provider="bare", endpoint=next(iter(toy.CLOUDS)), region="here")
+    cluster = registered(world, account)
+    name = f"toy-{uuid.uuid4().hex[:6]}"
+    places = [{"zone": "here-a", "subnet": "net-a"}]
+    node = cast.node(
+        cluster,
+        account=account,
+        provider="bare",
+        name=name,
+        region="here",
+        zone="here-a",
+        placements=places,
+    )
+    control = Control(world.facts["control_url"])
+    made = Site(runtime, control, cluster, account, node, f"t-{uuid.uuid4().hex[:6]}")
+    runtime.run(prepare(made), timeout=20)
+    return made
