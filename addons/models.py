@@ -39,7 +39,7 @@ class Cluster(models.Model):
     region = models.CharField(max_length=64, blank=True)
     # Zone -> subnet id, and the security group: the defaults of a new virtual node.
     subnets = models.JSONField(default=dict)
-    security_group = models.CharField(max_length=64, blank=True)
+    security_group = models.CharField(max_length=160, blank=True)
     tags = models.JSONField(default=dict)
     # The ConfigMap kube-system/eci-profile as it is now, and what is wrong in it.
     profile = models.JSONField(default=dict)
@@ -82,7 +82,7 @@ class VirtualNode(models.Model):
     zone = models.CharField(max_length=64)
     # [{"zone": ..., "subnet": ...}, ...]: its own zone first, then where to go when that is short.
     placements = models.JSONField(default=list)
-    security_group = models.CharField(max_length=64)
+    security_group = models.CharField(max_length=160)
     # The provider's `node_settings`, as text.
     settings = models.JSONField(default=dict)
     uid = models.CharField(max_length=64, blank=True)

@@ -37,4 +37,14 @@ class Migration(migrations.Migration):
             name='settings',
             field=models.JSONField(default=dict),
         ),
+        migrations.AlterField(
+            model_name='cluster',
+            name='security_group',
+            field=models.CharField(blank=True, max_length=160),
+        ),
+        migrations.AlterField(
+            model_name='virtualnode',
+            name='security_group',
+            field=models.CharField(max_length=160),
+        ),
     ]
