@@ -146,7 +146,7 @@ REASONS: Mapping[str, Reason] = {
     INTERNAL: Reason(_("An error of our own ({error}); we try again, and it is in the log."), True),
     PROFILED: Reason(_("The cluster's eci-profile gave it {keys}.")),
     IGNORED: Reason(_("{provider} ignores: {fields}"), True),
-    PROFILE_FAULT: Reason(_("{path}: {message}"), True),
+    PROFILE_FAULT: Reason(_("{path}: {fault}"), True),
     INTENDED: Reason(_("Asked {provider} for an instance of {spec} in {zones}.")),
     CREATED: Reason(_("{provider} accepted: instance {instance}, {spec}.")),
     ADOPTED: Reason(_("Instance {instance} was found by its tags and taken over.")),

@@ -42,7 +42,7 @@ class ProfileWatch:
             return
         subject = {**found, "apiVersion": "v1", "kind": "ConfigMap"}
         for fault in faults:
-            values = {"path": fault.path, "message": fault.text}
+            values = {"path": fault.path, "fault": fault.text}
             events = events_of(self._kube)
             await events.say(self._kube, subject, reasons.PROFILE_FAULT, values, now=now)
 

@@ -95,12 +95,15 @@ SCHEDULING = {
     ),
     "tolerations: [{operator: Exists}]\n      nodeName: virtual-kubelet-cn-hangzhou-k": (),
     "tolerations: [{operator: Exists, effect: NoExecute}]": ("TolerationMissing",),
+    "tolerations: [] # labelled": ("SentByLabel",),
 }
 
 
 @pytest.mark.parametrize("written", SCHEDULING)
 def test_a_pod_that_would_never_be_scheduled_there_is_told_what_to_write(written: str) -> None:
     text = PLAIN.replace(next(iter(SCHEDULING)), written)
+    if written.endswith("labelled"):
+        text = text.replace("{app: web}", '{app: web, alibabacloud.com/eci: "true"}')
     _subject, verdict = only(ask(text))
     assert (
         tuple(finding.code for finding in verdict.findings if finding.snippet)

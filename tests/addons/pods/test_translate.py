@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from addons.pods.references import MissingReference, Ref, Resolved, TokenRef, wanted
-from addons.pods.translate import Site, totals, translate
+from addons.pods.translate import Site, dns, totals, translate
 from addons.pods.volumes import UnsupportedVolume
 from providers.base import Dns, EnvVar, File, InstanceSpec, Placement, VolumeKind
 from tests.addons.pods.pods import pod
@@ -359,3 +359,29 @@ def test_what_a_pod_refers_to_is_asked_once() -> None:
         Ref("serviceaccounts", "shop", "default"),
     }
     assert ask.service_links
+
+
+SET = {"cluster-dns": "10.0.0.2, 10.0.0.3", "virtual-node-dns": "9.9.9.9", "cluster-domain": "c.d"}
+
+
+@pytest.mark.parametrize(
+    ("policy", "settings", "found", "servers", "searches"),
+    [
+        ("ClusterFirst", SET, "172.16.0.10", ("10.0.0.2", "10.0.0.3", "1.1.1.1"), 3),
+        ("ClusterFirst", {}, "172.16.0.10", ("172.16.0.10", "1.1.1.1"), 3),
+        ("ClusterFirstWithHostNet", {}, "172.16.0.10", ("172.16.0.10", "1.1.1.1"), 3),
+        ("ClusterFirst", {"virtual-node-dns": "9.9.9.9"}, "", ("9.9.9.9", "1.1.1.1"), 0),
+        ("Default", SET, "172.16.0.10", ("9.9.9.9", "1.1.1.1"), 0),
+        ("Default", {}, "172.16.0.10", ("1.1.1.1",), 0),
+        ("None", SET, "172.16.0.10", ("1.1.1.1",), 0),
+    ],
+)
+def test_resolvers_follow_the_policy_and_the_settings_of_the_virtual_node(
+    policy: str, settings: dict[str, str], found: str, servers: tuple[str, ...], searches: int
+) -> None:
+    subject = pod(dnsPolicy=policy, dnsConfig={"nameservers": ["1.1.1.1"]})
+    given = dns(subject, cluster_dns=found, settings=settings)
+    assert given is not None
+    assert given.servers == servers
+    assert len(given.searches) == searches
+    assert not searches or given.searches[0].endswith(settings.get("cluster-domain", "local"))
