@@ -199,7 +199,13 @@ def _of_families(
             f"{options.PREFIX}eci-instance-family names {', '.join(unknown)}, whose types are not "
             f"known here. Name its types in {options.PREFIX}{options.USE_SPECS}."
         )
-    types = ecs.fitting(ecs.chosen(wanted, generations), *sizes.or_default(cpu, memory))
+    size = sizes.or_default(cpu, memory)
+    types = ecs.fitting(ecs.chosen(wanted, generations), *size)
+    if not types:
+        raise _contradiction(
+            f"no type of {', '.join([*wanted, *generations])} is known here that holds "
+            f"{sizes.label(*size)}. Name its types in {options.PREFIX}{options.USE_SPECS}."
+        )
     for start in range(0, len(types), _MOST_TYPES):
         yield _typed(list(types[start : start + _MOST_TYPES]), spot)
 

@@ -47,10 +47,18 @@ class Memory:
             await self._shared.aclose()
 
 
+# Without any vSwitch the cloud uses the region's default one.
+_DEFAULT = Placement("", "")
+
+
 def places(spec: InstanceSpec) -> tuple[Placement, ...]:
-    """Where the spec may be put; a vSwitch that is none of the node's has its id for a zone."""
+    """Where the spec may be put, one place at least.
+
+    A vSwitch that is none of the node's has its id for a zone.
+    """
     zones = {placement.subnet: placement.zone for placement in spec.placements}
-    return tuple(Placement(zones.get(one, one), one) for one in options.vswitches(spec)[0])
+    named = options.vswitches(spec)[0]
+    return tuple(Placement(zones.get(one, one), one) for one in named) or (_DEFAULT,)
 
 
 async def placed(spec: InstanceSpec, memory: Memory) -> InstanceSpec:
@@ -59,8 +67,6 @@ async def placed(spec: InstanceSpec, memory: Memory) -> InstanceSpec:
     Raises `OutOfStock` when every place of every choice was short of stock lately.
     """
     found, everywhere = choices(spec), places(spec)
-    if not everywhere:
-        return found[0].narrowed(spec)
     for index, choice in enumerate(found):
         usable = await _usable(choice, everywhere, memory)
         if usable:
@@ -88,6 +94,8 @@ async def _usable(
 
 def _put(spec: InstanceSpec, usable: tuple[Placement, ...]) -> InstanceSpec:
     """The annotation that names vSwitches names those that are left."""
+    if usable == (_DEFAULT,):
+        return spec
     name = options.TABLE["eci-vswitch"].name
     if not spec.options.get(name, "").strip():
         return replace(spec, placements=usable)

@@ -126,6 +126,7 @@ def test_excluded_families_and_generations_never_come() -> None:
             "eci-instance-family",
         ),
         ({"eci-instance-family": "ecs.nimbus"}, "ecs.nimbus"),
+        ({"eci-instance-family": "ecs.c6", "eci-use-specs": "64-512Gi"}, "ecs.c6"),
         ({"eci-use-specs": "65-64Gi"}, "64-512Gi"),
         ({"eci-cpu": "12", "eci-memory": "24Gi", "eci-compute-category": "economy"}, "8-64Gi"),
     ],
@@ -171,6 +172,19 @@ async def test_a_choice_without_stock_gives_way_to_the_next_until_none_is_left(
     with pytest.raises(OutOfStock) as remembered:
         await client.placed(spec)
     assert not remembered.value.request_id
+
+
+async def test_the_regions_default_vswitch_is_a_place_like_any_other(eci: Simulated) -> None:
+    client = eci.client()
+    options = annotated(eci_use_specs="2-4Gi,4-8Gi")
+    spec = eci.place.spec("web", placements=(), options=options)
+    eci.turn(stock={placement.zone: {"2-4Gi": False} for placement in eci.place.placements})
+    with pytest.raises(OutOfStock):
+        await client.create(await client.placed(spec), token="t-1")
+    created = await client.create(await client.placed(spec), token="t-2")
+    size = (await client.get(created.id)).size
+    assert size is not None
+    assert size.label == "4-8Gi"
 
 
 async def test_one_zone_without_stock_leaves_the_other_and_the_annotations_vswitches_count(
