@@ -148,8 +148,8 @@ class Site:
 
     def drain(self, *, sweep: bool = True, find: Callable[[str], Reconciler] | None = None) -> None:
         async def ask() -> None:
-            if sweep:
-                shard = f"sweep:{self.account.pk}:{self.node.region}"
+            for account in self.node.accounts if sweep else ():
+                shard = f"sweep:{account.pk}:{self.node.region}"
                 await self.runtime.queue.add(shard, {shard: self.runtime.clock.epoch()})
                 await drain(self.runtime, shard, limits=SWEEP_LIMITS, find=find or _find)
             await drain(self.runtime, self.node.shard, limits=LIMITS, find=find or _find)
