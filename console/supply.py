@@ -36,7 +36,7 @@ from providers.models import CloudAccount
 
 T = TypeVar("T")
 # vCPU and GiB that most pods have.
-COMMON = ((1, 2), (2, 4), (4, 8), (8, 16), (16, 32))
+COMMON = ((2, 4), (4, 8), (8, 16), (16, 32), (32, 64))
 SECONDS = 8.0
 WORDS = {
     StockState.AVAILABLE: ("ok", gettext_lazy("in stock")),
@@ -192,7 +192,7 @@ def _supply(account: CloudAccount, zones: tuple[str, ...], told: _Told, now: dat
         )
         for size, by_zone in states.items()
     ]
-    problems = dict.fromkeys(explain(error).text for error in told.errors)
+    problems = {error.code: explain(error).text for error in reversed(told.errors)}
     return Supply(
         account,
         registry.dialect(account.provider).title,
@@ -201,7 +201,7 @@ def _supply(account: CloudAccount, zones: tuple[str, ...], told: _Told, now: dat
         tells_quota=told.tells_quota,
         lines=lines,
         quota=told.quota,
-        problems=list(problems),
+        problems=list(problems.values()),
     )
 
 

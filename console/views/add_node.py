@@ -53,6 +53,7 @@ class WhereForm(forms.Form):
     second = forms.ModelChoiceField(
         CloudAccount.objects.none(),
         required=False,
+        empty_label=gettext_lazy("none"),
         label=gettext_lazy("Second credential"),
         widget=forms.Select(attrs=_SELECT),
         help_text=gettext_lazy(

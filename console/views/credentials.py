@@ -118,6 +118,11 @@ def _show(
     return render(request, template, context, status=422 if bad else 200)
 
 
+def _asked(dialect: Dialect) -> str:
+    """What a key of this cloud needs at least, in a line."""
+    return " · ".join(_(field.label) for field in dialect.credential if field.required)
+
+
 @require_http_methods(["GET", "POST"])
 @login_required
 def new(request: HttpRequest) -> HttpResponse:
@@ -125,7 +130,7 @@ def new(request: HttpRequest) -> HttpResponse:
     given = request.POST if request.method == "POST" else request.GET
     dialect = known(given.get("provider", ""))
     if dialect is None:
-        context: dict[str, object] = {"dialects": dialects()}
+        context: dict[str, object] = {"choices": [(one, _asked(one)) for one in dialects()]}
         return _show(request, "pages/credential/choose.html", context, request.method == "POST")
     offers = isinstance(dialect, TemporaryKeys)
     follow = offers and given.get("source") == "configmap"

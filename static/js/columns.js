@@ -82,7 +82,7 @@ const providers = {
 
 /** The size as it is billed, and what was asked for where that is another. */
 const size = {
-  key: "spec", label: () => gettext("Size"), width: 196, priority: 4,
+  key: "spec", label: () => gettext("Size"), width: 178, priority: 3,
   sign: (row) => `${row.spec}|${row.asked}`,
   paint: (cell, row) => {
     cell.replaceChildren(span("num e", row.spec || row.asked || dash));
@@ -94,7 +94,7 @@ const size = {
 };
 
 const time = (key, label, data, extra = {}) => ({
-  key, label, width: isChinese ? 116 : 84, priority: 2, sort: key, right: true,
+  key, label, width: isChinese ? 116 : 78, priority: 2, sort: key, right: true,
   sign: (row) => row[key] || "",
   paint: (cell, row) => {
     if (!row[key]) {
@@ -109,7 +109,7 @@ const time = (key, label, data, extra = {}) => ({
 });
 
 const price = {
-  key: "price_per_hour", label: () => gettext("Price / h"), width: 96, priority: 4, right: true, sort: "price_per_hour",
+  key: "price_per_hour", label: () => gettext("Price / h"), width: 92, priority: 5, right: true, sort: "price_per_hour",
   text: (row) => money(row.price_per_hour, row.currency, 4),
 };
 
@@ -136,12 +136,12 @@ const meter = (key, label, used, capacity, extra = {}) => ({
 });
 
 const pods = [
-  named("name", () => gettext("Name"), { width: 236 }),
-  status((row) => row.blocker || row.reason, { width: 250, grow: 4 }),
+  named("name", () => gettext("Name"), { width: 206 }),
+  status((row) => row.blocker || row.reason, { width: 184, grow: 4 }),
   withSub("namespace", (row) => row.namespace, (row) => row.cluster_name, {
-    label: () => gettext("Namespace"), width: 160, grow: 1, priority: 2, sort: "namespace" }),
-  { ...provider, priority: 5 },
-  plain("instance_id", { label: () => gettext("Instance"), width: 206, priority: 3, mono: true }),
+    label: () => gettext("Namespace"), width: 144, grow: 1, priority: 6, sort: "namespace" }),
+  { ...provider, width: 76, priority: 2 },
+  plain("instance_id", { label: () => gettext("Instance"), width: 168, grow: 0.5, priority: 4, mono: true }),
   size,
   plain("node", { label: () => gettext("Node"), width: 180, grow: 1, priority: 8, sort: "node" }),
   plain("ready", { label: () => gettext("Ready"), width: 62, priority: 7, right: true }),

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import timedelta
+from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
@@ -16,10 +18,12 @@ from django.urls import URLPattern, reverse
 from django.utils import timezone
 from playwright.sync_api import Browser, BrowserContext, Page
 
-from addons.models import Operation, PodRow
+from addons.models import Operation, PodRow, VirtualNode
 from console.urls import urlpatterns
+from providers import registry
+from providers.models import CloudAccount
 from tests.browser.conftest import COLLECT_VIOLATIONS, axe_problems
-from tests.console import cast
+from tests.console import cast, toy
 
 pytestmark = pytest.mark.browser
 
@@ -31,7 +35,8 @@ TABS = {
 # The cluster and the cloud of the seeded rows do not answer; the page says so in words.
 EXPECTED = re.compile(r"status of 50[234]")
 SIDEWAYS = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-SETTLED = """() => [...document.querySelectorAll("vn-table")].every((t) => "ready" in t.dataset)
+SETTLED = """() => !document.querySelector(".supply-wait")
+  && [...document.querySelectorAll("vn-table")].every((t) => "ready" in t.dataset)
   && [...document.querySelectorAll("vn-chart")].every((c) => c.querySelector("canvas, p"))
   && (!document.querySelector("#swagger") || document.querySelector(".swagger-ui .opblock"))"""
 
@@ -64,7 +69,67 @@ def seed() -> dict[str, object]:
         fleet.cluster, state=Operation.State.FAILED, error="no answer", ended_at=now, started_at=now
     )
     PodRow.objects.filter(pk=fleet.pod.pk).update(running_at=now - timedelta(minutes=4))
-    return {"slug": fleet.cluster.slug, "fleet": fleet}
+    return {"slug": fleet.cluster.slug, "fleet": fleet, "more": clouds(fleet)}
+
+
+def clouds(fleet: cast.Fleet) -> list[str]:
+    """Three clouds side by side and one of the tests' own; pages that only they have."""
+    team, now = fleet.cluster.team, timezone.now()
+    acs = cast.account(team, provider="acs", name="acs-hangzhou")
+    source = {"cluster": fleet.cluster.uid, "namespace": "kube-system", "name": "user-temp-aksk"}
+    kci = cast.account(
+        team,
+        provider="kci",
+        name="ksyun",
+        region="cn-beijing-6",
+        key_source=source,
+        expires_at=now + timedelta(minutes=47),
+        halted_at=now,
+        halt_reason="EmptyList",
+        halt_detail={"known": 7},
+    )
+    own = cast.account(team, provider="toy", region="toyland")
+    fleet.node.second_account = acs
+    fleet.node.save()
+    told = {"shown_id": "acs-2ze9dd20c1", "written": {"alibabacloud.com/pod-use-spec": "2-4Gi"}}
+    for at, (where, key) in enumerate(((fleet.node, acs), (_node(fleet, kci), kci))):
+        name = f"on-{key.provider}"
+        made = cast.instance(
+            where,
+            name,
+            account=key,
+            provider=key.provider,
+            asked_cpu=Decimal("1.5"),
+            asked_memory=Decimal(3),
+            price_per_hour=None if at else Decimal("0.5"),
+            told=told if key is acs else {},
+        )
+        pod = cast.pod(where, name, bare=True, instance=made, running_at=now)
+    fleet.cluster.profile = {
+        "vSwitchIds": "vsw-1,vsw-2",
+        "selectors": '[{"name": "gpu", "objectSelector": {"matchLabels": {"app": "ml"}}}]',
+        "enablePrivateZone": "true",
+    }
+    fleet.cluster.profile_problems = [
+        {"path": "selectors[0]", "message": "It has no effect.", "fix": "", "values": {}}
+    ]
+    fleet.cluster.profile_seen_at = now
+    fleet.cluster.save()
+    mine = _node(fleet, own, zone="z1", placements=[{"zone": "z2", "subnet": "net-z2"}])
+    new, where = reverse("credential-new"), f"{reverse('node-new')}?cluster={fleet.cluster.slug}"
+    return [
+        *(f"{new}?provider={name}" for name in registry.PROVIDERS),
+        f"{new}?provider=toy&source=configmap",
+        f"{where}&account={own.pk}",
+        *(reverse("credential", args=[key.pk]) for key in (acs, kci, own)),
+        reverse("node", args=[mine.pk]),
+        reverse("pod-tab", args=[pod.pk, "instance"]),
+    ]
+
+
+def _node(fleet: cast.Fleet, key: CloudAccount, **fields: Any) -> VirtualNode:
+    given = {"provider": key.provider, "region": key.region, **fields}
+    return cast.node(fleet.cluster, key, **given)
 
 
 def addresses(user: User, values: dict[str, object]) -> list[str]:
@@ -91,7 +156,15 @@ def addresses(user: User, values: dict[str, object]) -> list[str]:
             html = answer.headers.get("Content-Type", "").startswith("text/html")
             if answer.status_code == 200 and html and b"<!doctype html>" in answer.content:
                 found.append(path)
-    return found
+    more = values.get("more")
+    return [*found, *(more if isinstance(more, list) else [])]
+
+
+@pytest.fixture(autouse=True)
+def toys(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(registry, "PROVIDERS", registry.PROVIDERS | toy.LINE)
+    yield
+    registry.dialect.cache_clear()
 
 
 @pytest.fixture

@@ -211,9 +211,9 @@ def test_stock_and_quota_are_told_by_zone_and_what_ran_short_counts_down(
     [told] = api.get(f"{NODES}{toy_node.pk}/supply/").json()
     assert (told["cpu_used"], told["cpu_max"], told["problems"]) == ("25", "100", [])
     cells = {(cell["size"], cell["zone"]): cell for cell in told["stock"]}
-    assert {size for size, _zone in cells} == {"1c2g", "2c4g", "4c8g", "8c16g"}
-    assert (cells["1c2g", "z1"]["state"], cells["1c2g", "z2"]["state"]) == ("available", "none")
-    assert cells["1c2g", "z1"]["short_until"] is None
+    assert {size for size, _zone in cells} == {"2c4g", "4c8g", "8c16g"}
+    assert (cells["4c8g", "z1"]["state"], cells["4c8g", "z2"]["state"]) == ("available", "none")
+    assert cells["4c8g", "z1"]["short_until"] is None
     until = timezone.datetime.fromisoformat(cells["2c4g", "z1"]["short_until"])
     assert timedelta() < until - timezone.now() <= timedelta(minutes=3)
     text = page.get(reverse("node-supply", args=[toy_node.pk])).content.decode()
