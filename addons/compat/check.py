@@ -74,25 +74,23 @@ def _subject(document: Document, beside: Beside, targets: Sequence[Target]) -> S
 
 
 def _verdicts(workload: Workload, beside: Beside, targets: Sequence[Target]) -> Iterator[Verdict]:
-    claims = [target.dialect.claim(workload.pod) for target in targets]
-    for target, claim in zip(targets, claims, strict=True):
-        rivals = [c for t, c in zip(targets, claims, strict=True) if t.group == target.group]
-        first = next(
-            t
-            for t, c in zip(targets, claims, strict=True)
-            if t.group == target.group and c is max(rivals)
-        )
-        chosen = claim is not Claim.NEVER and target is first
-        yield _verdict(workload, beside, target, claim, chosen=chosen)
+    claims = [(target, target.dialect.claim(workload.pod)) for target in targets]
+    for target, claim in claims:
+        rivals = [pair for pair in claims if pair[0].group == target.group]
+        # The first among equals, as `addons.pods.route` decides.
+        chosen, most = max(rivals, key=lambda pair: pair[1])
+        takes = chosen is target and most is not Claim.NEVER
+        yield _verdict(workload, beside, target, claim, chosen=takes)
 
 
 def _verdict(
     workload: Workload, beside: Beside, target: Target, claim: Claim, *, chosen: bool
 ) -> Verdict:
     region = target.site.region
-    findings, size = (), None
+    findings: tuple[Finding, ...] = ()
+    size: Size | None = None
     if claim is not Claim.NEVER:
-        findings, size = _judged(workload, beside, target, claim)
+        findings, size = _judged(workload, beside, target)
     return Verdict(
         provider=target.provider,
         title=target.dialect.title,
@@ -110,7 +108,7 @@ def _verdict(
 
 
 def _judged(
-    workload: Workload, beside: Beside, target: Target, claim: Claim
+    workload: Workload, beside: Beside, target: Target
 ) -> tuple[tuple[Finding, ...], Size | None]:
     pod, settings = workload.pod, target.site.settings
     own = [of_problem(p) for p in target.dialect.problems(pod, settings=settings)]
@@ -118,7 +116,7 @@ def _judged(
     if not any(finding.effect is Effect.REFUSED for finding in own):
         own += unsized
     if workload.document.kind != "DaemonSet":
-        own = _scheduled(own, pod, target, claim)
+        own = _scheduled(own, pod, target)
     return (
         merged(
             [
@@ -130,10 +128,10 @@ def _judged(
     )
 
 
-def _scheduled(found: Sequence[Finding], pod: Json, target: Target, claim: Claim) -> list[Finding]:
+def _scheduled(found: Sequence[Finding], pod: Json, target: Target) -> list[Finding]:
     """With the scheduler's; what the dialect says of tolerations itself only gets the snippet."""
     profile = target.profile
-    hints = scheduling.findings(pod, profile, claim, placed=bool(target.node))
+    hints = scheduling.findings(pod, profile, placed=bool(target.node))
     if not any(_of_tolerations(finding) for finding in found):
         return [*found, *hints]
     snippet = scheduling.snippet(profile)

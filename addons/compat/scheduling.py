@@ -13,7 +13,8 @@ import yaml
 from django.utils.translation import gettext_noop as _
 
 from addons.compat.report import Effect, Finding
-from providers.base import Claim, NodeProfile
+from addons.watch.labelled import ON_POD, labelled, toleration_of
+from providers.base import NodeProfile
 
 Json = Mapping[str, Any]
 _TYPE = "type"
@@ -21,7 +22,7 @@ _TYPE = "type"
 _OF_A_PLACE = ("topology.", "failure-domain.", "kubernetes.io/hostname")
 
 
-def findings(pod: Json, profile: NodeProfile, claim: Claim, *, placed: bool) -> Iterator[Finding]:
+def findings(pod: Json, profile: NodeProfile, *, placed: bool) -> Iterator[Finding]:
     """`placed`: the profile is that of a real node, so that zone and name count too."""
     spec = pod["spec"]
     if spec.get("nodeName"):
@@ -36,7 +37,7 @@ def findings(pod: Json, profile: NodeProfile, claim: Claim, *, placed: bool) -> 
     lacking = [t for t in profile.taints if _repels(t) and not _tolerated(spec, t)]
     yield from (_away(path, example) for path in away)
     for taint in lacking:
-        yield _not_tolerated(spec, taint, claim, example)
+        yield _not_tolerated(spec, taint, example, sent=_sent(pod, taint))
     if not away and not lacking and profile.taints and not _aims(spec):
         yield Finding(
             Effect.HINT,
@@ -68,7 +69,7 @@ def _tolerates(toleration: Json, taint: Mapping[str, str]) -> bool:
     )
 
 
-def _not_tolerated(spec: Json, taint: Mapping[str, str], claim: Claim, example: str) -> Finding:
+def _not_tolerated(spec: Json, taint: Mapping[str, str], example: str, *, sent: bool) -> Finding:
     values = {"taint": _told(taint)}
     suffix = taint["key"].rpartition("/")[2]
     for index, toleration in enumerate(spec.get("tolerations") or ()):
@@ -77,27 +78,37 @@ def _not_tolerated(spec: Json, taint: Mapping[str, str], claim: Claim, example: 
             return Finding(
                 Effect.HINT,
                 "WrongToleration",
-                f"spec.tolerations[{index}]",
+                f"spec.tolerations[{index}].key",
                 _("It tolerates another taint; the node's is %(taint)s: never scheduled there."),
                 _("Tolerate the node's taint."),
                 values,
                 snippet=example,
             )
-    message = _("It does not tolerate the node's taint %(taint)s: never scheduled there.")
-    if claim is Claim.NAMED:
-        message = _(
-            "It does not tolerate the node's taint %(taint)s: its label sends it there only where "
-            "an admission webhook of the cluster adds the toleration."
+    if sent:
+        return Finding(
+            Effect.HINT,
+            "SentByLabel",
+            "spec.tolerations",
+            _("Its label sends it there once no other node has room for it."),
+            _("Add the toleration, and select the virtual nodes, if it must go there at once."),
+            values,
+            snippet=example,
         )
     return Finding(
         Effect.HINT,
         "TolerationMissing",
         "spec.tolerations",
-        message,
+        _("It does not tolerate the node's taint %(taint)s: never scheduled there."),
         _("Add the toleration, and select the virtual nodes."),
         values,
         snippet=example,
     )
+
+
+def _sent(pod: Json, taint: Mapping[str, str]) -> bool:
+    """Whether the watch process gives the pod this toleration when the scheduler finds no node."""
+    labels = pod["metadata"].get("labels")
+    return toleration_of([taint]) is not None and labelled(labels, ON_POD)
 
 
 def _told(taint: Mapping[str, str]) -> str:

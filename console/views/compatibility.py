@@ -111,7 +111,12 @@ def page(request: HttpRequest) -> HttpResponse:
     user = request.user
     asked = "cluster" in request.GET and "name" in request.GET
     manifest = ManifestForm(user, request.POST if request.method == "POST" else None)
-    workload = WorkloadForm(user, request.GET if asked else None, initial=_initial(request.GET))
+    workload = WorkloadForm(
+        user,
+        request.GET if asked else None,
+        initial=_initial(request.GET),
+        auto_id="workload_%s",
+    )
     answer = Answer()
     if manifest.is_bound and manifest.is_valid():
         answer = _of_manifest(user, manifest)
@@ -131,7 +136,7 @@ def page(request: HttpRequest) -> HttpResponse:
 
 
 def _initial(query: QueryDict) -> dict[str, str]:
-    return {"namespace": "default"} | {key: query[key] for key in query if query[key]}
+    return {"namespace": "default"} | {key: text for key, text in query.items() if isinstance(text, str)}
 
 
 def _of_manifest(user: AnyUser, form: ManifestForm) -> Answer:

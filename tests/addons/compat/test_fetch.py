@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 import yaml
+from django.test import Client
+from django.urls import reverse
 
 from addons.clusters import rbac
 from addons.compat import targets
@@ -13,10 +15,15 @@ from addons.compat.check import check
 from addons.compat.documents import parse
 from addons.compat.fetch import RESOURCES, fetch
 from addons.compat.report import Outcome
+from addons.runtime.loop import Runtime
 from kube import Kube, errors, parse_kubeconfig
 from kube.resources import CLUSTER_ROLES, SERVICES
 from sandbox.cluster.cluster import Cluster
 from tests.addons.compat.manifests import AGENT, NODE_PORT, REPORTS
+from tests.addons.pods.conftest import registered
+from tests.conftest import World
+from tests.console import cast as make
+from tests.console.cast import Cast
 from tests.kube.world import LOOPBACK
 
 
@@ -69,3 +76,31 @@ def test_the_role_lets_every_kind_be_read() -> None:
         for resource in rule["resources"]
     }
     assert {(r.group, r.plural) for r in RESOURCES.values()} <= readable
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_page_asks_the_cluster_itself(
+    world: World,
+    runtime: Runtime,
+    people: Cast,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("console.api.compatibility.runtime", lambda: runtime)
+    cluster = registered(world, make.account(people.team))
+    cluster.team = people.team
+    cluster.save()
+
+    async def create() -> None:
+        client = await runtime.kube(cluster.pk)
+        await client.create(RESOURCES["CronJob"], dict(parse(REPORTS)[0].body), "default")
+
+    runtime.run(create())
+    client = Client()
+    client.force_login(people.vera)
+    workload = {"cluster": cluster.slug, "kind": "CronJob", "namespace": "default"}
+    answer = client.get(reverse("compatibility"), {**workload, "name": "reports"})
+    assert answer.status_code == 200
+    assert "CronJob default/reports" in answer.content.decode()
+    missing = client.get(reverse("compatibility"), {**workload, "name": "missing"})
+    assert missing.status_code == 422
+    assert "no such workload" in missing.content.decode()
