@@ -136,7 +136,8 @@ def page(request: HttpRequest) -> HttpResponse:
 
 
 def _initial(query: QueryDict) -> dict[str, str]:
-    return {"namespace": "default"} | {key: text for key, text in query.items() if isinstance(text, str)}
+    given = {key: text for key, text in query.items() if isinstance(text, str)}
+    return {"namespace": "default", **given}
 
 
 def _of_manifest(user: AnyUser, form: ManifestForm) -> Answer:
