@@ -33,6 +33,7 @@ _NODE_PREFIX = "virtual-kubelet-"
 _CREATED = "ContainerInstanceCreated"
 _SCHEDULED = "PodScheduled"
 _NOTICE = "DisruptionTarget"
+_GOING_ON = frozenset({"", "Creating"})
 
 
 def time(text: str | None) -> datetime | None:
@@ -98,7 +99,7 @@ def state(pod: Pod) -> InstanceState:
     if phase == "Running":
         return InstanceState.RUNNING
     has = pod.status.start_time or (pod.metadata.annotations or {}).get(keys.INSTANCE_ID)
-    waits = not (pod.spec.node_name and has) or _blocked(pod, _CREATED).reason
+    waits = not (pod.spec.node_name and has) or _blocked(pod, _CREATED).reason not in _GOING_ON
     return InstanceState.SCHEDULING if waits else InstanceState.STARTING
 
 
@@ -149,7 +150,7 @@ def why(pod: Pod) -> tuple[str, str]:
     if pod.status.phase == "Pending":
         for name in (_SCHEDULED, _CREATED):
             found = _blocked(pod, name)
-            if found.reason:
+            if found.reason not in _GOING_ON:
                 return found.reason, found.message
     return "", ""
 

@@ -400,6 +400,9 @@ def pod_of(phase: str, **parts: Any) -> Pod:
 
 PLACED = {"nodeName": NODE}
 STARTED = {"startTime": "2026-11-21T07:00:00Z"}
+CREATING = {
+    "conditions": [{"type": "ContainerInstanceCreated", "status": "False", "reason": "Creating"}]
+}
 SOLD_OUT = {
     "conditions": [{"type": "ContainerInstanceCreated", "status": "False", "reason": "NoStock"}]
 }
@@ -412,6 +415,7 @@ SOLD_OUT = {
         (pod_of("Pending", spec=PLACED), InstanceState.SCHEDULING),
         (pod_of("Pending", spec=PLACED, status=SOLD_OUT | STARTED), InstanceState.SCHEDULING),
         (pod_of("Pending", spec=PLACED, status=STARTED), InstanceState.STARTING),
+        (pod_of("Pending", spec=PLACED, status=CREATING | STARTED), InstanceState.STARTING),
         (pod_of("Running", spec=PLACED, status=STARTED), InstanceState.RUNNING),
         (
             pod_of("Running", meta={"deletionTimestamp": "2026-11-21T07:00:00Z"}),

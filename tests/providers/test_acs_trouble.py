@@ -399,7 +399,7 @@ async def test_what_is_billed_from_when_agrees_with_the_meter(acs: Simulated) ->
     seen = await until_state(client, made, {InstanceState.RUNNING}, seconds=10)
     meter = acs.cloud.instances[seen.shown_id]
     assert seen.billed_from is not None
-    assert abs(seen.billed_from.timestamp() - meter.created_at) <= 1.0
+    assert seen.billed_from.timestamp() == meter.billed_from
     assert seen.written[keys.REQUEST_ID] == meter.request_id
     assert seen.written[keys.CLIENT_TOKEN] == meter.client_token
     assert seen.written[keys.USER_ID] == acs.cloud.account_id
