@@ -24,8 +24,6 @@ from providers.base import (
 )
 from providers.kci import endpoints, node, options, pod, sizes, temporary, verify
 
-_ALIBABA = ("alibabacloud.com/eci", "alibabacloud.com/acs", "alibabacloud.com/compute-class")
-
 
 class KciDialect:
     name = "kci"
@@ -72,8 +70,9 @@ class KciDialect:
         return temporary.parse(data, cipher)
 
     def claim(self, pod_object: Mapping[str, Any]) -> Claim:
-        labels = (pod_object.get("metadata") or {}).get("labels") or {}
-        return Claim.NEVER if any(labels.get(key) for key in _ALIBABA) else Claim.SERVES
+        """Every pod that comes to its node: Kingsoft has no label that asks for KCI by name."""
+        del pod_object
+        return Claim.SERVES
 
     def billed_size(self, spec: InstanceSpec) -> Size:
         return sizes.billed_size(spec)

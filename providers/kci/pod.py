@@ -30,6 +30,8 @@ _VOLUMES = {
     "persistentVolumeClaim",
     "csi",
 }
+# KCI user guide, "KCI pods of Serverless clusters" (document 39317).
+_USUAL_CONTAINERS = 5
 _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 
 
@@ -237,8 +239,24 @@ def _ignored(path: str) -> Problem:
 
 
 def _pod_fields(spec: Map, *, agent: bool) -> Iterator[Problem]:
+    if len(spec.get("containers") or ()) > _USUAL_CONTAINERS:
+        yield Problem(
+            "spec.containers",
+            "ManyContainers",
+            _("KCI's guide speaks of at most 5 containers an instance."),
+            _("Split the pod, should the cloud refuse it."),
+            fatal=False,
+        )
     if agent:
         return
+    if spec.get("activeDeadlineSeconds") is not None:
+        yield Problem(
+            "spec.activeDeadlineSeconds",
+            "DeadlineIgnored",
+            _("CreateContainerGroup has no parameter for it."),
+            _("Set the deadline on the Job, or end the program itself."),
+            fatal=False,
+        )
     for field in ("shareProcessNamespace", "hostname", "subdomain"):
         if spec.get(field):
             yield _ignored(f"spec.{field}")

@@ -188,9 +188,11 @@ def _files(volume: Volume) -> dict[str, Any]:
     return _present(
         DefaultMode=volume.default_mode,
         ConfigFileToPath=[
-            _present(
-                Path=file.path, Content=base64.b64encode(file.content).decode(), mode=file.mode
-            )
+            {
+                "Path": file.path,
+                "Content": base64.b64encode(file.content).decode(),
+                **_present(mode=file.mode),
+            }
             for file in volume.files
         ],
     )

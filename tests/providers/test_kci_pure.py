@@ -198,10 +198,21 @@ def test_an_annotation_that_cannot_be_read_is_refused_by_name(key: str, value: s
 def test_what_kci_has_no_place_for_is_told_and_not_refused() -> None:
     odd = a_pod(
         annotations={"k8s.ksyun.com/kci-tyop": "1", "kubernetes.io/egress-bandwidth": "10M"},
-        spec={"containers": [{"name": "c", "lifecycle": {"preStop": {}}}]},
+        spec={
+            "containers": [
+                {"name": f"c{n}", "lifecycle": {"preStop": {"exec": {}}}} for n in range(6)
+            ],
+            "activeDeadlineSeconds": 60,
+        },
     )
     found = KCI.problems(odd, settings={})
-    assert {p.reason for p in found} == {"AnnotationIgnored", "BandwidthIgnored", "FieldIgnored"}
+    assert {p.reason for p in found} == {
+        "AnnotationIgnored",
+        "BandwidthIgnored",
+        "DeadlineIgnored",
+        "FieldIgnored",
+        "ManyContainers",
+    }
     assert not any(p.fatal for p in found)
 
 
@@ -248,9 +259,8 @@ def test_the_nodes_version_names_kubernetes_and_this_build() -> None:
     assert node.version("1.17.6") == f"v1.17.6-vk-{node.BUILD}"
 
 
-def test_pods_of_alibabas_products_are_left_alone() -> None:
-    assert KCI.claim({"metadata": {"labels": {"alibabacloud.com/eci": "true"}}}) is Claim.NEVER
-    assert KCI.claim({"metadata": {}}) is Claim.SERVES
+def test_a_pod_that_comes_to_its_node_is_served() -> None:
+    assert KCI.claim({"metadata": {"labels": {"alibabacloud.com/eci": "true"}}}) is Claim.SERVES
 
 
 def test_a_key_may_call_the_api_inside_the_vpc() -> None:

@@ -17,6 +17,7 @@ from kube.secret import Secret
 from providers.base import (
     ClusterAccess,
     Container,
+    File,
     InstanceState,
     Placement,
     Volume,
@@ -191,6 +192,12 @@ def test_a_flat_request_has_the_documented_names() -> None:
     assert {name: flat.get(name) for name in expected} == expected
     content = flat["Volume.1.ConfigFileVolume.ConfigFileToPath.1.Content"]
     assert base64.b64decode(content) == bytes(range(256))
+
+
+def test_an_empty_file_is_a_file() -> None:
+    empty = Volume("empty", VolumeKind.FILES, files=(File("none", b""),))
+    flat = dict(flatten(request.create(replace(KCI_FULL, volumes=(empty,)))))
+    assert flat["Volume.0.ConfigFileVolume.ConfigFileToPath.0.Content"] == ""
 
 
 def test_in_cluster_mode_the_agent_is_told_where_the_cluster_is_and_no_containers() -> None:

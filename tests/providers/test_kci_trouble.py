@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import aiohttp
 import pytest
 from redis.asyncio import Redis
 
 from kube.secret import Secret
-from providers.base import ClusterAccess, InstanceState
+from providers.base import ClusterAccess, Created, InstanceState
 from providers.buckets import Priority
 from providers.errors import (
     AccountTrouble,
@@ -373,6 +374,15 @@ async def test_a_log_of_the_run_before_cannot_be_had(kci: Simulated) -> None:
     (one,) = await make(kci, 1)
     with pytest.raises(NotFound):
         await kci.client().logs(one, "main", previous=True)
+
+
+async def test_a_session_in_a_container_is_opened_at_the_address_told(kci: Simulated) -> None:
+    client = kci.client()
+    (one,) = await make(kci, 1)
+    await until_state(client, Created(one, ""), {InstanceState.RUNNING}, seconds=10)
+    address = await client.exec_url(one, "main", ["echo", "hello"], tty=False)
+    async with aiohttp.ClientSession() as session, session.ws_connect(address) as socket:
+        assert b"hello" in (await socket.receive(timeout=5)).data
 
 
 def renewing(kci: Simulated, keys: list[Key | None]) -> Any:
