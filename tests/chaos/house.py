@@ -19,7 +19,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +114,13 @@ class World:
         key = self.facts["clouds"]["eci"]["keys"][0]["access_key_id"]
         call("PUT", f"{self.url}/eci/keys/{key}", values)
 
+    def plant(self, cloud: str, **values: Any) -> None:
+        """A fault of any cloud; `fault` is for ECI's."""
+        call("POST", f"{self.url}/{cloud}/faults", values)
+
+    def clear(self, cloud: str) -> None:
+        call("DELETE", f"{self.url}/{cloud}/faults")
+
     def heal(self) -> None:
         """No faults, quick and plentiful cloud, documented limits."""
         call("DELETE", f"{self.url}/eci/faults")
@@ -155,7 +162,14 @@ class World:
 class House:
     """All processes; `start` them once, `kill` and `restart` by their Procfile names."""
 
-    def __init__(self, directory: Path, *, speed: float = 1.0, extra: dict[str, str] | None = None):
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        speed: float = 1.0,
+        extra: dict[str, str] | None = None,
+        clusters: Sequence[str] = ("ack-hangzhou",),
+    ) -> None:
         self.directory = directory
         self.port = free_port()
         self.env = {
@@ -169,7 +183,7 @@ class House:
         state = directory / "world"
         self.commands["sandbox"] = (
             f"{sys.executable} -m sandbox --state-dir {state} --ports random --speed {speed}"
-            " --clusters ack-hangzhou"
+            f" --clusters {','.join(clusters)}"
         )
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.filler = Filler(directory, self.port, empty=False)
@@ -191,7 +205,12 @@ class House:
 
     @property
     def kubeconfig(self) -> str:
-        return str(self.world.facts["clusters"][0]["kubeconfig"])
+        return self.kubeconfig_of("")
+
+    def kubeconfig_of(self, cluster: str) -> str:
+        """Of the cluster named, or of the first."""
+        known = {c["name"]: str(c["kubeconfig"]) for c in self.world.facts["clusters"]}
+        return known[cluster] if cluster else next(iter(known.values()))
 
     def log(self, name: str) -> Path:
         return self.directory / f"{name}.log"
@@ -226,8 +245,11 @@ class House:
         """Whatever a failed test left dead."""
         self.restart(*[name for name, p in self.processes.items() if p.poll() is not None])
 
-    def kubectl(self, *words: str, given: str | None = None, check: bool = True) -> str:
-        command = [str(Path(sys.executable).parent / "kubectl"), "--kubeconfig", self.kubeconfig]
+    def kubectl(
+        self, *words: str, given: str | None = None, check: bool = True, cluster: str = ""
+    ) -> str:
+        kubectl = str(Path(sys.executable).parent / "kubectl")
+        command = [kubectl, "--kubeconfig", self.kubeconfig_of(cluster)]
         done = subprocess.run(
             [*command, *words],
             check=False,
@@ -239,18 +261,22 @@ class House:
         assert not check or done.returncode == 0, f"kubectl {' '.join(words)}: {done.stderr}"
         return done.stdout
 
-    def apply(self, *objects: Json) -> None:
+    def apply(self, *objects: Json, cluster: str = "") -> None:
         body = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
-        self.kubectl("apply", "-f", "-", given=json.dumps(body))
+        self.kubectl("apply", "-f", "-", given=json.dumps(body), cluster=cluster)
 
     @functools.cached_property
     def core(self) -> client.CoreV1Api:
-        return client.CoreV1Api(config.new_client_from_config(self.kubeconfig))
+        return self.core_of("")
 
-    def pods(self, app: str = "") -> list[Json]:
+    @functools.cache  # noqa: B019 - a house lives as long as its tests
+    def core_of(self, cluster: str) -> client.CoreV1Api:
+        return client.CoreV1Api(config.new_client_from_config(self.kubeconfig_of(cluster)))
+
+    def pods(self, app: str = "", *, cluster: str = "") -> list[Json]:
         """The pods of one app, or all, as the cluster's API has them."""
         labels = f"app={app}" if app else ""
-        raw = self.core.list_namespaced_pod(
+        raw = self.core_of(cluster).list_namespaced_pod(
             "default", label_selector=labels, _preload_content=False
         )
         items: list[Json] = json.loads(raw.data)["items"]
