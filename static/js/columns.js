@@ -80,16 +80,15 @@ const providers = {
   paint: (cell, row) => cell.replaceChildren(...row.providers.map(mark)),
 };
 
-/** The size as it is billed, and what was asked for where that is another. */
+/** What was asked for, where that is another size, and the size as it is billed. */
 const size = {
-  key: "spec", label: () => gettext("Size"), width: 178, priority: 3,
+  key: "spec", label: () => gettext("Size"), width: 152, priority: 3,
   sign: (row) => `${row.spec}|${row.asked}`,
   paint: (cell, row) => {
-    cell.replaceChildren(span("num e", row.spec || row.asked || dash));
-    if (row.asked && row.spec && row.asked !== row.spec) {
-      const text = fill(gettext("asked %(size)s"), { size: row.asked });
-      cell.append(span("sub", text, text));
-    }
+    const billed = span("num", row.spec || row.asked || dash);
+    const other = row.asked && row.spec && row.asked !== row.spec;
+    cell.replaceChildren(...(other ? [span("sub num e", `${row.asked} →`), billed] : [billed]));
+    cell.title = other ? fill(gettext("asked %(asked)s, billed %(billed)s"), { asked: row.asked, billed: row.spec }) : "";
   },
 };
 
@@ -136,12 +135,12 @@ const meter = (key, label, used, capacity, extra = {}) => ({
 });
 
 const pods = [
-  named("name", () => gettext("Name"), { width: 206 }),
-  status((row) => row.blocker || row.reason, { width: 184, grow: 4 }),
+  named("name", () => gettext("Name"), { width: 196 }),
+  status((row) => row.blocker || row.reason, { width: 240, grow: 4 }),
   withSub("namespace", (row) => row.namespace, (row) => row.cluster_name, {
-    label: () => gettext("Namespace"), width: 144, grow: 1, priority: 6, sort: "namespace" }),
+    label: () => gettext("Namespace"), width: 132, grow: 1, priority: 6, sort: "namespace" }),
   { ...provider, width: 76, priority: 2 },
-  plain("instance_id", { label: () => gettext("Instance"), width: 168, grow: 0.5, priority: 4, mono: true }),
+  plain("instance_id", { label: () => gettext("Instance"), width: 146, grow: 0.5, priority: 4, mono: true }),
   size,
   plain("node", { label: () => gettext("Node"), width: 180, grow: 1, priority: 8, sort: "node" }),
   plain("ready", { label: () => gettext("Ready"), width: 62, priority: 7, right: true }),
