@@ -6,7 +6,23 @@ from django.contrib.auth.models import Group
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from addons.components.models import FleetMember, FleetUpgrade, Installation, Revision
 from providers.models import CloudAccount, Instance
+
+__all__ = [
+    "Cluster",
+    "Decision",
+    "FleetMember",
+    "FleetUpgrade",
+    "Identity",
+    "Installation",
+    "Operation",
+    "PodRow",
+    "Revision",
+    "ShardLease",
+    "Step",
+    "VirtualNode",
+]
 
 
 class Cluster(models.Model):

@@ -1,0 +1,1 @@
+"""What is installed into clusters: a catalogue, three deliveries, revisions, drift, fleets."""
