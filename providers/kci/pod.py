@@ -147,6 +147,18 @@ def _all_containers(spec: Map, rules: Rules, *, agent: bool) -> Iterator[Problem
             yield from _probes(container, path, rules)
             if not agent:
                 yield from _container_fields(container, path)
+                yield from _sidecar(container, path, field)
+
+
+def _sidecar(container: Map, path: str, field: str) -> Iterator[Problem]:
+    if field == "initContainers" and container.get("restartPolicy") == "Always":
+        yield Problem(
+            f"{path}.restartPolicy",
+            "SidecarIsOrdinary",
+            _("KCI has no sidecars: it starts with the others, and the pod ends when all have."),
+            _("End it from the main container, or do without it in pods that must end."),
+            fatal=False,
+        )
 
 
 def _privileged(container: Map, path: str, rules: Rules) -> Iterator[Problem]:

@@ -151,6 +151,12 @@ def test_the_current_api_takes_host_paths_probes_and_init_containers() -> None:
     }
 
 
+def test_a_sidecar_is_pointed_out_as_an_ordinary_container() -> None:
+    sidecar = {"name": "s", "image": "a", "restartPolicy": "Always"}
+    (told,) = KCI.problems(a_pod(spec={"initContainers": [sidecar]}), settings={})
+    assert (told.path, told.fatal) == ("spec.initContainers[0].restartPolicy", False)
+
+
 def test_probes_are_warned_about_and_refused_only_when_asked_for() -> None:
     probed = a_pod(
         spec={"containers": [{"name": "c", "livenessProbe": {"tcpSocket": {"port": 1}}}]}
