@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from django.utils.translation import gettext_noop as _
 
@@ -24,13 +24,19 @@ from addons.compat.targets import Target
 from addons.compat.workloads import Workload, faults_of, is_workload, read
 from addons.pods.quantity import BadQuantity
 from addons.pods.references import MissingReference, Resolved
+from addons.pods.steps.refuse import problem_of
 from addons.pods.translate import Json, outline, totals
 from addons.pods.volumes import UnsupportedVolume, volumes
 from providers.base import Claim, Size
 from providers.errors import InvalidSpec
 
-# The Services of the same manifest or namespace.
-Beside = Sequence[Document]
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What else there is: Services, and the labels of namespaces by name."""
+
+    services: Sequence[Document]
+    namespaces: Mapping[str, Mapping[str, str]]
 
 
 def check(documents: Sequence[Document], *, targets: Sequence[Target]) -> Report:
@@ -43,8 +49,15 @@ def check(documents: Sequence[Document], *, targets: Sequence[Target]) -> Report
             _("Give a Pod, Deployment, ReplicaSet, StatefulSet, DaemonSet, Job or CronJob."),
             kinds=", ".join(sorted({document.kind for document in documents})),
         )
-    beside = [document for document in documents if document.kind == "Service"]
-    skipped = (d for d in documents if not is_workload(d) and d.kind != "Service")
+    beside = Beside(
+        [document for document in documents if document.kind == "Service"],
+        {
+            d.name: d.body["metadata"].get("labels") or {}
+            for d in documents
+            if d.kind == "Namespace"
+        },
+    )
+    skipped = (d for d in documents if not (is_workload(d) or d.kind in {"Service", "Namespace"}))
     return Report(
         tuple(_subject(document, beside, targets) for document in workloads),
         tuple(f"{document.kind} {document.name}" for document in skipped),
@@ -56,7 +69,7 @@ def _subject(document: Document, beside: Beside, targets: Sequence[Target]) -> S
     identity = (document.kind, document.namespace, document.name, document.index, document.line(""))
     if any(fault.effect is Effect.REFUSED for fault in faults):
         return Subject(*identity, replicas=1, faults=faults)
-    workload = read(document)
+    workload = read(document, beside.namespaces)
     try:
         cpu, memory, gpu = totals(workload.pod)
     except BadQuantity as error:
@@ -74,7 +87,7 @@ def _subject(document: Document, beside: Beside, targets: Sequence[Target]) -> S
 
 
 def _verdicts(workload: Workload, beside: Beside, targets: Sequence[Target]) -> Iterator[Verdict]:
-    claims = [(target, target.dialect.claim(workload.pod)) for target in targets]
+    claims = [(target, target.dialect.claim(target.seen(workload))) for target in targets]
     for target, claim in claims:
         rivals = [pair for pair in claims if pair[0].group == target.group]
         # The first among equals, as `addons.pods.route` decides.
@@ -110,28 +123,30 @@ def _verdict(
 def _judged(
     workload: Workload, beside: Beside, target: Target
 ) -> tuple[tuple[Finding, ...], Size | None]:
-    pod, settings = workload.pod, target.site.settings
+    pod, settings = target.seen(workload), target.site.settings
     own = [of_problem(p) for p in target.dialect.problems(pod, settings=settings)]
-    size, unsized = _size(workload, target)
+    size, unsized = _size(pod, target)
     if not any(finding.effect is Effect.REFUSED for finding in own):
         own += unsized
     if workload.document.kind != "DaemonSet":
-        own = _scheduled(own, pod, target)
+        own = _scheduled(own, pod, target, workload.namespace_labels)
     return (
         merged(
             [
                 *map(workload.finding, [*own, *_volumes(pod)]),
-                *services.findings(workload, beside, target.dialect, settings),
+                *services.findings(workload, beside.services, target.dialect, settings),
             ]
         ),
         size,
     )
 
 
-def _scheduled(found: Sequence[Finding], pod: Json, target: Target) -> list[Finding]:
+def _scheduled(
+    found: Sequence[Finding], pod: Json, target: Target, space: Mapping[str, str]
+) -> list[Finding]:
     """With the scheduler's; what the dialect says of tolerations itself only gets the snippet."""
     profile = target.profile
-    hints = scheduling.findings(pod, profile, placed=bool(target.node))
+    hints = scheduling.findings(pod, profile, space, placed=bool(target.node))
     if not any(_of_tolerations(finding) for finding in found):
         return [*found, *hints]
     snippet = scheduling.snippet(profile)
@@ -154,20 +169,12 @@ def _outcome(findings: Sequence[Finding], claim: Claim) -> Outcome:
     return Outcome.IGNORES if Effect.IGNORED in effects else Outcome.WORKS
 
 
-def _size(workload: Workload, target: Target) -> tuple[Size | None, list[Finding]]:
+def _size(pod: Json, target: Target) -> tuple[Size | None, list[Finding]]:
     """The size that is billed, or why there is none."""
     try:
-        spec = outline(workload.pod, site=target.site, tags={})
-        return target.dialect.billed_size(spec), []
+        return target.dialect.billed_size(outline(pod, site=target.site, tags={})), []
     except InvalidSpec as error:
-        refused = Finding(
-            Effect.REFUSED,
-            error.code or "InvalidSpec",
-            "spec",
-            _("%(error)s."),
-            values={"error": error.message.rstrip(".")},
-        )
-        return None, [refused]
+        return None, [of_problem(problem_of(error))]
 
 
 def _volumes(pod: Json) -> Iterator[Finding]:
@@ -179,14 +186,8 @@ def _volumes(pod: Json) -> Iterator[Finding]:
         except MissingReference:
             continue
         except UnsupportedVolume as error:
-            yield Finding(
-                Effect.REFUSED,
-                "VolumeNotSupported",
-                f"spec.volumes[{index}].{error.kind}",
-                _('Volume "%(name)s": no cloud mounts the type %(kind)s.'),
-                _("Use emptyDir, ConfigMap, Secret, NFS or FlexVolume."),
-                {"name": error.name, "kind": error.kind},
-            )
+            path = f"spec.volumes[{index}].{error.kind}"
+            yield replace(of_problem(problem_of(error)), path=path)
 
 
 _NOTHING = Resolved(tokens=defaultdict(str))

@@ -1,4 +1,4 @@
-"""A workload as a cluster has it, with the Services of its namespace."""
+"""A workload as a cluster has it, with its namespace and the Services there."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from kube.resources import (
     DAEMONSETS,
     DEPLOYMENTS,
     JOBS,
+    NAMESPACES,
     PODS,
     REPLICASETS,
     SERVICES,
@@ -30,11 +31,14 @@ RESOURCES: dict[str, Resource] = {
 
 async def fetch(kube: Kube, *, kind: str, namespace: str, name: str) -> list[Document]:
     """The workload first. Raises `KubeError`; `kind` is one of `RESOURCES`."""
-    workload, services = await asyncio.gather(
-        kube.get(RESOURCES[kind], name, namespace), kube.list(SERVICES, namespace)
+    workload, space, services = await asyncio.gather(
+        kube.get(RESOURCES[kind], name, namespace),
+        kube.get(NAMESPACES, namespace),
+        kube.list(SERVICES, namespace),
     )
     return [
         _stored(workload, RESOURCES[kind]),
+        _stored(space, NAMESPACES),
         *(_stored(service, SERVICES) for service in services.items),
     ]
 

@@ -13,7 +13,7 @@ import yaml
 from django.utils.translation import gettext_noop as _
 
 from addons.compat.report import Effect, Finding
-from addons.watch.labelled import ON_POD, labelled, toleration_of
+from addons.watch.labelled import ON_NAMESPACE, ON_POD, labelled, toleration_of
 from providers.base import NodeProfile
 
 Json = Mapping[str, Any]
@@ -22,8 +22,13 @@ _TYPE = "type"
 _OF_A_PLACE = ("topology.", "failure-domain.", "kubernetes.io/hostname")
 
 
-def findings(pod: Json, profile: NodeProfile, *, placed: bool) -> Iterator[Finding]:
-    """`placed`: the profile is that of a real node, so that zone and name count too."""
+def findings(
+    pod: Json, profile: NodeProfile, space: Mapping[str, str], *, placed: bool
+) -> Iterator[Finding]:
+    """`space` are the labels of its namespace.
+
+    `placed`: the profile is that of a real node, so that its zone and name count too.
+    """
     spec = pod["spec"]
     if spec.get("nodeName"):
         return
@@ -37,7 +42,7 @@ def findings(pod: Json, profile: NodeProfile, *, placed: bool) -> Iterator[Findi
     lacking = [t for t in profile.taints if _repels(t) and not _tolerated(spec, t)]
     yield from (_away(path, example) for path in away)
     for taint in lacking:
-        yield _not_tolerated(spec, taint, example, sent=_sent(pod, taint))
+        yield _not_tolerated(spec, taint, example, sent=_sent(pod, taint, space))
     if not away and not lacking and profile.taints and not _aims(spec):
         yield Finding(
             Effect.HINT,
@@ -89,7 +94,7 @@ def _not_tolerated(spec: Json, taint: Mapping[str, str], example: str, *, sent: 
             Effect.HINT,
             "SentByLabel",
             "spec.tolerations",
-            _("Its label sends it there once no other node has room for it."),
+            _("Its label, or its namespace's, sends it there once no other node has room for it."),
             _("Add the toleration, and select the virtual nodes, if it must go there at once."),
             values,
             snippet=example,
@@ -105,10 +110,11 @@ def _not_tolerated(spec: Json, taint: Mapping[str, str], example: str, *, sent: 
     )
 
 
-def _sent(pod: Json, taint: Mapping[str, str]) -> bool:
+def _sent(pod: Json, taint: Mapping[str, str], space: Mapping[str, str]) -> bool:
     """Whether the watch process gives the pod this toleration when the scheduler finds no node."""
     labels = pod["metadata"].get("labels")
-    return toleration_of([taint]) is not None and labelled(labels, ON_POD)
+    sent = labelled(labels, ON_POD) or labelled(space, ON_NAMESPACE)
+    return sent and toleration_of([taint]) is not None
 
 
 def _told(taint: Mapping[str, str]) -> str:

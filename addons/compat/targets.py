@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from addons.models import VirtualNode
+from addons.compat.workloads import Workload
+from addons.models import Cluster, VirtualNode
 from addons.nodes.spec import CLOUD_TAINT
+from addons.pods import profile as profiles
 from addons.pods.translate import Site
 from providers import registry
 from providers.base import Dialect, NodeProfile, Placement
@@ -25,11 +28,27 @@ class Target:
     group: str
     zone: str = ""
     node: str = ""
-    taints: tuple[Mapping[str, str], ...] | None = field(default=None)
+    taints: tuple[Mapping[str, str], ...] | None = None
+    # The data of the cluster's `eci-profile`.
+    profile_data: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def dialect(self) -> Dialect:
         return registry.dialect(self.provider)
+
+    def seen(self, workload: Workload) -> Mapping[str, Any]:
+        """The pod with what the cluster's profile puts on new pods of its vendor."""
+        pod = workload.pod
+        if not self.profile_data or self.dialect.vendor != profiles.VENDOR:
+            return pod
+        known = profiles.parse(self.profile_data)[0]
+        found = profiles.effects(known, pod, workload.namespace_labels)
+        meta = pod["metadata"]
+        more = {
+            "annotations": {**(meta.get("annotations") or {}), **found.annotations},
+            "labels": {**(meta.get("labels") or {}), **found.labels},
+        }
+        return {**pod, "metadata": {**meta, **more}}
 
     @property
     def profile(self) -> NodeProfile:
@@ -45,9 +64,13 @@ class Target:
 
 
 def of_providers(
-    names: Sequence[str] = (), *, accounts: Iterable[CloudAccount] = (), region: str = ""
+    names: Sequence[str] = (),
+    *,
+    accounts: Iterable[CloudAccount] = (),
+    region: str = "",
+    cluster: Cluster | None = None,
 ) -> list[Target]:
-    """All providers, or those named. Raises `registry.UnknownProvider`.
+    """All providers, or those named, for pods of `cluster`. Raises `registry.UnknownProvider`.
 
     Without `region` each is asked in the region of the first account that it has; sizes and prices
     of a provider without one are those that hold in no region in particular.
@@ -60,6 +83,7 @@ def of_providers(
             name,
             Site(region or regions.get(name, ""), (), ""),
             group=registry.dialect(name).vendor,
+            profile_data=cluster.profile if cluster else {},
         )
         for name in names or registry.PROVIDERS
     ]
@@ -77,6 +101,7 @@ def of_node(node: VirtualNode) -> list[Target]:
             zone=node.zone,
             node=node.name,
             taints=_own_taints(node),
+            profile_data=node.cluster.profile,
         )
         for account in node.accounts
     ]

@@ -42,6 +42,8 @@ class Workload:
     document: Document
     pod: Json
     replicas: int
+    # Of its namespace; without knowledge only the one that every namespace has.
+    namespace_labels: Mapping[str, str]
 
     @property
     def prefix(self) -> str:
@@ -94,8 +96,8 @@ def _gaps(document: Document) -> Iterator[Finding]:
                 yield shape.missing(document, path)
 
 
-def read(document: Document) -> Workload:
-    """Of a document without faults."""
+def read(document: Document, namespaces: Mapping[str, Mapping[str, str]]) -> Workload:
+    """Of a document without faults; `namespaces` are the labels of those that are known."""
     prefix, owner = KINDS[document.kind]
     template = _at(document.body, prefix) if prefix else document.body
     meta = dict(template.get("metadata") or {})
@@ -104,7 +106,8 @@ def read(document: Document) -> Workload:
     if owner:
         meta["ownerReferences"] = [{"kind": owner, "name": document.name, "controller": True}]
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": template["spec"]}
-    return Workload(document, pod, _replicas(document))
+    own = namespaces.get(document.namespace, {"kubernetes.io/metadata.name": document.namespace})
+    return Workload(document, pod, _replicas(document), own)
 
 
 def _replicas(document: Document) -> int:

@@ -128,11 +128,22 @@ def refused(error: Unreadable) -> Refusal:
 
 
 def asked_targets(
-    user: AnyUser, *, node: int | None, names: Sequence[str] = (), region: str = ""
+    user: AnyUser,
+    *,
+    node: int | None,
+    names: Sequence[str] = (),
+    region: str = "",
+    cluster: str = "",
 ) -> list[Target]:
+    """Of a virtual node, else of clouds; `cluster` is the slug of the workload's own."""
     if node is not None:
         return targets.of_node(access(VirtualNode, user, pk=node))
-    return targets.of_providers(names, accounts=visible(CloudAccount, user), region=region)
+    return targets.of_providers(
+        names,
+        accounts=visible(CloudAccount, user),
+        region=region,
+        cluster=access(Cluster, user, slug=cluster) if cluster else None,
+    )
 
 
 def stored(user: AnyUser, workload: Mapping[str, str]) -> list[Document]:
@@ -184,7 +195,11 @@ class Compatibility(APIView):
     def _report(self, request: Request, data: dict[str, Any]) -> Report:
         user = request.user
         chosen = asked_targets(
-            user, node=data.get("node"), names=data["providers"], region=data["region"]
+            user,
+            node=data.get("node"),
+            names=data["providers"],
+            region=data["region"],
+            cluster=data.get("cluster", ""),
         )
         try:
             found = documents.parse(data["yaml"]) if "yaml" in data else stored(user, data)

@@ -151,7 +151,9 @@ def _of_manifest(user: AnyUser, form: ManifestForm) -> Answer:
 def _of_workload(user: AnyUser, form: WorkloadForm) -> Answer:
     try:
         found = stored(user, form.workload)
-        return Answer(check(found, targets=asked_targets(user, node=form.chosen)))
+        cluster = form.workload["cluster"]
+        asked = asked_targets(user, node=form.chosen, cluster=cluster)
+        return Answer(check(found, targets=asked))
     except Unreadable as error:
         return Answer(refusal=refused(error))
     except EXPLAINED as error:

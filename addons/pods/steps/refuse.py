@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from django.utils.translation import gettext_noop as _
+
 from addons.pods import reasons, store
 from addons.pods.status import failed
 from addons.pods.volumes import UnsupportedVolume
@@ -17,10 +19,16 @@ from providers.models import Instance
 
 def problem_of(error: UnsupportedVolume | InvalidSpec) -> Problem:
     """A refusal of translation or of the cloud itself, in the form of those known beforehand."""
-    text = str(error) if isinstance(error, UnsupportedVolume) else error.message
-    path = error.path if isinstance(error, UnsupportedVolume) else "spec"
+    if isinstance(error, UnsupportedVolume):
+        return Problem(
+            error.path,
+            "VolumeNotSupported",
+            _("No cloud mounts volumes of the type %(kind)s, as %(name)s is."),
+            _("Use emptyDir, ConfigMap, Secret, NFS or FlexVolume."),
+            values={"kind": error.kind, "name": error.name},
+        )
     # As a message id without places.
-    return Problem(path, type(error).__name__, text.replace("%", "%%"), "")
+    return Problem("spec", error.code or "InvalidSpec", error.message.replace("%", "%%"), "")
 
 
 def told(problem: Problem) -> dict[str, Any]:

@@ -208,3 +208,21 @@ def test_the_data_for_programs_holds_only_plain_values() -> None:
     assert workload["clouds"][0]["billed"]["size"] == "2-4Gi"
     effects = {finding["effect"] for finding in workload["clouds"][0]["findings"]}
     assert effects == {"refused", "ignored"}
+
+
+PROFILE = """[
+  {"name": "gpu", "namespaceSelector": {"matchLabels": {"team": "ml"}},
+   "effect": {"annotations": {"k8s.aliyun.com/eci-use-specs": "4-8Gi"}}}
+]"""
+SPACE = "{kind: Namespace, metadata: {name: shop, labels: {team: ml}}}"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("beside", "size"), [(SPACE, "4-8Gi"), ("", "2-4Gi")])
+def test_the_profile_of_the_cluster_counts_as_it_will_for_new_pods(beside: str, size: str) -> None:
+    node = cast.node(cast.cluster(profile={"selectors": PROFILE}))
+    report = check(documents.parse(f"{PLAIN}---\n{beside}"), targets=targets.of_node(node))
+    _subject, verdict = only(report)
+    assert verdict.size is not None
+    assert verdict.size.label == size
+    assert report.skipped == ()
