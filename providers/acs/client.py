@@ -20,6 +20,7 @@ from kube import EVENTS, NAMESPACES, PODS, CoreEvent, Kube, OnlyMeta, Pod
 from kube.errors import AlreadyExists
 from kube.errors import NotFound as Missing
 from providers.acs import answer, keys, pod, verify
+from providers.acs.delta import Delta
 from providers.acs.errors import told
 from providers.acs.secrets import Secrets
 from providers.acs.shortage import Shortage
@@ -73,6 +74,7 @@ class Acs:
         self._identity = identity
         self._cluster_uid = cluster_uid
         self._shortage = Shortage(stock)
+        self._delta = Delta(kube, namespace, pod.selector(region, {}), monotonic=monotonic)
         self._secrets = Secrets(kube, namespace, now=now, monotonic=monotonic)
         self._now = now
         self._sleep = sleep
@@ -140,10 +142,11 @@ class Acs:
         try:
             return await call()
         except Missing:
-            labels = {keys.MANAGED: keys.MANAGER}
-            namespace = {"metadata": {"name": self.namespace, "labels": labels}}
+            meta = {"name": self.namespace, "labels": {keys.MANAGED: keys.MANAGER}}
             with suppress(AlreadyExists):
-                await self.kube.create(NAMESPACES, namespace)
+                await self.kube.create(
+                    NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": meta}
+                )
             return await call()
 
     async def placed(self, spec: InstanceSpec) -> InstanceSpec:
@@ -169,11 +172,7 @@ class Acs:
 
     async def _pods(self, tags: Mapping[str, str]) -> tuple[datetime, Sequence[Pod]]:
         """All of ours in this region, narrowed by the tags that labels carry."""
-        asked_at = self._now()
-        selector = {keys.MANAGED: keys.MANAGER, keys.OF_REGION: self.region} | {
-            label: pod.label_value(tags[tag]) for tag, label in keys.INDEXED.items() if tag in tags
-        }
-        labels = ",".join(f"{key}={value}" for key, value in selector.items())
+        asked_at, labels = self._now(), pod.selector(self.region, tags)
         with told():
             found = await self.kube.list(PODS, self.namespace, labels=labels, type=Pod)
         if not found.items:
@@ -213,11 +212,13 @@ class Acs:
         return str(meta.get("uid") or details.get("uid") or "")
 
     async def changes(self, *, since_seconds: int | None, ids: Sequence[str] = ()) -> Listing:
-        """All of ours, or those of `ids`: an API server does not tell what changed since."""
-        del since_seconds
+        """What changed lately; an empty answer means "nothing changed". With `ids`: those."""
         if ids:
             return await self.details(ids)
-        asked_at, pods = await self._pods({})
+        asked_at = self._now()
+        with told():
+            pods = await self._delta.since(since_seconds)
+        await self._shortage.note(pods)
         return self._listing(asked_at, pods)
 
     async def details(self, ids: Sequence[str]) -> Listing:

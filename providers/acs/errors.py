@@ -2,8 +2,8 @@
 
 Sources: Kubernetes API conventions ("Error conditions"); the sentences of the API server's
 authorizer (`User "x" cannot create resource ...`), of its ResourceQuota admission (`exceeded
-quota`) and of a namespace on its way out, all of which come with 403. Any other 403 or 4xx to a
-create is an admission that refused the pod.
+quota`), of a namespace on its way out or just made, all of which come with 403. Any other 403 or
+4xx to a create is an admission that refused the pod.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from providers.errors import (
 _RBAC = re.compile(r'User ".*" cannot ')
 _QUOTA = "exceeded quota"
 _ENDING = "is being terminated"
+# A namespace that was made this moment has no service account yet.
+_NEW_NAMESPACE = "error looking up service account"
 
 
 @contextmanager
@@ -72,6 +74,8 @@ def _forbidden(message: str) -> type[ProviderError]:
         return QuotaExceeded
     if _ENDING in message:
         return Busy
+    if _NEW_NAMESPACE in message:
+        return Unavailable
     return AccountTrouble if _RBAC.search(message) else InvalidSpec
 
 

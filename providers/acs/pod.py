@@ -94,6 +94,15 @@ def marks(spec: InstanceSpec) -> dict[str, str]:
     return found
 
 
+def selector(region: str, tags: Mapping[str, str]) -> str:
+    """What we made in a region, narrowed by those of `tags` that labels carry."""
+    found = {keys.MANAGED: keys.MANAGER, keys.OF_REGION: region}
+    for tag, label in keys.INDEXED.items():
+        if tag in tags:
+            found[label] = label_value(tags[tag])
+    return ",".join(f"{key}={value}" for key, value in found.items())
+
+
 def _labels(spec: InstanceSpec) -> dict[str, str]:
     asked = keys.asked_labels(spec.labels)
     if asked[keys.CLASS] == keys.GPU_HPN:

@@ -29,6 +29,7 @@ _VOLUMES = {
 _DNS = {"None", "Default", "ClusterFirst", "ClusterFirstWithHostNet"}
 _RESERVED_PORTS = {111, 10250, 10255}
 _MAX_VARIABLES = 2000
+_POD_SECURITY = {"fsGroup", "supplementalGroups", "sysctls", "seccompProfile", "seLinuxOptions"}
 _VARIABLE = re.compile(r"[A-Za-z_.-][A-Za-z0-9_.-]*")
 _VENDORS = {"intel", "amd"}
 
@@ -44,6 +45,7 @@ def problems(pod: Map) -> Sequence[Problem]:
         *_cards(spec, labels),
         *_annotations(meta.get("annotations") or {}, labels),
         *_host(spec),
+        *_pod_security(spec),
         *_volumes(spec),
         *_containers(spec, "containers", labels),
         *_containers(spec, "initContainers", labels),
@@ -211,6 +213,19 @@ def _host(spec: Map) -> Iterator[Problem]:
             _("Use ClusterFirst, Default or None."),
             values={"value": policy},
         )
+
+
+def _pod_security(spec: Map) -> Iterator[Problem]:
+    """Of the pod's security context only what its containers inherit is passed on."""
+    for field in spec.get("securityContext") or {}:
+        if field in _POD_SECURITY:
+            yield Problem(
+                f"spec.securityContext.{field}",
+                "PodSecurityIgnored",
+                _("The field is not passed on to the instance."),
+                _("Nothing to do, unless files are readable through it alone: widen their mode."),
+                fatal=False,
+            )
 
 
 def _volumes(spec: Map) -> Iterator[Problem]:

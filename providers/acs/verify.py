@@ -25,7 +25,7 @@ class Rule:
 
 
 RULES = (
-    Rule("pods", ("create", "get", "list", "delete")),
+    Rule("pods", ("create", "get", "list", "watch", "delete")),
     Rule("pods/log", ("get",)),
     Rule("secrets", ("create", "list", "patch", "delete")),
     Rule("events", ("list",)),

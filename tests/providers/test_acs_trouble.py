@@ -22,6 +22,7 @@ from kube.errors import Forbidden, KubeError, TooManyRequests, Unreachable
 from kube.resources import Resource
 from providers.acs import keys, pod
 from providers.acs.client import Acs
+from providers.acs.errors import told
 from providers.acs.secrets import LOOSE_FOR
 from providers.base import (
     Container,
@@ -37,9 +38,11 @@ from providers.base import (
 )
 from providers.errors import (
     AccountTrouble,
+    Busy,
     InvalidSpec,
     NotFound,
     OutOfStock,
+    ProviderError,
     QuotaExceeded,
     Throttled,
     Unavailable,
@@ -439,6 +442,74 @@ async def test_throttling_waits_as_long_as_it_is_told(acs: Simulated) -> None:
     with pytest.raises(Throttled) as caught:
         await client.create(numbered(acs, 1), token="t")
     assert caught.value.retry_after == 7.0
+
+
+async def test_changes_are_what_happened_lately_and_nothing_when_nothing_did(
+    acs: Simulated,
+) -> None:
+    clock = Ticking()
+    client = acs.client(monotonic=clock)
+    made = [await client.create(numbered(acs, n), token=f"t-{n}") for n in range(3)]
+    for one in made:
+        await until_state(client, one, {InstanceState.RUNNING}, seconds=10)
+
+    async def changed(seconds: int) -> list[str]:
+        told = await client.changes(since_seconds=seconds)
+        return [instance.id for instance in told.instances]
+
+    assert sorted(await changed(12)) == sorted(one.id for one in made)
+    clock.now += 20
+    assert await changed(12) == []
+    fourth = await client.create(numbered(acs, 4), token="t-4")
+    await until_state(client, fourth, {InstanceState.RUNNING}, seconds=10)
+    (told,) = (await client.changes(since_seconds=12)).instances
+    assert (told.id, told.state) == (fourth.id, InstanceState.RUNNING)
+    clock.now += 20
+    assert await changed(12) == []
+    assert await changed(30) == [fourth.id]
+    assert len(await changed(100)) == 4
+    await client.delete(made[0].id)
+
+    async def stopped() -> bool:
+        return len(await acs.names()) == 3
+
+    await until(stopped, seconds=10)
+    clock.now += 20
+    assert made[0].id not in await changed(12)
+    acs.cluster.faults.gone = True
+    assert len(await changed(12)) == 3
+
+
+class Ticking:
+    """A clock that stands until it is moved."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ('pods "sw" is forbidden: error looking up service account spillway/default', Unavailable),
+        (
+            'pods "sw" is forbidden: unable to create new content in namespace spillway '
+            "because it is being terminated",
+            Busy,
+        ),
+        (
+            'pods is forbidden: User "a" cannot create resource "pods" in API group ""',
+            AccountTrouble,
+        ),
+        ('pods "sw" is forbidden: violates PodSecurity "restricted:latest"', InvalidSpec),
+        ('admission webhook "x" denied the request: a sidecar cannot start', InvalidSpec),
+    ],
+)
+def test_a_refusal_is_sorted_by_what_refused(message: str, kind: type[ProviderError]) -> None:
+    with pytest.raises(ProviderError) as caught, told(writes=True, admits=True):
+        raise Forbidden(message, status=403, reason="Forbidden")
+    assert type(caught.value) is kind
 
 
 async def test_details_of_many_are_one_list(acs: Simulated) -> None:
