@@ -121,6 +121,8 @@ def _nodes(world: Json, cluster: Json) -> Iterator[Node]:
             placements=places,
             security_group=kci["security_group_id"],
             name="virtual-kubelet01",
+            # A resolver of the VPC: the cluster's own DNS service has no address out there.
+            settings={"cluster-dns": "10.0.96.2"},
         )
         return
     eci = clouds["eci"] if cluster["kind"] == "ack-pro" else _registered_region(world)
