@@ -87,6 +87,8 @@ class Container:
     termination_policy: str = ""
     # Starts before the containers that are none, runs beside them and ends after them.
     sidecar: bool = False
+    # How many of the init containers a sidecar waits for; most clouds let it wait for all.
+    after: int = 0
     privileged: bool = False
 
 

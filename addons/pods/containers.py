@@ -16,6 +16,10 @@ from providers.base import Container, Handler, Mount, Port, Probe
 Json = Mapping[str, Any]
 
 
+# Extended resources that are cards: `nvidia.com/gpu`, `alibabacloud.com/ppu` and their like.
+CARDS = ("/gpu", "/ppu")
+
+
 def is_sidecar(container: Json) -> bool:
     """An init container that keeps running beside the others."""
     return container.get("restartPolicy") == "Always"
@@ -58,7 +62,7 @@ def resources(source: Json) -> tuple[Decimal | None, Decimal | None, int]:
     """vCPU, GiB and GPUs: the limit, else the request."""
     own = source.get("resources") or {}
     amounts = {**(own.get("requests") or {}), **(own.get("limits") or {})}
-    gpus = (parse(amount) for name, amount in amounts.items() if name.endswith("/gpu"))
+    gpus = (parse(amount) for name, amount in amounts.items() if name.endswith(CARDS))
     return (
         parse(amounts["cpu"]) if "cpu" in amounts else None,
         gib(amounts["memory"]) if "memory" in amounts else None,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +11,7 @@ from addons.pods.containers import container, is_sidecar, resources
 from addons.pods.references import Resolved
 from addons.pods.registries import credentials
 from addons.pods.volumes import volumes
-from providers.base import Dns, HostAlias, InstanceSpec, Placement
+from providers.base import Container, Dns, HostAlias, InstanceSpec, Placement
 
 Json = Mapping[str, Any]
 # Settings of a virtual node, where its provider has them.
@@ -41,9 +41,9 @@ def translate(
         region=site.region,
         placements=site.placements,
         security_group=site.security_group,
-        containers=tuple(
-            container(source, pod, resolved)
-            for source in (*filter(is_sidecar, inits), *spec["containers"])
+        containers=(
+            *_sidecars(pod, resolved),
+            *(container(source, pod, resolved) for source in spec["containers"]),
         ),
         init_containers=tuple(
             container(source, pod, resolved) for source in inits if not is_sidecar(source)
@@ -88,6 +88,15 @@ def outline(pod: Json, *, site: Site, tags: Mapping[str, str]) -> InstanceSpec:
 def _bare(source: Json) -> Json:
     literal = [entry for entry in source.get("env") or () if "valueFrom" not in entry]
     return {key: source[key] for key in _SIZED if key in source} | {"env": literal}
+
+
+def _sidecars(pod: Json, resolved: Resolved) -> Iterator[Container]:
+    before = 0
+    for source in pod["spec"].get("initContainers") or ():
+        if is_sidecar(source):
+            yield replace(container(source, pod, resolved), after=before)
+        else:
+            before += 1
 
 
 def totals(pod: Json) -> tuple[Decimal | None, Decimal | None, int]:

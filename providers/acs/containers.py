@@ -30,12 +30,14 @@ def containers(spec: InstanceSpec, model: str) -> list[Body]:
 
 
 def init_containers(spec: InstanceSpec, model: str) -> Iterator[Body]:
-    """Init containers, then sidecars, which Kubernetes keeps among them."""
-    for container in spec.init_containers:
-        yield _common(container, model)
-    for container in spec.containers:
-        if container.sidecar:
-            yield {**_running(container, model), "restartPolicy": "Always"}
+    """Init containers, and among them the sidecars, each where its pod had it."""
+    sidecars = [container for container in spec.containers if container.sidecar]
+    for number in range(len(spec.init_containers) + 1):
+        for sidecar in sidecars:
+            if min(sidecar.after, len(spec.init_containers)) == number:
+                yield {**_running(sidecar, model), "restartPolicy": "Always"}
+        if number < len(spec.init_containers):
+            yield _common(spec.init_containers[number], model)
 
 
 def _running(container: Container, model: str) -> Body:

@@ -253,7 +253,7 @@ def _containers(spec: Map, field: str, labels: Mapping[str, str]) -> Iterator[Pr
         path = f"spec.{field}[{index}]"
         yield from _ports(container, path)
         yield from _variables(container, path, labels)
-        yield from _ignored(container, path, field)
+        yield from _ignored(container, path)
 
 
 def _ports(container: Map, path: str) -> Iterator[Problem]:
@@ -297,7 +297,7 @@ def _variables(container: Map, path: str, labels: Mapping[str, str]) -> Iterator
             )
 
 
-def _ignored(container: Map, path: str, field: str) -> Iterator[Problem]:
+def _ignored(container: Map, path: str) -> Iterator[Problem]:
     resources = container.get("resources") or {}
     if any("ephemeral-storage" in (resources.get(side) or {}) for side in ("requests", "limits")):
         yield Problem(
@@ -313,14 +313,6 @@ def _ignored(container: Map, path: str, field: str) -> Iterator[Problem]:
             "StartupProbeIgnored",
             _("The startup probe is replaced by a later start of the liveness probe."),
             _("Nothing to do, unless the container starts much sooner at times."),
-            fatal=False,
-        )
-    if field == "initContainers" and container.get("restartPolicy") == "Always":
-        yield Problem(
-            f"{path}.restartPolicy",
-            "SidecarAfterInit",
-            _("A sidecar starts after all init containers, before the others."),
-            _("Nothing to do, unless an init container needs it."),
             fatal=False,
         )
     for probe in ("livenessProbe", "readinessProbe"):

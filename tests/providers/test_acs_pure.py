@@ -148,16 +148,15 @@ def test_a_container_says_all_that_was_asked() -> None:
     }
 
 
-def test_a_sidecar_is_an_init_container_that_goes_on() -> None:
-    sidecar = replace(WHOLE.containers[1], sidecar=True)
-    spec = pods.wanted(replace(WHOLE, containers=(WHOLE.containers[0], sidecar)), token="t-1").pod[
-        "spec"
-    ]
+@pytest.mark.parametrize(("after", "order"), [(0, ["sidecar", "init"]), (1, ["init", "sidecar"])])
+def test_a_sidecar_is_an_init_container_that_goes_on(after: int, order: list[str]) -> None:
+    sidecar = replace(WHOLE.containers[1], sidecar=True, after=after)
+    asked = replace(WHOLE, containers=(WHOLE.containers[0], sidecar))
+    spec = pods.wanted(asked, token="t-1").pod["spec"]
     assert [c["name"] for c in spec["containers"]] == ["main"]
-    assert [(c["name"], c.get("restartPolicy")) for c in spec["initContainers"]] == [
-        ("init", None),
-        ("sidecar", "Always"),
-    ]
+    policies = {c["name"]: c.get("restartPolicy") for c in spec["initContainers"]}
+    assert list(policies) == order
+    assert policies == {"init": None, "sidecar": "Always"}
 
 
 def test_files_and_logins_travel_in_secrets_that_never_print() -> None:

@@ -409,9 +409,13 @@ async def test_what_is_billed_from_when_agrees_with_the_meter(acs: Simulated) ->
 
 
 def _sized() -> list[dict[str, Any]]:
-    """The edges that have a size of the table (GPU-HPN pods are as large as they ask)."""
+    """The edges that have a size of the table and cards that the simulated nodes have."""
     edges = tomllib.loads((FOLDER / "acs.toml").read_text("utf-8"))["edge"]
-    return [e for e in edges if "size" in e and not e.get("tier", "").startswith("gpu-hpn")]
+    return [e for e in edges if "size" in e and not {"gpu-hpn", "P16EN"} & _marks(e)]
+
+
+def _marks(edge: dict[str, Any]) -> set[str]:
+    return set(edge.get("labels", {}).values())
 
 
 async def test_the_cluster_bills_what_the_tables_say(acs: Simulated) -> None:
