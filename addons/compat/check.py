@@ -134,7 +134,7 @@ def _judged(
         merged(
             [
                 *map(workload.finding, [*own, *_volumes(pod)]),
-                *services.findings(workload, beside.services, target.dialect, settings),
+                *services.findings(pod, beside.services, target.dialect, settings),
             ]
         ),
         size,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -231,11 +231,16 @@ class Resolver:
 
         return await self._once(ref, fetch)  # type: ignore[no-any-return]
 
-    async def _services(self, namespace: str, *, links: bool) -> tuple[Json, ...]:
-        async def listed(place: str) -> list[Json]:
-            answer = await self.kube.list(SERVICES, place)
-            return list(answer.items)
+    async def services(self, namespace: str) -> Sequence[Json]:
+        """Those of the namespace itself."""
 
+        async def listed() -> Sequence[Json]:
+            return (await self.kube.list(SERVICES, namespace)).items
+
+        found: Sequence[Json] = await self._once(("services", namespace), listed)
+        return found
+
+    async def _services(self, namespace: str, *, links: bool) -> tuple[Json, ...]:
         async def masters() -> list[Json]:
             try:
                 return [await self.kube.get(SERVICES, "kubernetes", "default")]
@@ -245,7 +250,7 @@ class Resolver:
         first = await self._once("master", masters)
         if not links:
             return tuple(first)
-        own = await self._once(("services", namespace), lambda: listed(namespace))
+        own = await self.services(namespace)
         seen = {service["metadata"]["name"] for service in own} if namespace == "default" else set()
         return (*own, *(s for s in first if s["metadata"]["name"] not in seen))
 

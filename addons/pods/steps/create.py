@@ -11,6 +11,7 @@ from addons.pods.container_status import Waiting
 from addons.pods.decide import Action, Do, gives_up
 from addons.pods.patience import since, waiting_of
 from addons.pods.references import MissingReference, wanted
+from addons.pods.services import beside
 from addons.pods.status import status_of
 from addons.pods.steps import looked
 from addons.pods.steps.give_up import give_up
@@ -21,7 +22,7 @@ from addons.pods.volumes import UnsupportedVolume
 from addons.pods.work import Work, outcome_of, resolver_of
 from addons.runtime.contract import Outcome
 from providers import ledger, requests
-from providers.base import Created, InstanceSpec, Placement, Placing, Size
+from providers.base import Created, InstanceSpec, Placement, Placing, Problem, Size
 from providers.errors import (
     AccountTrouble,
     Busy,
@@ -60,12 +61,20 @@ async def _first(work: Work) -> Outcome:
         return await _wait_for(work, missing)
     except (UnsupportedVolume, InvalidSpec) as error:
         return await refuse(work, [problem_of(error)])
+    if work.row is None:
+        found = [*found, *await _beside(work)]
     row = await _intend(work, spec, size)
     if row is None:
         return Outcome(1.0)
     if work.row is None:
         await say_ignored(work, found)
     return await call(work, row, spec)
+
+
+async def _beside(work: Work) -> list[Problem]:
+    """What of the Services that select the pod does not reach it here."""
+    services = await resolver_of(work.kube).services(work.namespace)
+    return beside(work.live_pod, services, work.dialect, work.scene.node.settings)
 
 
 async def _again(work: Work, row: Instance, asked: InstanceSpec) -> Outcome:
