@@ -6,7 +6,8 @@ A component comes in versions and is delivered in one or more ways:
     in_cluster  manifests rendered from values, applied by server-side apply, kept as revisions
     managed     the vendor's own add-on API does it; we ask, poll and read back
 
-Everything here is data or pure. Texts are English message ids. Versions compare as numbers:
+Everything here is data or pure. Texts are English message ids; `catalogue.say` gives them in the
+reader's language, from the file that the component came from. Versions compare as numbers:
 `v2.13.0` is above `v2.9.7`; a range is a comma separated list of `>=`, `>`, `<=`, `<`, `==`
 (`>=1.26`).
 """
@@ -65,6 +66,8 @@ class Version:
     breaking: bool = False
     renamed: Mapping[str, str] = field(default_factory=dict)
     images: tuple[str, ...] = ()
+    # Manifests with `${key}` for values, of components that need no code of their own.
+    objects: tuple[Json, ...] = ()
 
     def defaults(self) -> Json:
         return defaults_of(self.schema)
@@ -106,6 +109,13 @@ class Component:
     documentation: str = ""
     source: str = ""
     dated: date | None = None
+    # How its release is called where it does not say otherwise; empty: as the component.
+    release: str = ""
+    namespace: str = "kube-system"
+    # Whether it brings virtual nodes: they are waited for, tried, drained.
+    brings_nodes: bool = False
+    # Components that cannot be beside it in one cluster.
+    conflicts: tuple[str, ...] = ()
 
     def version(self, wanted: str) -> Version | None:
         return next((one for one in self.versions if one.version == wanted), None)
@@ -124,6 +134,11 @@ class Release:
     values: Json
     name: str
     namespace: str
+
+    @property
+    def effective(self) -> Json:
+        """The values over the version's defaults."""
+        return merged(self.version.defaults(), self.values)
 
 
 class Renderer(Protocol):
@@ -163,6 +178,16 @@ def within(version: str, wanted: str) -> bool:
         if not holds[match[1]]:
             return False
     return True
+
+
+def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> Json:
+    """`above` over `below`; objects are merged key by key, all else is replaced."""
+    result = dict(below)
+    for key, value in above.items():
+        under = result.get(key)
+        both = isinstance(under, Mapping) and isinstance(value, Mapping)
+        result[key] = merged(under, value) if both and isinstance(under, Mapping) else value
+    return result
 
 
 def defaults_of(schema: Mapping[str, Any]) -> Json:
