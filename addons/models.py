@@ -57,6 +57,9 @@ class Cluster(models.Model):
     subnets = models.JSONField(default=dict)
     security_group = models.CharField(max_length=160, blank=True)
     tags = models.JSONField(default=dict)
+    # Its id at the cloud that made or registered it, and what that cloud says of it.
+    vendor_id = models.CharField(max_length=64, blank=True)
+    vendor_facts = models.JSONField(default=dict)
     # The ConfigMap kube-system/eci-profile as it is now, and what is wrong in it.
     profile = models.JSONField(default=dict)
     profile_problems = models.JSONField(default=list)

@@ -24,7 +24,8 @@ class CloudAccount(models.Model):
     # ...} of a ConfigMap; what its secret key is ciphered with is sealed. Empty: given by a person.
     key_source = models.JSONField(default=dict)
     sealed_cipher = models.TextField(blank=True)
-    # Of the provider's own making and not secret.
+    # Of the provider's own making and not secret. `endpoints`: where another API of the vendor
+    # answers, by product ({"cs": URL}), in the place of its documented address.
     settings = models.JSONField(default=dict)
     rotated_at = models.DateTimeField()
     account_id = models.CharField(max_length=64, blank=True)
@@ -55,6 +56,44 @@ class CloudAccount(models.Model):
     @property
     def masked_key(self) -> str:
         return f"{self.access_key_id[:4]}••••{self.access_key_id[-4:]}"
+
+
+class RamGrant(models.Model):
+    """A user of the cloud's access management, made for one add-on, and its key.
+
+    The row is there before the user is. `deliveries` are the clusters that hold the key as a
+    Secret: [{"cluster": UID, "namespace": ..., "name": ..., "key": AccessKey id, "at": ...}].
+    """
+
+    class State(models.TextChoices):
+        GRANTING = "granting", _("Granting")
+        GRANTED = "granted", _("Granted")
+        REVOKED = "revoked", _("Revoked")
+
+    account = models.ForeignKey(CloudAccount, on_delete=models.PROTECT, related_name="ram_grants")
+    addon = models.CharField(max_length=64)
+    user = models.CharField(max_length=64)
+    policy = models.CharField(max_length=128)
+    access_key_id = models.CharField(max_length=128, blank=True)
+    sealed_secret = models.TextField(blank=True)
+    # A key that a newer one replaced and that is not disabled yet.
+    old_key_id = models.CharField(max_length=128, blank=True)
+    deliveries = models.JSONField(default=list)
+    state = models.CharField(max_length=16, choices=State, default=State.GRANTING)
+    actor = models.CharField(max_length=150)
+    created_at = models.DateTimeField()
+    rotated_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["account", "addon"], name="ram_grant"),
+        ]
+        ordering = ["addon"]
+        verbose_name_plural = "RAM grants"
+
+    def __str__(self) -> str:
+        return f"{self.policy} -> {self.user}"
 
 
 class Instance(models.Model):

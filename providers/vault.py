@@ -50,6 +50,7 @@ class NotAuthentic(VaultError):
 SEALED: dict[str, tuple[str, ...]] = {
     "providers.CloudAccount": ("sealed_secret", "sealed_token", "sealed_cipher"),
     "providers.Instance": ("sealed_request",),
+    "providers.RamGrant": ("sealed_secret",),
 }
 
 
