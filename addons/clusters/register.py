@@ -7,7 +7,7 @@ that one cluster is never registered twice under two addresses.
     ├── ChecksFailed   `checks` tell which, with fixes
     ├── AlreadyThere   `cluster` is the one that has this identity
     ├── OtherCluster   the new kubeconfig leads to another cluster
-    └── InUse          `nodes` virtual nodes are still there
+    └── InUse          `nodes` virtual nodes, or credentials renewed from there, are still there
 """
 
 from __future__ import annotations
@@ -190,8 +190,10 @@ def change(cluster: Cluster, values: dict[str, Any]) -> Cluster:
 def forget(cluster: Cluster) -> None:
     """Drop what is held of it; the cluster itself is not touched. Raises `InUse`."""
     nodes = list(cluster.nodes.values_list("name", flat=True))
-    if nodes:
-        raise InUse(nodes)
+    followed = CloudAccount.objects.filter(key_source__cluster=cluster.uid)
+    users = [*nodes, *followed.values_list("name", flat=True)]
+    if users:
+        raise InUse(users)
     pk = cluster.pk
     cluster.delete()
     transaction.on_commit(lambda: announce("clusters", [pk]))

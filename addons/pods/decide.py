@@ -75,6 +75,7 @@ class Facts:
     since: datetime | None = None
     # The provider leaves out the places that were short: the next try goes elsewhere.
     placing: bool = False
+    next_place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,7 @@ def _without_instance(facts: Facts) -> Action:
 
 def _short(facts: Facts, last: Instance) -> Action:
     """The cloud had accepted its instance and then found no capacity for it."""
-    values = {"zones": [last.zone], "spec": last.spec}
+    values = {"zones": [last.zone], "spec": last.spec, "next": facts.next_place or last.zone}
     if gives_up(facts.waiting, facts.since, facts.now):
         return Action(Do.GIVE_UP, reasons.NO_STOCK, values)
     pause = NEXT_PLACE_PAUSE if facts.placing else NO_CAPACITY_PAUSE

@@ -101,7 +101,7 @@ class _Faulty(Exception):
 
 def parse(data: Mapping[str, str]) -> tuple[Profile, tuple[Fault, ...]]:
     """What the ConfigMap's data say. What is faulty is left out and named, the rest counts."""
-    faults: list[Fault] = [*_unknown(data), *_flags(data)]
+    faults: list[Fault] = [*_unknown(data), *_flags(data), *_not_done(data)]
 
     def read(key: str, most: int | None) -> tuple[str, ...]:
         try:
@@ -118,15 +118,6 @@ def parse(data: Mapping[str, str]) -> tuple[Profile, tuple[Fault, ...]]:
         selectors=tuple(_selectors(data.get("selectors") or "", faults)),
     )
     return profile, tuple(faults)
-
-
-def ignored(data: Mapping[str, str]) -> list[str]:
-    """The vendor's keys that ask for something which is not done here."""
-    asked = [key for key in _FLAGS if (data.get(key) or "").strip().lower() == "true"]
-    return [
-        *(key for key in asked if key != "enableClusterIp"),
-        *(k for k in _OTHERS if data.get(k)),
-    ]
 
 
 def effects(profile: Profile, pod: Json, namespace_labels: Labels) -> Effects:
@@ -164,6 +155,13 @@ def _flags(data: Mapping[str, str]) -> Iterator[Fault]:
         if (data.get(key) or "true").strip().lower() not in {"true", "false"}:
             text = _("%(value)s is neither true nor false.")
             yield Fault(key, text, _("Write true or false."), {"value": data[key]})
+
+
+def _not_done(data: Mapping[str, str]) -> Iterator[Fault]:
+    """What only the vendor does; `enableClusterIp`, the first flag, is true by default."""
+    for key in _FLAGS[1:]:
+        if (data.get(key) or "").strip().lower() == "true":
+            yield Fault(key, _("Spillway does not do this."), _("Set it to false."))
 
 
 def _ids(key: str, text: str, most: int | None) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from addons.pods.route import account_for
 from addons.pods.status import status_of
 from addons.pods.steps.give_up import give_up
 from addons.pods.steps.look import look
+from addons.pods.steps.profiled import site_of
 from addons.pods.steps.remove import confirm, delete, delete_ownerless, finish, unmade
 from addons.pods.steps.report import ask, lost, report
 from addons.pods.steps.turn import create_in_turn
@@ -169,15 +170,22 @@ async def _do(work: Work) -> Outcome:
         served=work.pod is None or work.row is not None or account_for(node, work.pod) is not None,
     )
     if _was_short(work):
-        provider = await work.provider()
-        facts = replace(
-            facts,
-            waiting=waiting_of(work),
-            since=since(work.live_pod, work.known.last),
-            placing=isinstance(provider, Placing),
-        )
+        facts = await _with_places(work, facts)
     action = decide(facts)
     return await STEPS[action.do](work, action)
+
+
+async def _with_places(work: Work, facts: Facts) -> Facts:
+    """How long it may wait for stock, and where the next try goes."""
+    last = work.known.last
+    zones = [placement.zone for placement in (await site_of(work)).placements]
+    return replace(
+        facts,
+        waiting=waiting_of(work),
+        since=since(work.live_pod, last),
+        placing=isinstance(await work.provider(), Placing),
+        next_place=next((zone for zone in zones if last and zone and zone != last.zone), ""),
+    )
 
 
 def _was_short(work: Work) -> bool:

@@ -69,6 +69,8 @@ class Keys:
             await end(self._tasks.pop(place))
         for place in places:
             task = self._tasks.get(place)
+            if task and task.done() and not task.cancelled() and (error := task.exception()):
+                log.error("ConfigMap %s/%s was not followed: %r", *place, error)
             if task is None or task.done():
                 take = functools.partial(self._read, place)
                 self._tasks[place] = asyncio.create_task(follow(self._kube, *place, take))

@@ -13,6 +13,7 @@ from typing import Any
 
 from kube.secret import Secret
 from providers.base import (
+    Capability,
     Claim,
     Created,
     Field,
@@ -26,6 +27,7 @@ from providers.base import (
     Price,
     Problem,
     Size,
+    Verification,
     Waiting,
 )
 from providers.errors import InvalidSpec, NotFound, ProviderError, UnknownOutcome
@@ -123,6 +125,10 @@ class Toy:
             raise NotFound(f"{instance_id} is not there")
         self.cloud.deleted.append(instance_id)
         return "req-delete"
+
+    async def verify(self) -> Verification:
+        works = Capability("everything", ok=True)
+        return Verification("toy-account", "tester", (works,), latency_ms=1)
 
     async def placed(self, spec: InstanceSpec) -> InstanceSpec:
         return spec

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from addons.models import Cluster
-from addons.pods import profile
 from addons.pods.profile import RESOURCE_GROUP, Profile, effects, parse
 from providers.models import Instance
 from tests.addons.pods.conftest import Site
@@ -107,6 +106,7 @@ GOOD = selector("good", effect={"annotations": {GPU: "2-4Gi"}})
         ({"vSwitchIds": "vsw-1,?"}, "vSwitchIds", "? is no id. Write ids, comma separated."),
         ({"securityGroupId": "sg-1,sg-2"}, "securityGroupId", "2 ids are given."),
         ({"enableClusterIp": "yes"}, "enableClusterIp", "yes is neither true nor false."),
+        ({"enableClusterIp": "true", "enablePrivateZone": "true"}, "enablePrivateZone", "not do"),
         ({"vswitchIds": "vsw-1"}, "vswitchIds", "not known"),
         ({"selectors": "[{}, // a comment\n]"}, "selectors", "It is no JSON"),
         ({"selectors": "{}"}, "selectors", "It is no JSON array."),
@@ -145,11 +145,6 @@ def test_each_fault_is_named_and_the_rest_counts(
     assert text in fault.text
     assert found.resource_group == "rg-1"
     assert len(found.selectors) == ("good" in data.get("selectors", ""))
-
-
-def test_what_only_the_vendor_does_is_known_to_be_left_out() -> None:
-    data = {"enableClusterIp": "true", "enablePrivateZone": "true", "slsMachineGroup": "m"}
-    assert profile.ignored(data) == ["enablePrivateZone", "slsMachineGroup"]
 
 
 # --- on the way to the cloud --------------------------------------------------------------------

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from addons import keys
+from addons.clusters import register
 from addons.models import Cluster
 from addons.runtime import clients
 from addons.runtime.ending import end
@@ -23,6 +24,7 @@ from addons.watch.profile import ProfileWatch
 from kube import CONFIGMAPS, EVENTS, Kube
 from kube.secret import Secret
 from providers import accounts, registry, sealing
+from providers.base import NewKey
 from providers.models import CloudAccount
 from tests.addons import cast, toy
 from tests.addons.pods.conftest import registered
@@ -185,3 +187,41 @@ def test_what_cannot_be_a_source_is_said_with_its_fix(cluster: Cluster) -> None:
         keys.key_of("eci", {"data": {}}, Secret(""))
     with pytest.raises(keys.Unreadable, match="has no ConfigMap kube-system/nothing"):
         keys._read(cluster, SPACE, "nothing")
+
+
+def test_a_credential_is_added_from_a_configmap_and_the_cluster_is_kept_while_it_is_used(
+    runtime: Runtime, cluster: Cluster, account: CloudAccount
+) -> None:
+    name = f"first-{uuid.uuid4().hex[:6]}"
+    given = {"ak": "AK7", "sk": "cipher-secret-7"}
+    now = datetime.now(UTC)
+
+    async def make() -> None:
+        kube = await runtime.kube(cluster.pk)
+        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}}
+        await kube.create(CONFIGMAPS, {**body, "data": given}, SPACE)
+
+    runtime.run(make(), timeout=10)
+    made = keys.add(
+        team=account.team,
+        name="followed",
+        provider="bare",
+        region="here",
+        cluster=cluster,
+        config_map=name,
+        cipher=Secret("cipher-"),
+        now=now,
+        endpoint="keys",
+    )
+    assert (made.access_key_id, made.account_id, made.expires_at) == ("AK7", "toy-account", None)
+    assert sealing.secret_of(made).reveal() == "secret-7"
+    assert made.key_source == {"cluster": cluster.uid, "namespace": SPACE, "name": name}
+    with pytest.raises(register.InUse, match="followed"):
+        register.forget(cluster)
+    new = NewKey("AK8", Secret("s"), Secret(""), now + timedelta(hours=1))
+    assert accounts.follow(made.pk, new, now=now) is True
+    assert accounts.follow(made.pk, new, now=now) is False
+    made.refresh_from_db()
+    assert made.access_key_id == "AK8"
+    held_by_a_person = cast.account(provider="bare")
+    assert accounts.follow(held_by_a_person.pk, new, now=now) is False
