@@ -120,6 +120,13 @@ def parse(data: Mapping[str, str]) -> tuple[Profile, tuple[Fault, ...]]:
     return profile, tuple(faults)
 
 
+def ignored(data: Mapping[str, str]) -> list[str]:
+    """The keys in `data` that have no effect here."""
+    return [fault.path for fault in (*_unknown(data), *_not_done(data))] + [
+        key for key in _OTHERS if data.get(key)
+    ]
+
+
 def effects(profile: Profile, pod: Json, namespace_labels: Labels) -> Effects:
     """What the selectors that match put on the pod; an earlier one wins, the pod itself first."""
     meta: Json = pod["metadata"]
