@@ -117,6 +117,18 @@ class Lifecycle:
         group.record("Normal", status, f"Container group is {status.lower()}", at)
         self._plan(group, at, 1.0, "rebuilt")
 
+    def exchange(
+        self, group: Group, at: float, containers: list[Container], init: list[Container]
+    ) -> None:
+        """Run other containers than the group began with: their images are pulled from now on."""
+        group.containers, group.init_containers = containers, init
+        group.changed_at = at
+        if group.status not in {"Pending", "Running"}:
+            return
+        group.status = "Pending"
+        group.steps = [step for step in group.steps if step[1] in {"deadline", "pending_limit"}]
+        self._pull(group, at)
+
     def crash(self, group: Group, at: float, name: str, reason: str, exit_code: int) -> None:
         """End one running container from outside; the restart policy decides what follows.
 

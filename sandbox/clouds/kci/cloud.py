@@ -40,7 +40,8 @@ class Cluster:
 class KciCloud(Roster):
     """One account in one region. ``now`` is Unix time; ``rng`` makes ids and keys.
 
-    ``clusters`` is the account's list of KCE clusters; the world replaces it.
+    ``clusters`` is the account's list of KCE clusters; the world replaces it. ``watch`` hears of
+    every change of a group.
     """
 
     knobs: Knobs
@@ -66,6 +67,7 @@ class KciCloud(Roster):
         self.packages = packages.tables(self.zones)
         self.lifecycle = Lifecycle(lambda: self.knobs, self._place, speed, bill_creation=True)
         self.clusters: list[Cluster] = []
+        self.watch: Callable[[Group], None] = unwatched
         self._rng = rng
         self._kept_ips: dict[tuple[str, str], tuple[str, float]] = {}
         self._restore()
@@ -133,6 +135,11 @@ class KciCloud(Roster):
             return True
         return False
 
+    def settle(self, group: Group) -> None:
+        """Bring everything in line with a group that changed, and tell who watches."""
+        super().settle(group)
+        self.watch(group)
+
     def ended(self, group: Group) -> None:
         """Forget nothing: an ended group stays until it is deleted."""
 
@@ -161,3 +168,7 @@ class KciCloud(Roster):
             if group.released:
                 self._keep_ip(group)
             self.restore(group)
+
+
+def unwatched(_group: Group) -> None:
+    """Hear of a change that nobody follows."""

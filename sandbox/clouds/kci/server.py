@@ -11,6 +11,7 @@ from ..groups import sessions
 from ..groups.store import Call as CallLine
 from . import signing, wire
 from .actions import ACTIONS, Action, Call
+from .agent import Agents
 from .cloud import COMMIT_SECONDS, KciCloud
 from .errors import (
     ApiFault,
@@ -56,6 +57,7 @@ class Gateway:
 
     def __init__(self, cloud: KciCloud) -> None:
         self.cloud = cloud
+        self.agents = Agents(cloud)
         self.url = ""
         self._runner: web.ServerRunner | None = None
         self._commit: asyncio.TimerHandle | None = None
@@ -76,10 +78,12 @@ class Gateway:
         self.url = f"http://{host}:{listener.getsockname()[1]}"
         self.cloud.advance(self.cloud.now())
         self.cloud.agenda.start()
+        self.agents.start()
 
     async def stop(self) -> None:
         """Stop listening and write everything down."""
         self.cloud.agenda.stop()
+        await self.agents.stop()
         if self._commit:
             self._commit.cancel()
         if self._runner:

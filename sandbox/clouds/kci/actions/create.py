@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from ...groups.model import Container, Group
 from .. import packages
+from ..agent import MACHINE
 from ..cloud import KciCloud
 from ..errors import ApiFault, dry_run, invalid, missing, no_stock, not_found, quota
 from ..packages import MAX_CPU, MAX_MEMORY, Package
@@ -18,7 +19,6 @@ LABEL_KEYS = ("cluster-id", "namespace", "pod-name", "node-name")
 REQUIRED_LABELS = LABEL_KEYS[:3]
 LABEL_VALUE = re.compile(r"[a-zA-Z0-9](?:[-a-zA-Z0-9._]{0,61}[a-zA-Z0-9])?")
 MAX_SECURITY_GROUPS, MAX_SUBNETS, MAX_RETAIN_HOURS = 3, 5, 365 * 24
-POD = "pod"
 
 
 def create(call: Call, asked: CreateContainerGroup) -> Json:
@@ -125,12 +125,14 @@ def _use_cache(call: Call, asked: CreateContainerGroup, group: Group) -> None:
 
 def _kept(asked: CreateContainerGroup) -> Json:
     request = plain(asked)
+    if asked.kube_config:
+        request["KubeConfig"] = asked.kube_config
     return {k: v for k, v in request.items() if k not in {"Container", "InitContainer", "Label"}}
 
 
 def _containers(asked: CreateContainerGroup) -> list[Container]:
     if asked.kube_config:
-        return [Container(POD, "pause")]
+        return [Container(MACHINE, "pause")]
     return [_container(model) for model in asked.container]
 
 

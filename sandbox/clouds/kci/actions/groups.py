@@ -7,6 +7,7 @@ import msgspec
 
 from ...groups.model import Container, Group
 from .. import view
+from ..agent import MACHINE
 from ..errors import invalid, not_found, wrong_status
 from ..wire import Filter, Json, Request
 from .base import Call, Page
@@ -100,8 +101,8 @@ def _group(call: Call, group_id: str) -> Group:
 
 
 def _container(group: Group, name: str) -> Container:
-    container = group.container(name) if view.mode(group) == view.STANDALONE else None
-    if container is None:
+    container = group.container(name)
+    if container is None or name == MACHINE:
         raise not_found("Container", name)
     return container
 
@@ -116,7 +117,7 @@ def delete(call: Call, asked: OneGroup) -> Json:
 
 
 def log(call: Call, asked: DescribeContainerLog) -> Json:
-    """Return the newest lines of a container of a group that stands alone."""
+    """Return the newest lines of a container; in cluster mode of one that the agent runs."""
     group = _group(call, asked.container_group_id)
     if not 0 < asked.tail <= MAX_LINES:
         raise invalid("Tail", f"Expected 1 to {MAX_LINES}.")
