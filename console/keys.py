@@ -36,6 +36,11 @@ def known(provider: str) -> Dialect | None:
     return registry.dialect(provider) if provider in registry.PROVIDERS else None
 
 
+def shown_key(account: CloudAccount) -> str:
+    """The key's id as people may see it; of a followed one only how it starts."""
+    return f"{account.access_key_id[:4]}••••" if account.key_source else account.masked_key
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """The least grants as text to paste: JSON of a cloud, or YAML of Kubernetes objects."""

@@ -22,6 +22,9 @@ def mismatch(first: CloudAccount, second: CloudAccount) -> str:
             "%(first)s and %(second)s do not serve one node: it takes two products of a vendor."
         )
         return text % {"first": one.title, "second": other.title}
+    if first.region != second.region and second.region:
+        text = _("The credentials are for two regions, %(first)s and %(second)s.")
+        return text % {"first": first.region, "second": second.region}
     return ""
 
 

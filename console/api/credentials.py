@@ -26,7 +26,7 @@ from console.api import shapes
 from console.api.base import Resource, reader
 from console.api.problems import Problem
 from console.fields import read
-from console.keys import known, new_key, sources, used_by
+from console.keys import known, new_key, shown_key, sources, used_by
 from console.refusals import EXPLAINED, explain
 from kube.secret import Secret
 from providers import accounts, registry
@@ -51,7 +51,7 @@ def _shape(
         "provider_title": dialect.title if dialect else account.provider,
         "region": account.region,
         "endpoint": account.endpoint,
-        "access_key_id": account.masked_key,
+        "access_key_id": shown_key(account),
         "account_id": account.account_id,
         "identity": account.identity,
         "capabilities": account.capabilities,

@@ -47,6 +47,15 @@ def spec_text(cpu: Decimal | None, memory: Decimal | None, gpu: int = 0) -> str:
     return f"{text} · {gpu}×GPU" if gpu else text
 
 
+def asked_text(instance: Instance) -> str:
+    """`1.5 / 3Gi`; a dash for what was not asked for, empty when nothing was."""
+    cpu, memory = instance.asked_cpu, instance.asked_memory
+    if cpu is None and memory is None:
+        return ""
+    told = (f"{cpu.normalize():f}" if cpu else "–", f"{memory.normalize():f}Gi" if memory else "–")
+    return " / ".join(told)
+
+
 def pod_rows(pods: Sequence[PodRow], now: datetime) -> list[Row]:
     wanted = _wanted_instances(pods)
     return [_pod(pod, pod.instance or wanted.get(pod.uid), now) for pod in pods]
@@ -78,7 +87,7 @@ def _pod(pod: PodRow, instance: Instance | None, now: datetime) -> Row:
         "workload": pod.workload_name,
         "provider": _provider(pod, instance),
         "instance_id": instance.shown_id if instance else "",
-        "asked": spec_text(instance.asked_cpu, instance.asked_memory) if instance else "",
+        "asked": asked_text(instance) if instance else "",
         "spec": spec_text(instance.cpu, instance.memory, instance.gpu) if instance else "",
         "node": pod.node_name,
         "zone": (instance.zone if instance else "") or (pod.node.zone if pod.node else ""),

@@ -105,6 +105,7 @@ class NodeForm(FieldsForm):
         self.known_subnets = {item["id"]: item["zone"] for item in offers.get("subnets", ())}
         self.known_groups = [item["id"] for item in offers.get("security_groups", ())]
         self.fields["subnets"].label = subnet_words(self.dialect)["many"]
+        self.fields["subnets"].help_text = _("Ids, separated by commas; all in the zone above.")
         self.placements: list[dict[str, str]] = []
         self._dress(offers)
 

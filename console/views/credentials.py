@@ -23,7 +23,7 @@ from addons.sweep import breaker
 from console import audit
 from console.access import Role, access, default_team, require, visible
 from console.fields import FieldsForm
-from console.keys import dialects, known, new_key, policy, sources, used_by
+from console.keys import dialects, known, new_key, policy, shown_key, sources, used_by
 from console.refusals import EXPLAINED, Refusal, explain, user_kind
 from kube.secret import Secret
 from providers import accounts
@@ -106,7 +106,9 @@ def credentials(request: HttpRequest) -> HttpResponse:
     rows = list(visible(CloudAccount, request.user))
     users, read_from = used_by(rows), sources(rows)
     context = {
-        "accounts": [(row, len(users[row.pk]), read_from.get(row.pk)) for row in rows],
+        "accounts": [
+            (row, shown_key(row), len(users[row.pk]), read_from.get(row.pk)) for row in rows
+        ],
         "old_days": ROTATE_AFTER_DAYS,
     }
     return render(request, "pages/credentials.html", context)
@@ -203,6 +205,7 @@ def _page(request: HttpRequest, account: CloudAccount, form: FieldsForm | None) 
         "account": account,
         "dialect": dialect,
         "source": sources([account]).get(account.pk),
+        "shown_key": shown_key(account),
         "stale": account.trouble == accounts.KEY_STALE,
         "works": sum(item["ok"] for item in account.capabilities),
         "users": [(user_kind(user), user) for user in accounts.users(account)],

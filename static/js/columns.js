@@ -135,12 +135,12 @@ const meter = (key, label, used, capacity, extra = {}) => ({
 });
 
 const pods = [
-  named("name", () => gettext("Name"), { width: 196 }),
-  status((row) => row.blocker || row.reason, { width: 240, grow: 4 }),
+  named("name", () => gettext("Name"), { width: 224 }),
+  status((row) => row.blocker || row.reason, { width: 212, grow: 4 }),
   withSub("namespace", (row) => row.namespace, (row) => row.cluster_name, {
-    label: () => gettext("Namespace"), width: 132, grow: 1, priority: 6, sort: "namespace" }),
+    label: () => gettext("Namespace"), width: 150, grow: 1, priority: 6, sort: "namespace" }),
   { ...provider, width: 76, priority: 2 },
-  plain("instance_id", { label: () => gettext("Instance"), width: 146, grow: 0.5, priority: 4, mono: true }),
+  plain("instance_id", { label: () => gettext("Instance"), width: 128, grow: 0.5, priority: 4, mono: true }),
   size,
   plain("node", { label: () => gettext("Node"), width: 180, grow: 1, priority: 8, sort: "node" }),
   plain("ready", { label: () => gettext("Ready"), width: 62, priority: 7, right: true }),

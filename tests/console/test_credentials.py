@@ -197,6 +197,7 @@ def test_key_of_a_config_map_is_followed_and_shown_by_its_start_only(
     assert reverse("cluster", args=[fleet.cluster.slug]) in text
     assert reverse("credential-rotate", args=[account.pk]) not in text
     assert "6789" not in text
+    assert "6789" not in page.get(CREDENTIALS).content.decode()
     listed = page.get(reverse("credentials")).content.decode()
     assert "followed" in listed
 
