@@ -25,6 +25,7 @@ ACCOUNT_TROUBLE: Final = "AccountTrouble"
 UNKNOWN_OUTCOME: Final = "UnknownOutcome"
 CLOUD_UNAVAILABLE: Final = "CloudUnavailable"
 CLUSTER_UNAVAILABLE: Final = "ClusterUnavailable"
+NO_PLACE: Final = "NoPlaceYet"
 STARTING: Final = "InstanceStarting"
 IMAGE_PULLING: Final = "ImagePulling"
 IMAGE_PULL_FAILING: Final = "ImagePullFailing"
@@ -117,6 +118,10 @@ REASONS: Mapping[str, Reason] = {
     ),
     CLOUD_UNAVAILABLE: Reason(_("The cloud does not answer ({message}). We try again."), True),
     CLUSTER_UNAVAILABLE: Reason(_("The cluster does not answer ({message}). We try again."), True),
+    NO_PLACE: Reason(
+        _("Instance {instance} waits in the cloud for a place: {message} It costs nothing so far."),
+        True,
+    ),
     STARTING: Reason(_("Instance {instance} is being started.")),
     IMAGE_PULLING: Reason(_("Instance {instance} has been pulling its images since {since}.")),
     IMAGE_PULL_FAILING: Reason(

@@ -148,7 +148,7 @@ def why(pod: Pod) -> tuple[str, str]:
     if notice.status == "True":
         return notice.reason, notice.message
     if pod.status.phase == "Pending":
-        for name in (_SCHEDULED, _CREATED):
+        for name in (_CREATED, _SCHEDULED):
             found = _blocked(pod, name)
             if found.reason not in _GOING_ON:
                 return found.reason, found.message

@@ -21,6 +21,8 @@ from providers.seen import decode
 # An instance on its way is asked for by its id when the sweep did not tell of it for so long.
 STARTING_SECONDS = 25.0
 _PULL_FAILING = {"ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull"}
+# The cloud keeps the instance until there is room for it (ACS user guide, "Custom conditions").
+_NO_PLACE = {"NoStock", "StockExhaust", "StockClose", "Unschedulable"}
 _PULLING = {"Pulling", "ContainerCreating", "PodInitializing"}
 
 
@@ -101,6 +103,9 @@ def _outcome(seen: base.Instance | None, instance: str) -> Outcome:
 
 
 def _starting(seen: base.Instance | None, values: dict[str, str]) -> Outcome:
+    if seen is not None and seen.state is InstanceState.SCHEDULING and seen.reason in _NO_PLACE:
+        detail = {**values, "message": seen.message}
+        return Outcome(STARTING_SECONDS, reasons.NO_PLACE, detail)
     every = (*(seen.init_containers if seen else ()), *((seen.containers if seen else None) or ()))
     waiting = [s for s in every if s.state.state is RunState.WAITING]
     for status in waiting:

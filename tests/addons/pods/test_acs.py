@@ -154,6 +154,30 @@ def test_a_lost_answer_of_acs_makes_one_instance(
     assert not list(acs.cloud.living())
 
 
+def test_a_pod_without_stock_waits_in_the_cloud_unpaid_and_says_so(
+    site: Site, acs: Acs, second: CloudAccount
+) -> None:
+    zones = {vswitch.zone: False for vswitch in acs.cloud.network.vswitches.values()}
+    acs.call(lambda: acs.cloud.turn(acs.cloud.knobs.updated({"stock": zones})))
+    labels = {CLASS: "performance", QOS: "best-effort"}
+    site.create("waits", containers=[TWO_CPUS], metadata={"labels": labels})
+    site.queue("waits")
+
+    def told() -> bool:
+        row = PodRow.objects.get(name="waits")
+        return row.blocker == "NoPlaceYet" and "out of stock" in row.blocker_values["message"]
+
+    work(site, told)
+    (row,) = site.rows()
+    assert row.billed_from is None
+    assert not list(acs.cloud.living())
+    acs.call(lambda: acs.cloud.turn(acs.cloud.knobs.updated({"stock": {}})))
+    work(site, running(site, "waits"))
+    site.remove("waits", grace_seconds=1)
+    site.queue("waits")
+    work(site, lambda: site.phase("waits") == "gone")
+
+
 def test_what_acs_refuses_fails_the_pod_with_its_words(
     site: Site, acs: Acs, second: CloudAccount
 ) -> None:
