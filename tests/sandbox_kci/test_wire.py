@@ -1,5 +1,6 @@
 """Every action through the unmodified official SDK, on the wire."""
 
+import asyncio
 import json
 import uuid
 
@@ -17,6 +18,8 @@ from ksyun.client.sts.v20151101 import models as sts
 from ksyun.client.vpc.v20160304 import client as vpc_client
 from ksyun.client.vpc.v20160304 import models as vpc
 from ksyun.common.exception.ksyun_sdk_exception import KsyunSDKException
+from ksyun.common.profile.client_profile import ClientProfile
+from ksyun.common.profile.http_profile import HttpProfile
 
 from sandbox.clouds.kci.actions import ACTIONS
 from sandbox.clouds.kci.cloud import Cluster
@@ -367,3 +370,11 @@ def test_all_fifteen_kci_actions_of_the_sdk_are_served():
     served = {name for service, _, name in ACTIONS if service == "kci"}
     assert served == names
     assert len(served) == 15
+
+
+async def test_an_endpoint_with_its_scheme_in_the_host_header_works_as_well(wire):
+    client = wire.client()
+    profile = ClientProfile(httpProfile=HttpProfile(protocol="http", endpoint=wire.gateway.url))
+    client = type(client)(client.credential, client.region, profile=profile)
+    answer = await asyncio.to_thread(client.DescribeRegions, kci.DescribeRegionsRequest())
+    assert json.loads(answer)["Regions"]
