@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from providers import errors as kinds
+from providers.alibaba.endpoints import endpoint
 from providers.base import Container, Created, EnvVar, Instance, InstanceState, Size
 from providers.eci import answer, options, prices, sizes
-from providers.eci.endpoints import endpoint
 from providers.eci.errors import error, kind_of
 from providers.errors import ProviderError
 from providers.registry import UnknownProvider, dialect

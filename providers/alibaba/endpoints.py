@@ -1,8 +1,10 @@
-"""Where the ECI API and its neighbours answer.
+"""Where the APIs of Alibaba Cloud answer.
 
 Sources: ECI developer reference, "Endpoints" (public `eci.<region>.aliyuncs.com`, inside a VPC
-`eci-vpc.<region>.aliyuncs.com`; the finance clouds drop the `-1` of their region id); package
-`alibabacloud-sts20150401` 1.2.0 (`sts.<region>.aliyuncs.com`); VPC and ECS API references.
+`eci-vpc.<region>.aliyuncs.com`; the finance clouds drop the `-1` of their region id); packages
+`alibabacloud-sts20150401` 1.2.0 (`sts.<region>.aliyuncs.com`), `alibabacloud-cs20151215` 7.2.3
+(`cs.<region>.aliyuncs.com`) and `alibabacloud-ram20150501` 1.3.0 (`ram.aliyuncs.com` for all
+regions); VPC and ECS API references.
 """
 
 from __future__ import annotations
@@ -14,16 +16,19 @@ _FINANCE = {
     "cn-shanghai-finance-1": "cn-shanghai-finance",
     "cn-hangzhou-finance-1": "cn-hangzhou-finance",
 }
+_CENTRAL = {"ram": "https://ram.aliyuncs.com"}
 
 
 def endpoint(product: str, region: str, *, override: str = "", vpc: bool = False) -> str:
-    """The base URL of `product` (eci, sts, vpc, ecs) in `region`, without a trailing slash.
+    """The base URL of `product` (eci, sts, vpc, ecs, cs, ram) in `region`, no trailing slash.
 
     `override` is a full URL, or a host name (then https), and serves every product.
     """
     if override:
         url = override if "://" in override else f"https://{override}"
         return url.rstrip("/")
+    if product in _CENTRAL:
+        return _CENTRAL[product]
     network = "-vpc" if vpc else ""
     host = f"{product}{network}.{_FINANCE.get(region, region)}.aliyuncs.com"
     return f"https://{host}"
