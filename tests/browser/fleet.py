@@ -25,6 +25,7 @@ CSP = (
     "font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'"
 )
 STATES = (("Running", "ok"), ("Pending", "warn"), ("Failed", "bad"), ("Completed", "done"))
+CLOUDS = ("eci", "acs", "kci")
 PAGE = """<!doctype html>
 <html lang="{lang}" data-theme="light" data-sprite="/static/vendor/tabler-icons-3.51.0/sprite.svg">
 <head><meta charset="utf-8"><title>Pods</title>
@@ -64,6 +65,7 @@ class Fleet:
 
     def _pod(self, number: int) -> dict[str, Any]:
         status, tone = self.random.choice(STATES)
+        provider = CLOUDS[number % len(CLOUDS)]
         return {
             "id": number,
             "name": f"pod-{number}",
@@ -73,16 +75,17 @@ class Fleet:
             "status": status,
             "tone": tone,
             "reason": "OOMKilled" if tone == "bad" else "",
-            "provider": "eci",
-            "instance_id": f"eci-{self.random.getrandbits(40):010x}",
+            "provider": provider,
+            "instance_id": f"{provider}-{self.random.getrandbits(40):010x}",
+            "asked": "1.5 / 3Gi" if provider == "acs" else "2 / 4Gi",
             "spec": "2 / 4Gi",
             "node": "virtual-kubelet-cn-hangzhou-k",
             "zone": "cn-hangzhou-k",
             "ready": "1/1",
             "restarts": 0,
             "ip": f"10.0.{number // 250 % 250}.{number % 250}",
-            "price_per_hour": "0.4128",
-            "currency": "CNY",
+            "price_per_hour": None if provider == "kci" else "0.4128",
+            "currency": "" if provider == "kci" else "CNY",
             "created_at": (self.start - timedelta(seconds=number * 37)).isoformat(),
             "blocker": "",
             "deleted": False,

@@ -65,6 +65,20 @@ def test_a_changed_row_changes_in_place(open_page: OpenPage, serve_fleet: ServeF
     assert "pod-3" in row(page, 3)
 
 
+def test_each_row_shows_its_cloud_its_sizes_and_a_price_only_where_one_is_known(
+    open_page: OpenPage, serve_fleet: ServeFleet
+) -> None:
+    page = ready(open_page(serve_fleet(pods=9, events_per_second=0).url).page)
+    marks = page.locator(".vt-row .pv").all_inner_texts()
+    assert marks[:3] == ["ACS", "KCI", "ECI"]
+    acs, kci, eci = (row(page, number) for number in (1, 2, 3))
+    assert "1.5 / 3Gi →" in acs
+    assert "→" not in eci
+    assert "¥0.4128" in eci
+    assert "0.4128" not in kci
+    assert page.locator('.vt-row [title="asked 1.5 / 3Gi, billed 2 / 4Gi"]').count() == 3
+
+
 def test_new_and_gone_rows_are_counted_until_the_reader_applies_them(
     open_page: OpenPage, serve_fleet: ServeFleet
 ) -> None:
