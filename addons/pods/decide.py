@@ -16,6 +16,7 @@ from enum import StrEnum
 from typing import Any
 
 from addons.pods import reasons
+from addons.pods.deadline import deadline_of
 from addons.pods.status import is_over
 from providers.base import InstanceState, OnFailure, Waiting
 from providers.models import Instance
@@ -45,6 +46,7 @@ class Do(StrEnum):
     DELETE_OWNERLESS = "delete_ownerless"
     CONFIRM = "confirm"  # it was deleted: is it gone?
     GIVE_UP = "give_up"  # no stock, and the pod shall not wait for it any longer
+    EXPIRE = "expire"  # the pod was active for longer than it may be
     UNMADE = "unmade"  # close a row whose create was never called
     FINISH = "finish"  # the instance is gone: let the pod go
 
@@ -99,6 +101,9 @@ def decide(facts: Facts) -> Action:
 def _alive(facts: Facts) -> Action:
     if facts.paused:
         return Action(Do.WAIT, reasons.CLUSTER_PAUSED)
+    end = deadline_of(facts.pod) if facts.pod else None
+    if end is not None and facts.now >= end:
+        return Action(Do.EXPIRE)
     if facts.leaving and (facts.row is None or facts.row.state == State.INTENT):
         return Action(Do.UNMADE if facts.row else Do.NOTHING)
     if facts.row is None:

@@ -37,6 +37,7 @@ HALTED: Final = "BreakerHalted"
 NOT_SERVED: Final = "NotServed"
 RETRYING: Final = "Retrying"
 INTERNAL: Final = "InternalError"
+EXPIRED: Final = "DeadlineExceeded"
 LET_IN: Final = "ToleratesVirtualNodes"
 # Decisions.
 PROFILED: Final = "ProfileApplied"
@@ -145,6 +146,7 @@ REASONS: Mapping[str, Reason] = {
         True,
     ),
     RETRYING: Reason(_("The last try failed ({message}). We try again."), True),
+    EXPIRED: Reason(_("It was active for longer than its activeDeadlineSeconds."), True),
     LET_IN: Reason(
         _("No node has room for it and its label sends it to virtual nodes: it may go there now.")
     ),

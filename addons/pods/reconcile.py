@@ -16,10 +16,12 @@ from weakref import WeakKeyDictionary
 
 from addons.models import VirtualNode
 from addons.pods import accounts, reasons, store
+from addons.pods.deadline import by_then
 from addons.pods.decide import Account, Action, Do, Facts, decide
 from addons.pods.patience import since, waiting_of
 from addons.pods.route import account_for
 from addons.pods.status import status_of
+from addons.pods.steps.expire import expire
 from addons.pods.steps.give_up import give_up
 from addons.pods.steps.look import look
 from addons.pods.steps.profiled import site_of
@@ -65,6 +67,7 @@ STEPS: dict[Do, Callable[[Work, Action], Awaitable[Outcome]]] = {
     Do.DELETE_OWNERLESS: delete_ownerless,
     Do.CONFIRM: confirm,
     Do.GIVE_UP: give_up,
+    Do.EXPIRE: expire,
     Do.UNMADE: unmade,
     Do.FINISH: finish,
 }
@@ -172,7 +175,8 @@ async def _do(work: Work) -> Outcome:
     if _was_short(work):
         facts = await _with_places(work, facts)
     action = decide(facts)
-    return await STEPS[action.do](work, action)
+    outcome = await STEPS[action.do](work, action)
+    return by_then(outcome, work.pod, work.now) if action.do is not Do.EXPIRE else outcome
 
 
 async def _with_places(work: Work, facts: Facts) -> Facts:

@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
+from addons.pods.deadline import by_then
 from addons.pods.decide import Account, Do, Facts, decide
+from addons.pods.times import stamp
+from addons.runtime.contract import Outcome
 from providers.base import OnFailure, Waiting
 from providers.models import Instance
 from tests.addons.pods.pods import pod
@@ -111,3 +114,14 @@ def test_no_stock_is_waited_out_as_long_as_the_pod_says(
     now = NOW + timedelta(seconds=waited)
     facts = Facts(LIVE, None, SHORT, Account(), now, waiting=waiting, since=NOW, placing=placing)
     assert decide(facts).do is do
+
+
+def test_a_pod_ends_when_its_active_deadline_is_over_and_is_looked_at_then() -> None:
+    started = {"startTime": stamp(NOW)}
+    pod = {**LIVE, "spec": {**LIVE["spec"], "activeDeadlineSeconds": 60}, "status": started}
+    before, after = NOW + timedelta(seconds=45), NOW + timedelta(seconds=60)
+    assert decide(Facts(pod, row("active"), None, Account(), before)).do is not Do.EXPIRE
+    assert decide(Facts(pod, row("active"), None, Account(), after)).do is Do.EXPIRE
+    assert by_then(Outcome(), pod, before).requeue_after == 15
+    assert by_then(Outcome(5.0), pod, before).requeue_after == 5
+    assert by_then(Outcome(), LIVE, before).requeue_after is None
