@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -26,7 +25,7 @@ from addons.pods.quantity import BadQuantity
 from addons.pods.references import MissingReference, Resolved
 from addons.pods.steps.refuse import problem_of
 from addons.pods.translate import Json, outline, totals
-from addons.pods.volumes import UnsupportedVolume, volumes
+from addons.pods.volumes import AS_FILES, UnsupportedVolume, volumes
 from providers.base import Claim, Size
 from providers.errors import InvalidSpec
 
@@ -180,17 +179,16 @@ def _size(pod: Json, target: Target) -> tuple[Size | None, list[Finding]]:
 def _volumes(pod: Json) -> Iterator[Finding]:
     """Volumes that the translation refuses for every cloud; what is missing does not matter."""
     for index, volume in enumerate(pod["spec"].get("volumes") or ()):
+        if AS_FILES & volume.keys():
+            continue
         alone = {**pod, "spec": {**pod["spec"], "volumes": [volume]}}
         try:
-            volumes(alone, _NOTHING)
+            volumes(alone, Resolved())
         except MissingReference:
             continue
         except UnsupportedVolume as error:
             path = f"spec.volumes[{index}].{error.kind}"
             yield replace(of_problem(problem_of(error)), path=path)
-
-
-_NOTHING = Resolved(tokens=defaultdict(str))
 
 
 def _bad_quantity(error: BadQuantity) -> Finding:

@@ -99,7 +99,7 @@ def _gaps(document: Document) -> Iterator[Finding]:
 def read(document: Document, namespaces: Mapping[str, Mapping[str, str]]) -> Workload:
     """Of a document without faults; `namespaces` are the labels of those that are known."""
     prefix, owner = KINDS[document.kind]
-    template = _at(document.body, prefix) if prefix else document.body
+    template = _given(_at(document.body, prefix) if prefix else document.body)
     meta = dict(template.get("metadata") or {})
     meta |= {"name": meta.get("name") or document.name, "namespace": document.namespace}
     meta.setdefault("uid", "")
@@ -108,6 +108,13 @@ def read(document: Document, namespaces: Mapping[str, Mapping[str, str]]) -> Wor
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": template["spec"]}
     own = namespaces.get(document.namespace, {"kubernetes.io/metadata.name": document.namespace})
     return Workload(document, pod, _replicas(document), own)
+
+
+def _given(value: Any) -> Any:
+    """Without the fields that are written and left empty, as the API server reads them."""
+    if isinstance(value, dict):
+        return {key: _given(inner) for key, inner in value.items() if inner is not None}
+    return [_given(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _replicas(document: Document) -> int:

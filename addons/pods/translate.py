@@ -155,7 +155,7 @@ def dns(pod: Json, *, cluster_dns: str, settings: Mapping[str, str]) -> Dns | No
         options = {"ndots": "5"}
     elif policy != "None":
         servers = _addresses(settings, NODE_DNS)
-    options |= {o["name"]: o.get("value") or "" for o in own.get("options") or ()}
+    options |= {o.get("name") or "": o.get("value") or "" for o in own.get("options") or ()}
     result = Dns(
         servers=_unique(servers, own.get("nameservers")),
         searches=_unique(searches, own.get("searches")),

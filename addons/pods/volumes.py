@@ -16,6 +16,8 @@ from providers.base import File, Volume, VolumeKind
 
 Json = Mapping[str, Any]
 CREATING = "ContainerCreating"
+# Kinds that every cloud takes, as files.
+AS_FILES = frozenset({"configMap", "secret", "downwardAPI", "projected"})
 _TOKEN_SECONDS = 3600
 
 
@@ -40,7 +42,7 @@ def _volume(volume: Json, index: int, pod: Json, resolved: Resolved) -> Volume:
     name = volume["name"]
     kind = next((key for key in volume if key != "name"), "emptyDir")
     source: Json = volume.get(kind) or {}
-    if kind in {"configMap", "secret", "downwardAPI", "projected"}:
+    if kind in AS_FILES:
         sources = source.get("sources") or () if kind == "projected" else ({kind: source},)
         return Volume(
             name,
@@ -120,7 +122,7 @@ def _files(volume: str, source: Json, pod: Json, resolved: Resolved) -> Iterator
 def _keyed(volume: str, key: str, body: Json, pod: Json, resolved: Resolved) -> Iterator[File]:
     namespace = pod["metadata"]["namespace"]
     kind = "configmaps" if key == "configMap" else "secrets"
-    name = body.get("secretName") or body["name"]
+    name = body.get("secretName") or body.get("name") or ""
     optional = bool(body.get("optional"))
     if optional and resolved.find(kind, namespace, name) is None:
         return
