@@ -11,18 +11,30 @@ from django.utils.module_loading import import_string
 
 from providers.base import Dialect, Provider
 from providers.models import CloudAccount
+from providers.vendor import ManagedAddons, RamUsers
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`dialect`: a class without arguments. `connect`: (account, region, limited) -> Provider."""
+    """`dialect`: a class without arguments. `connect`: (account, region, limited) -> Provider.
+
+    `addons` and `users`: (account, region) -> `vendor.ManagedAddons`, `vendor.RamUsers`; empty
+    where the key's vendor has no such API.
+    """
 
     dialect: str
     connect: str
+    addons: str = ""
+    users: str = ""
 
 
 PROVIDERS: dict[str, Entry] = {
-    "eci": Entry("providers.eci.dialect.EciDialect", "providers.eci.connect.connect"),
+    "eci": Entry(
+        "providers.eci.dialect.EciDialect",
+        "providers.eci.connect.connect",
+        addons="providers.alibaba.cs.connect",
+        users="providers.alibaba.ram.connect",
+    ),
     "kci": Entry("providers.kci.dialect.KciDialect", "providers.kci.connect.connect"),
     "acs": Entry("providers.acs.dialect.AcsDialect", "providers.acs.connect.connect"),
 }
@@ -56,3 +68,29 @@ def client(account: CloudAccount, region: str = "", *, limited: bool = True) -> 
         import_string(_entry(account.provider).connect),
     )
     return connect(account, region or account.region, limited)
+
+
+def manages_addons(provider: str) -> bool:
+    """Whether the vendor of this provider's keys has an API for clusters' add-ons."""
+    return bool(provider in PROVIDERS and PROVIDERS[provider].addons)
+
+
+def has_users(provider: str) -> bool:
+    """Whether users can be made and granted through this provider's keys."""
+    return bool(provider in PROVIDERS and PROVIDERS[provider].users)
+
+
+def addons(account: CloudAccount, region: str = "") -> ManagedAddons:
+    """The vendor's add-on API; close it with `aclose`. Raises `UnknownProvider` without one."""
+    path = _entry(account.provider).addons
+    if not path:
+        raise UnknownProvider(f"{account.provider} has no API for add-ons")
+    return cast("ManagedAddons", import_string(path)(account, region or account.region))
+
+
+def users(account: CloudAccount) -> RamUsers:
+    """The vendor's users; close it with `aclose`. Raises `UnknownProvider` without such an API."""
+    path = _entry(account.provider).users
+    if not path:
+        raise UnknownProvider(f"{account.provider} has no API for users")
+    return cast("RamUsers", import_string(path)(account, account.region))

@@ -120,6 +120,19 @@ class Wire:
         self._policy = policy or AddressPolicy()
         self._session: aiohttp.ClientSession | None = None
 
+    def with_key(self, key: Key) -> Wire:
+        """Calls of another key to the same place."""
+        return type(self)(
+            key,
+            region=self.region,
+            override=self._override,
+            endpoints=self._endpoints,
+            vpc=self._vpc,
+            now=self.now,
+            nonce=self._nonce,
+            policy=self._policy,
+        )
+
     async def call(self, action: str, request: Any, *, product: str = "") -> dict[str, Any]:
         """An action in RPC style: the answer's JSON object."""
         sent = _Sent(product or self.product, action, "POST", "/", flatten(request))
