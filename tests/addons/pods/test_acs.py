@@ -67,7 +67,7 @@ def second(site: Site, acs: Acs) -> CloudAccount:
     return account
 
 
-def annotations(site: Site, name: str) -> dict[str, str]:
+def shown_on(site: Site, name: str) -> dict[str, str]:
     found = site.get(name)
     assert found is not None
     return dict(found["metadata"].get("annotations") or {})
@@ -96,13 +96,13 @@ def test_a_class_makes_it_acs_and_none_eci_side_by_side(
     site.create("classy", containers=[TWO_CPUS], metadata=ACS_POD)
     site.queue("plain", "classy")
     work(site, running(site, "plain", "classy"))
-    work(site, lambda: "alibabacloud.com/instance-id" in annotations(site, "classy"))
+    work(site, lambda: "alibabacloud.com/instance-id" in shown_on(site, "classy"))
     assert {row.pod_name: row.account.provider for row in site.rows()} == {
         "plain": "eci",
         "classy": "acs",
     }
     (instance,) = (i for i in acs.cloud.living() if i.compute_class == "general-purpose")
-    shown = annotations(site, "classy")
+    shown = shown_on(site, "classy")
     assert (
         shown.items()
         >= {
@@ -119,7 +119,7 @@ def test_a_class_makes_it_acs_and_none_eci_side_by_side(
         }.items()
     )
     assert instance.id.startswith("acs-")
-    assert annotations(site, "plain")["alibabacloud.com/instance-id"].startswith("eci-")
+    assert shown_on(site, "plain")["alibabacloud.com/instance-id"].startswith("eci-")
     assert not [key for key in shown if "eci" in key]
     pod = site.get("classy")
     assert pod is not None
