@@ -17,7 +17,7 @@ from django.utils.translation import gettext_noop as _
 
 from kube import plain_yaml
 
-MAX_BYTES = 512 * 1024
+MAX_BYTES = 256 * 1024
 MAX_DEPTH = 64
 MAX_OBJECTS = 500
 _TAG = "tag:yaml.org,2002:"
