@@ -10,7 +10,11 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.house import House, wait_until
+from tests.chaos.house import QUICKLY, House, wait_until
+
+# As many calls as the world takes: what is tried with all clouds is not the pace.
+RATES = {"SPILLWAY_KCI_READ_RATE": "100", "SPILLWAY_KCI_WRITE_RATE": "50"}
+CLUSTERS = ("ack-hangzhou", "idc-zhangjiakou", "kce-beijing", "acs-hangzhou")
 
 
 @pytest.fixture(scope="session")
@@ -26,11 +30,29 @@ def running_house() -> Iterator[House]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
+@pytest.fixture(scope="session")
+def clouds() -> Iterator[House]:
+    """A second house with every kind of cluster and every cloud."""
+    directory = Path(tempfile.mkdtemp(prefix="sp-clouds-"))
+    made = House(directory, clusters=CLUSTERS, extra={**QUICKLY, **RATES})
+    try:
+        yield made.start()
+    finally:
+        made.stop()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _house(item: pytest.Item) -> House | None:
+    given = getattr(item, "funcargs", {})
+    found: House | None = given.get("house") or given.get("clouds")
+    return found
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
     """The last lines of every process beside a failure."""
     report = yield
-    house = getattr(item, "funcargs", {}).get("house")
+    house = _house(item)
     if report.failed and house is not None:
         report.sections.extend((f"log of {name}", text) for name, text in house.tails())
     return report

@@ -6,24 +6,17 @@ witness is each cloud's own ledger.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.chaos import manifests as m
-from tests.chaos.house import QUICKLY, UID_TAG, House, World, call, wait_until
+from tests.chaos.house import UID_TAG, House, World, call, wait_until
 
 pytestmark = pytest.mark.chaos
 PODS = 200
-CLUSTERS = ("ack-hangzhou", "kce-beijing", "acs-hangzhou")
-# As many calls as the world takes: what is tried is not the pace.
-RATES = {"SPILLWAY_KCI_READ_RATE": "100", "SPILLWAY_KCI_WRITE_RATE": "50"}
 ACS_LABELS = {"alibabacloud.com/compute-class": "general-purpose"}
 Json = dict[str, Any]
 
@@ -61,17 +54,6 @@ class Cloud:
 ECI = Cloud("eci", "ack-hangzhou", m.NODE, {})
 ACS = Cloud("acs", "ack-hangzhou", m.NODE, ACS_LABELS)
 KCI = Cloud("kci", "kce-beijing", "virtual-kubelet01", {})
-
-
-@pytest.fixture(scope="module")
-def clouds() -> Iterator[House]:
-    directory = Path(tempfile.mkdtemp(prefix="sp-clouds-"))
-    house = House(directory, clusters=CLUSTERS, extra={**QUICKLY, **RATES})
-    try:
-        yield house.start()
-    finally:
-        house.stop()
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 def instances(house: House, cloud: Cloud) -> list[Json]:
