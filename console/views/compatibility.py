@@ -110,7 +110,8 @@ def page(request: HttpRequest) -> HttpResponse:
     """POST: a manifest. GET with a cluster in the address: a workload as that has it."""
     user = request.user
     asked = "cluster" in request.GET and "name" in request.GET
-    manifest = ManifestForm(user, request.POST if request.method == "POST" else None)
+    given = request.POST if request.method == "POST" else None
+    manifest = ManifestForm(user, given, initial=_initial(request.GET))
     workload = WorkloadForm(
         user,
         request.GET if asked else None,
