@@ -80,6 +80,7 @@ class PodSpec(Struct):
     init_containers: list[Container] | None = None
     node_selector: dict[str, str] | None = None
     tolerations: list[Toleration] | None = None
+    affinity: dict[str, Any] | None = None
 
 
 class StateWaiting(Struct):

@@ -13,6 +13,7 @@ import yaml
 from django.utils.translation import gettext_noop as _
 
 from addons.compat.report import Effect, Finding
+from addons.pods.taints import repels, spelled, tolerated
 from addons.watch.labelled import ON_NAMESPACE, ON_POD, labelled, toleration_of
 from providers.base import NodeProfile
 
@@ -39,7 +40,9 @@ def findings(
     }
     example = snippet(profile)
     away = [*_selector(spec, labels, placed=placed), *_affinity(spec, labels, placed=placed)]
-    lacking = [t for t in profile.taints if _repels(t) and not _tolerated(spec, t)]
+    lacking = [
+        t for t in profile.taints if repels(t) and not tolerated(spec.get("tolerations") or (), t)
+    ]
     yield from (_away(path, example) for path in away)
     for taint in lacking:
         yield _not_tolerated(spec, taint, example, sent=_sent(pod, taint, space))
@@ -54,28 +57,8 @@ def findings(
         )
 
 
-def _repels(taint: Mapping[str, str]) -> bool:
-    return taint.get("effect") in {"NoSchedule", "NoExecute"}
-
-
-def _tolerated(spec: Json, taint: Mapping[str, str]) -> bool:
-    return any(_tolerates(toleration, taint) for toleration in spec.get("tolerations") or ())
-
-
-def _tolerates(toleration: Json, taint: Mapping[str, str]) -> bool:
-    if toleration.get("effect") not in {None, "", taint["effect"]}:
-        return False
-    exists = toleration.get("operator") == "Exists"
-    key = toleration.get("key") or ""
-    if not key:
-        return exists
-    return key == taint["key"] and (
-        exists or (toleration.get("value") or "") == taint.get("value", "")
-    )
-
-
 def _not_tolerated(spec: Json, taint: Mapping[str, str], example: str, *, sent: bool) -> Finding:
-    values = {"taint": _told(taint)}
+    values = {"taint": spelled(taint)}
     suffix = taint["key"].rpartition("/")[2]
     for index, toleration in enumerate(spec.get("tolerations") or ()):
         key = toleration.get("key") or ""
@@ -115,11 +98,6 @@ def _sent(pod: Json, taint: Mapping[str, str], space: Mapping[str, str]) -> bool
     labels = pod["metadata"].get("labels")
     sent = labelled(labels, ON_POD) or labelled(space, ON_NAMESPACE)
     return sent and toleration_of([taint]) is not None
-
-
-def _told(taint: Mapping[str, str]) -> str:
-    value = f"={taint['value']}" if taint.get("value") else ""
-    return f"{taint['key']}{value}:{taint['effect']}"
 
 
 def _away(path: str, example: str) -> Finding:
@@ -190,7 +168,7 @@ def snippet(profile: NodeProfile) -> str:
     wanted: dict[str, Any] = {}
     if kind := profile.labels.get(_TYPE):
         wanted["nodeSelector"] = {_TYPE: kind}
-    if taints := [taint for taint in profile.taints if _repels(taint)]:
+    if taints := [taint for taint in profile.taints if repels(taint)]:
         wanted["tolerations"] = [_toleration(taint) for taint in taints]
     return yaml.safe_dump(wanted, sort_keys=False) if wanted else ""
 

@@ -16,6 +16,8 @@ from django.utils.translation import gettext_lazy as _
 
 # Blockers.
 WAITING_FOR_SCHEDULE: Final = "WaitingForSchedule"
+WRONG_TOLERATION: Final = "WrongToleration"
+NO_TOLERATION: Final = "NoToleration"
 MISSING_REFERENCE: Final = "MissingReference"
 NO_STOCK: Final = "NoStock"
 QUOTA: Final = "QuotaExceeded"
@@ -79,6 +81,17 @@ class Reason:
 
 REASONS: Mapping[str, Reason] = {
     WAITING_FOR_SCHEDULE: Reason(_("The scheduler has not chosen a node for it yet.")),
+    WRONG_TOLERATION: Reason(
+        _(
+            "It selects the virtual nodes but tolerates {tolerated}, while their taint is "
+            "{taint}: tolerate that one, or both."
+        ),
+        True,
+    ),
+    NO_TOLERATION: Reason(
+        _("It selects the virtual nodes but does not tolerate their taint {taint}: add that."),
+        True,
+    ),
     MISSING_REFERENCE: Reason(
         _("{message}. It starts as soon as that exists: create it, or correct the name."), True
     ),

@@ -18,6 +18,7 @@ from django.db import DatabaseError
 from addons.announce import announce_async
 from addons.models import Cluster, PodRow, VirtualNode
 from addons.nodes.keeper import Keeper
+from addons.nodes.spec import CLOUD_TAINT
 from addons.runtime.ending import end
 from addons.runtime.loop import Runtime
 from addons.watch.keys import Keys
@@ -56,6 +57,7 @@ class ClusterWatch:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._keepers: dict[int, Keeper] = {}
         self._taints: set[str] = set()
+        self._places: list[list[dict[str, str]]] = []
         self._labelled = Labelled(kube)
         self._toleration: Toleration | None = None
         self._stranded: dict[str, Pod] = {}
@@ -84,6 +86,9 @@ class ClusterWatch:
         except DatabaseError as error:
             log.warning("cluster %s: %s", self._cluster_id, error)
             return
+        self._places = [
+            [taint for taint in node.taints if taint["key"] != CLOUD_TAINT] for node in nodes
+        ]
         taints = [taint for node in nodes for taint in node.taints]
         self._taints = {taint["key"] for taint in taints}
         self._toleration = toleration_of(taints)
@@ -154,7 +159,7 @@ class ClusterWatch:
             log.warning("cluster %s: %s", self._cluster_id, state.error)
 
     async def _listed(self, node_name: str, pods: list[Pod], version: str) -> None:
-        self._mirror.offer(row_of(pod) for pod in pods if self._ours(pod))
+        self._mirror.offer(row_of(pod, self._places) for pod in pods if self._ours(pod))
         seen = {pod.metadata.uid for pod in pods}
         at = _version(version)
         if node_name == _UNSCHEDULED:
@@ -174,7 +179,7 @@ class ClusterWatch:
                 left.append(pod.metadata.uid)
             else:
                 gone.append(Gone(pod.metadata.uid, _version(pod.metadata.resource_version)))
-        self._mirror.offer(row_of(pod) for pod in rows if self._ours(pod))
+        self._mirror.offer(row_of(pod, self._places) for pod in rows if self._ours(pod))
         self._mirror.offer(gone)
         self._strand(rows)
         if left:
@@ -216,7 +221,7 @@ class ClusterWatch:
                 log.info("%s/%s is looked at again later: %s", namespace, name, error)
             else:
                 same = pod.metadata.uid == uid
-                self._mirror.offer([row_of(pod)] if same else [Gone(uid, version)])
+                self._mirror.offer([row_of(pod, self._places)] if same else [Gone(uid, version)])
 
     async def _tell(self) -> None:
         """Write the cluster's state when it changed, and when it was last seen."""

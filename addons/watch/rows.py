@@ -5,17 +5,23 @@ STATUS follows `printPod` of kubectl (pkg/printers/internalversion).
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
+
 from addons.pods import reasons
+from addons.pods.taints import repels, spelled, tolerated
 from kube import Pod
 from kube.objects import ContainerStatus
 
 _TERMINAL = {"Succeeded", "Failed"}
 _SELECTOR = ("type", "virtual-kubelet")
+# Keys that samples of the vendors use for one another (KCI guide, "Connect a cluster to KCI").
+_LOOKALIKES = {"virtual-kubelet.io/provider", "rbkci-virtual-kubelet.io/provider"}
+Taints = Sequence[Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +110,37 @@ def workload(pod: Pod) -> tuple[str, str]:
 
 def wants_virtual_node(pod: Pod, taint_keys: Collection[str]) -> bool:
     """Whether an unscheduled pod asks for a node like ours; tolerating everything is no wish."""
-    selector = pod.spec.node_selector or {}
-    if selector.get(_SELECTOR[0]) == _SELECTOR[1]:
+    if _selects_virtual_nodes(pod):
         return True
     return any(t.key and t.key in taint_keys for t in pod.spec.tolerations or ())
+
+
+def _selects_virtual_nodes(pod: Pod) -> bool:
+    """By the label that tells them: in the nodeSelector, or in every term of the affinity."""
+    key, value = _SELECTOR
+    if (pod.spec.node_selector or {}).get(key) == value:
+        return True
+    affinity = (pod.spec.affinity or {}).get("nodeAffinity") or {}
+    required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or {}
+    terms = required.get("nodeSelectorTerms") or ()
+    return bool(terms) and all(
+        any(
+            rule.get("key") == key and rule.get("operator") == "In" and value in rule["values"]
+            for rule in term.get("matchExpressions") or ()
+        )
+        for term in terms
+    )
+
+
+def _repelled(pod: Pod, nodes: Sequence[Taints]) -> Mapping[str, str] | None:
+    """The taint that keeps it from every virtual node although it selects them; else None."""
+    if not _selects_virtual_nodes(pod):
+        return None
+    own = [msgspec.to_builtins(toleration) for toleration in pod.spec.tolerations or ()]
+    lacking = [
+        next((t for t in taints if repels(t) and not tolerated(own, t)), None) for taints in nodes
+    ]
+    return lacking[0] if lacking and all(lacking) else None
 
 
 def _condition_time(pod: Pod, kind: str) -> datetime | None:
@@ -145,15 +178,21 @@ def _deleting(pod: Pod) -> datetime | None:
     return end - timedelta(seconds=grace) if end else None
 
 
-def _unscheduled(pod: Pod) -> dict[str, Any]:
+def _unscheduled(pod: Pod, nodes: Sequence[Taints]) -> dict[str, Any]:
     for condition in pod.status.conditions or ():
         if condition.type == "PodScheduled" and condition.status == "False":
+            if taint := _repelled(pod, nodes):
+                keys = [t.key for t in pod.spec.tolerations or () if t.key in _LOOKALIKES]
+                values = {"taint": spelled(taint), "tolerated": keys}
+                code = reasons.WRONG_TOLERATION if keys else reasons.NO_TOLERATION
+                return {"blocker": code, "blocker_values": values}
             values = {"message": condition.message}
             return {"blocker": reasons.WAITING_FOR_SCHEDULE, "blocker_values": values}
     return {}
 
 
-def row_of(pod: Pod) -> Row:
+def row_of(pod: Pod, nodes: Sequence[Taints] = ()) -> Row:
+    """`nodes`: the taints of each virtual node of the cluster."""
     meta, statuses = pod.metadata, pod.status.container_statuses or []
     every = [*statuses, *(pod.status.init_container_statuses or [])]
     kind, name = workload(pod)
@@ -180,6 +219,6 @@ def row_of(pod: Pod) -> Row:
     # A time once known stays known: later states of the pod may no longer tell it.
     fields |= {column: value for column, value in kept.items() if value}
     if not pod.spec.node_name:
-        fields |= _unscheduled(pod)
+        fields |= _unscheduled(pod, nodes)
     version = int(meta.resource_version or 0)
     return Row(meta.uid, meta.namespace, meta.name, pod.spec.node_name, version, fields)
