@@ -1,0 +1,67 @@
+"""What vendors call our components, and how their configuration is written. Pure.
+
+Sources: ACK user guide (names of add-ons; the configuration follows the component's own
+`config_schema`); KCE's component API as the Terraform provider of Kingsoft Cloud uses it (component
+`virtual-kubelet` in kube-system, lower camel keys).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from addons.components.base import Json
+
+_NAMES = {("kci", "rbkci-virtual-kubelet"): "virtual-kubelet"}
+# How a cluster is reached or what only our own deliveries know: never the vendor's business.
+_OURS = frozenset({"credential", "second_credential", "rbac", "image", "instances", "account"})
+
+
+def vendor_name(provider: str, component: str) -> str:
+    return _NAMES.get((provider, component), component)
+
+
+def component_name(provider: str, name: str) -> str:
+    """The inverse of `vendor_name`."""
+    known = {theirs: ours for (cloud, ours), theirs in _NAMES.items() if cloud == provider}
+    return known.get(name, name)
+
+
+def config_of(provider: str, component: str, values: Mapping[str, Any]) -> Json:
+    """The vendor's configuration for our values; what is not set is not said."""
+    special = _SPECIAL.get((provider, component))
+    if special:
+        return special(values)
+    return {k: v for k, v in values.items() if k not in _OURS and v not in (None, "", {}, [])}
+
+
+def _kce_virtual_kubelet(values: Mapping[str, Any]) -> Json:
+    groups = str(values.get("KCI_SECURITY_GROUP_IDS") or "")
+    settings = {
+        "k8s.ksyun.com/kci-subnet-id": str(values.get("KCI_SUBNET_ID") or ""),
+        "k8s.ksyun.com/kci-security-group-id": groups,
+        "k8s.ksyun.com/kci-kube-proxy-enabled": "true" if values.get("KCI_KUBE_PROXY") else "",
+    }
+    config = {
+        "nodename": values.get("nodename"),
+        "clusterId": values.get("KCI_CLUSTER_ID"),
+        "openapi": {
+            "region": values.get("KCI_REGION"),
+            "akskConfigMap": _config_map(str(values.get("TEMP_AKSK_CM") or "user-temp-aksk")),
+        },
+        "clusterDns": [values["cluster-dns"]] if values.get("cluster-dns") else None,
+        "clusterDomain": values.get("cluster-domain"),
+        "disableTaint": values.get("disable-taint"),
+        "enableNodeLease": values.get("enable-node-lease"),
+        "instanceSettings": {key: text for key, text in settings.items() if text},
+    }
+    return {k: v for k, v in config.items() if v not in (None, "", {}, [])}
+
+
+def _config_map(name: str) -> Json:
+    return {"name": name, "namespace": "kube-system"}
+
+
+_SPECIAL: dict[tuple[str, str], Callable[[Mapping[str, Any]], Json]] = {
+    ("kci", "rbkci-virtual-kubelet"): _kce_virtual_kubelet,
+}
