@@ -82,7 +82,7 @@ const providers = {
 
 /** What was asked for, where that is another size, and the size as it is billed. */
 const size = {
-  key: "spec", label: () => gettext("Size"), width: 152, priority: 3,
+  key: "spec", label: () => gettext("Size"), width: 148, priority: 3,
   sign: (row) => `${row.spec}|${row.asked}`,
   paint: (cell, row) => {
     const billed = span("num", row.spec || row.asked || dash);
@@ -135,12 +135,12 @@ const meter = (key, label, used, capacity, extra = {}) => ({
 });
 
 const pods = [
-  named("name", () => gettext("Name"), { width: 224 }),
-  status((row) => row.blocker || row.reason, { width: 212, grow: 4 }),
+  named("name", () => gettext("Name"), { width: 212 }),
+  status((row) => row.blocker || row.reason, { width: 206, grow: 4 }),
   withSub("namespace", (row) => row.namespace, (row) => row.cluster_name, {
-    label: () => gettext("Namespace"), width: 150, grow: 1, priority: 6, sort: "namespace" }),
+    label: () => gettext("Namespace"), width: 140, grow: 1, priority: 6, sort: "namespace" }),
   { ...provider, width: 76, priority: 2 },
-  plain("instance_id", { label: () => gettext("Instance"), width: 128, grow: 0.5, priority: 4, mono: true }),
+  plain("instance_id", { label: () => gettext("Instance"), width: 122, grow: 0.5, priority: 4, mono: true }),
   size,
   plain("node", { label: () => gettext("Node"), width: 180, grow: 1, priority: 8, sort: "node" }),
   plain("ready", { label: () => gettext("Ready"), width: 62, priority: 7, right: true }),

@@ -116,11 +116,11 @@ def clouds(fleet: cast.Fleet) -> list[str]:
     fleet.cluster.profile_seen_at = now
     fleet.cluster.save()
     mine = _node(fleet, own, zone="z1", placements=[{"zone": "z2", "subnet": "net-z2"}])
-    new, where = reverse("credential-new"), f"{reverse('node-new')}?cluster={fleet.cluster.slug}"
+    new, add = reverse("credential-new"), f"{reverse('node-new')}?cluster={fleet.cluster.slug}"
     return [
         *(f"{new}?provider={name}" for name in registry.PROVIDERS),
         f"{new}?provider=toy&source=configmap",
-        f"{where}&account={own.pk}",
+        f"{add}&account={own.pk}",
         *(reverse("credential", args=[key.pk]) for key in (acs, kci, own)),
         reverse("node", args=[mine.pk]),
         reverse("pod-tab", args=[pod.pk, "instance"]),

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import html
 from decimal import Decimal
 
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone, translation
 from rest_framework.test import APIClient
 
 from addons.models import PodRow
+from addons.pods import profile
 from console.live.topics import TOPICS
+from providers import registry
+from providers.base import Size
 from tests.console import cast as make
 from tests.console.cast import Cast
 
@@ -112,3 +117,85 @@ def test_chart_draws_each_cloud_by_itself(page: Client, mixed: dict[str, PodRow]
         ("ECI", "--eci"),
         ("KCI", "--kci"),
     ]
+
+
+def test_overview_and_cluster_count_instances_by_cloud(
+    api: APIClient, page: Client, mixed: dict[str, PodRow]
+) -> None:
+    kci = mixed["kci"]
+    unpriced = make.instance(
+        kci.node, "unpriced", provider="kci", account=kci.node.account, price_per_hour=None,
+        currency="",
+    )  # fmt: skip
+    make.pod(kci.node, "unpriced", bare=True, instance=unpriced)
+    told = {one["provider"]: one for one in api.get("/api/v1/overview/").json()["providers"]}
+    assert set(told) == {"eci", "acs", "kci"}
+    assert told["acs"]["spend_per_hour"] == {"CNY": "0.5"}
+    assert (told["kci"]["pods"], told["kci"]["unpriced"], told["kci"]["spend_per_hour"]) == (
+        *(1, 1, {}),
+    )
+    for url in (reverse("overview"), reverse("cluster", args=[kci.cluster.slug])):
+        text = page.get(url).content.decode()
+        assert "Instances by cloud" in text
+        assert "?provider=acs" in text
+
+
+def test_pod_page_names_its_ids_and_what_the_cloud_had_written(
+    page: Client, mixed: dict[str, PodRow]
+) -> None:
+    text = page.get(reverse("pod-tab", args=[mixed["acs"].pk, "instance"])).content.decode()
+    for word in ("acs-2ze9dd20c1", "sw-abc", "alibabacloud.com/pod-use-spec", "2-4Gi"):
+        assert word in text
+
+
+def test_pod_without_an_instance_yet_shows_what_is_asked_for(
+    page: Client, mixed: dict[str, PodRow]
+) -> None:
+    text = page.get(reverse("pod-tab", args=[mixed["wanted"].pk, "instance"])).content.decode()
+    assert '<span class="pv acs"' in text
+    assert "¥0.5000" in text
+
+
+def test_price_is_told_with_its_source_or_said_to_be_unknown(page: Client, cast: Cast) -> None:
+    home, key = make.cluster(cast.team), make.account(cast.team)
+    node = make.node(home, key)
+    size = Size(Decimal(2), Decimal(4), "2-4Gi")
+    price = registry.dialect("eci").list_price(size, region="cn-hangzhou")
+    assert price is not None
+    listed = make.instance(
+        node, "listed", price_per_hour=price.per_hour, spec="2-4Gi", told={"size": size}
+    )
+    unknown = make.instance(node, "unknown", price_per_hour=None, currency="")
+    pods = [make.pod(node, made.pod_name, bare=True, instance=made) for made in (listed, unknown)]
+    texts = [
+        page.get(reverse("pod-tab", args=[pod.pk, "instance"])).content.decode() for pod in pods
+    ]
+    assert price.source in texts[0]
+    assert "list price" in texts[0]
+    assert "no list price known" in texts[1]
+
+
+@pytest.mark.parametrize("language", ["en", "zh-hans"])
+def test_profile_of_a_cluster_is_shown_as_read_with_its_faults(
+    page: Client, cast: Cast, language: str
+) -> None:
+    page.cookies["django_language"] = language
+    data = {"vSwitchIds": "vsw-1,,", "enablePrivateZone": "true", "selectors": "[{]"}
+    _profile, faults = profile.parse(data)
+    home = make.cluster(
+        cast.team,
+        profile=data,
+        profile_problems=[fault.as_dict() for fault in faults],
+        profile_seen_at=timezone.now(),
+    )
+    text = html.unescape(page.get(reverse("cluster", args=[home.slug])).content.decode())
+    assert len(faults) >= 2
+    for fault in faults:
+        with translation.override(language):
+            assert translation.gettext(fault.message) % fault.values in text
+    assert "kubectl -n kube-system edit configmap eci-profile" in text
+    other = make.cluster(cast.team)
+    assert "eci-profile" not in page.get(reverse("cluster", args=[other.slug])).content.decode()
+    make.node(other, make.account(cast.team))
+    text = page.get(reverse("cluster", args=[other.slug])).content.decode()
+    assert "create configmap eci-profile" in text
