@@ -96,8 +96,9 @@ def redis_server(redis_session: RedisServer, settings: Any) -> RedisServer:
 class World:
     """The simulated world in a child process; `facts` is its world.json."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, clusters: str = "ack-hangzhou") -> None:
         self.directory = directory
+        self.clusters = clusters
         self.process: subprocess.Popen[bytes] | None = None
         self.facts: dict[str, Any] = {}
 
@@ -109,7 +110,7 @@ class World:
             [
                 *(sys.executable, "-m", "sandbox"),
                 *("--state-dir", str(self.directory), "--ports", "random"),
-                *("--clusters", "ack-hangzhou"),
+                *("--clusters", self.clusters),
             ],
             stdout=log,
             stderr=log,
