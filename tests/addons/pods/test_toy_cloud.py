@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from random import Random
 from typing import Any
 
 import pytest
@@ -104,6 +105,45 @@ def test_lost_answers_make_one_instance_per_pod_though_lists_lag(
     toy_site.work(lambda: running.count() == len(names))
     assert len(cloud.creates) == len(names)
     assert sorted(i.tags["spillway-pod-uid"] for i in cloud.instances.values()) == sorted(uids)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_is_lost_and_however_lists_lag_each_pod_has_one_instance(
+    toy_site: Site, cloud: ToyCloud, seed: int
+) -> None:
+    chance = Random(seed)
+    cloud.lag = timedelta(seconds=chance.uniform(0, 25))
+    names = [f"web-{n}" for n in range(5)]
+    uids = [toy_site.create(name)["metadata"]["uid"] for name in names]
+
+    def restart() -> None:
+        looked._first.clear()
+
+    def lose_calls() -> None:
+        cloud.lost_calls += chance.randint(0, 3)
+
+    def lose_answers() -> None:
+        cloud.lost_answers += chance.randint(0, 3)
+
+    def wait() -> None:
+        cloud.shift += timedelta(seconds=chance.uniform(0, 40))
+
+    for _ in range(25):
+        chance.choice([restart, lose_calls, lose_answers, wait, wait])()
+        toy_site.queue(*chance.sample(names, 3))
+        toy_site.drain(sweep=False)
+    cloud.lost_calls = cloud.lost_answers = 0
+    cloud.lag = timedelta(0)
+
+    def all_run() -> bool:
+        wait()
+        toy_site.queue(*names)
+        return all(toy_site.phase(name) == "Running" for name in names)
+
+    toy_site.work(all_run)
+    made = [i.tags["spillway-pod-uid"] for i in cloud.instances.values()]
+    assert sorted(made) == sorted(uids)
+    assert len(cloud.specs) == len(names)
 
 
 def test_a_pod_deleted_in_doubt_leaves_nothing_though_its_instance_shows_late(
