@@ -79,9 +79,9 @@ class Clusters:
         for cluster in self.running.values():
             cluster.faults.clear()
 
-    def of_kind(self, kind: str) -> "list[tuple[ClusterSpec, Cluster]]":
-        """Return the running clusters of a kind."""
-        specs = (spec for spec in self.specs.values() if spec.kind == kind)
+    def of_kind(self, *kinds: str) -> "list[tuple[ClusterSpec, Cluster]]":
+        """Return the running clusters of some kinds."""
+        specs = (spec for spec in self.specs.values() if spec.kind in kinds)
         return [(spec, self.running[spec.name]) for spec in specs]
 
     def describe(self) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from .answers import answer, write_atomically
 from .clouds.acs.cloud import AcsCloud
+from .clouds.aliyun.account import AliyunAccount
 from .clouds.base import Cloud
 from .clouds.eci.account import EciAccount
 from .clouds.kci.account import KciAccount
@@ -72,11 +73,9 @@ class World:
         folder, speed = settings.state_dir, settings.speed
         self.kci = KciAccount(folder, now=now, rng=rng, speed=speed)
         self.acs = AcsCloud.kept_in(folder, now=now, rng=rng, region=settings.region, speed=speed)
-        self.clouds: list[Cloud] = [
-            EciAccount(folder, settings.regions, now=now, rng=rng, speed=speed),
-            self.kci,
-            self.acs,
-        ]
+        self.eci = EciAccount(folder, settings.regions, now=now, rng=rng, speed=speed)
+        self.aliyun = AliyunAccount(folder, self.eci, now=now, rng=rng, speed=speed)
+        self.clouds: list[Cloud] = [self.eci, self.kci, self.acs, self.aliyun]
         self.clusters = Clusters(settings.clusters, folder, speed, self._extend)
         self.control = ControlServer()
         self._saver: asyncio.Task[None] | None = None
@@ -87,6 +86,7 @@ class World:
         for index, cloud in enumerate(self.clouds):
             await cloud.start(HOST, settings.port(CLOUDS + index))
         await self.clusters.start(HOST, settings.port(CLUSTER))
+        self.aliyun.open(*self.clusters.of_kind("ack-pro", "ack-registered"))
         self.kci.cloud.clusters = [_kce_cluster(*found) for found in self.clusters.of_kind("kce")]
         app = self.control.app
         for cloud in self.clouds:
@@ -105,6 +105,7 @@ class World:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._saver
         await self.control.stop()
+        await self.aliyun.close()
         await self.clusters.stop()
         for cloud in self.clouds:
             await cloud.stop()
@@ -114,6 +115,8 @@ class World:
         from .clouds.acs.extension import AcsCluster
         from .cluster.kce import ControlPlane
 
+        if spec.kind in {"ack-pro", "ack-registered"}:
+            return [self.aliyun.plane(spec)]
         if spec.kind == "acs":
             return [AcsCluster(self.acs, spec.name, spec.version)]
         if spec.kind == "kce":

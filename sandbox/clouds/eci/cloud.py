@@ -5,6 +5,7 @@ import string
 import uuid
 from collections import deque
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 
 import msgspec
 
@@ -25,7 +26,12 @@ COMMIT_SECONDS = 0.25
 
 
 class Key(msgspec.Struct):
-    """An AccessKey pair. Without ``permission`` RAM denies everything but the caller's identity."""
+    """An AccessKey pair. Without ``permission`` RAM denies everything but the caller's identity.
+
+    ``allowed`` and ``refused`` are patterns such as ``eci:Describe*`` from the policies of the RAM
+    user or role that the key is of; ``allowed`` None is every action. A temporary key has a
+    ``token`` and ends at ``expires_at`` (Unix seconds).
+    """
 
     access_key_id: str
     access_key_secret: str
@@ -34,10 +40,29 @@ class Key(msgspec.Struct):
     permission: bool = True
     denied_actions: list[str] = []
     user_id: str = ""
+    user: str = ""
+    allowed: list[str] | None = None
+    refused: list[str] = []
+    token: str = ""
+    expires_at: float | None = None
+    created_at: float = 0.0
+    used_at: float | None = None
 
-    def may(self, action: str) -> bool:
-        """Tell whether RAM allows an action."""
-        return self.permission and action not in self.denied_actions
+    @property
+    def owner(self) -> str:
+        """The name of the RAM user or role that the key is of."""
+        return self.user or self.note.replace(" ", "-")
+
+    def may(self, action: str, product: str = "eci") -> bool:
+        """Tell whether RAM allows an action of a product."""
+        if not self.permission or action in self.denied_actions:
+            return False
+        name = f"{product}:{action}".lower()
+        if any(fnmatchcase(name, pattern.lower()) for pattern in self.refused):
+            return False
+        if self.allowed is None:
+            return True
+        return any(fnmatchcase(name, pattern.lower()) for pattern in self.allowed)
 
 
 class EciCloud(Roster):

@@ -18,6 +18,7 @@ from . import signing
 from .actions import ACTIONS, PRODUCTS, Action, Call
 from .actions.groups import page_number
 from .cloud import COMMIT_SECONDS, EciCloud, Key
+from .entry import admit
 from .errors import ApiFault, ConnectionLost, forbidden
 from .parameters import nest
 
@@ -153,11 +154,11 @@ class Gateway:
     def _perform(
         self, action: Action, call: Call, envelope: Envelope, fault: Fault | None
     ) -> dict[str, Any]:
-        permitted = action.open or call.key.may(envelope.action)
+        product = PRODUCTS[envelope.version]
+        permitted = action.open or call.key.may(envelope.action, product)
         if action.listing and (not permitted or (fault and fault.empty)):
             return {"TotalCount": 0, action.listing: [], "NextToken": ""}
         if not permitted:
-            product = PRODUCTS[envelope.version]
             raise forbidden(envelope.action, product, self.cloud.account_id, call.key.access_key_id)
         return action.handler(call)
 
@@ -174,23 +175,12 @@ class Gateway:
             headers = {name.lower(): value for name, value in request.headers.items()}
             wire = signing.Wire(request.method, path, pairs, headers, body)
             signed = signing.read_v3(wire, authorization)
+            token = headers.get("x-acs-security-token", "")
         else:
             signed = signing.read_v1(request.method, envelope.flat)
+            token = envelope.flat.get("SecurityToken", "")
         envelope.key = signed.access_key_id
-        signing.check_time(signed.timestamp, envelope.now)
-        key = self.cloud.keys.get(signed.access_key_id)
-        if key is None:
-            raise ApiFault("InvalidAccessKeyId.NotFound", "Specified access key is not found.", 404)
-        if key.disabled:
-            raise ApiFault("InvalidAccessKeyId.Inactive", "Specified access key is disabled.")
-        if not signed.matches(key.access_key_secret):
-            raise ApiFault(
-                "SignatureDoesNotMatch",
-                "Specified signature is not matched with our calculation."
-                f" server string to sign is:{signed.string_to_sign}",
-            )
-        self.cloud.nonces.use(f"{signed.access_key_id}/{signed.nonce}", envelope.now)
-        return key
+        return admit(signed, token, self.cloud.keys, self.cloud.nonces, envelope.now)
 
     def _refusal(self, envelope: Envelope, fault: ApiFault) -> dict[str, Any]:
         answer: dict[str, Any] = {

@@ -12,7 +12,7 @@ def caller_identity(call: Call) -> Json:
     account, user = call.cloud.account_id, call.key.user_id
     return {
         "AccountId": account,
-        "Arn": f"acs:ram::{account}:user/{call.key.note.replace(' ', '-')}",
+        "Arn": f"acs:ram::{account}:user/{call.key.owner}",
         "IdentityType": "RAMUser",
         "PrincipalId": user,
         "UserId": user,
