@@ -39,6 +39,9 @@ class Inside:
     async def apply(self, member: Member, change: Change, config: str) -> None:
         self.there[member.id, change.name] = config
 
+    def resume(self, _member: Member, _name: str, _version: str, _config: str) -> None:
+        pass
+
     async def remove(self, member: Member, name: str) -> None:
         self.there.pop((member.id, name), None)
 
@@ -107,7 +110,8 @@ async def simulated(
     account = AliyunAccount(directory, eci, **options)
     inside = Inside()
     specs = zip((PRO, REGISTERED), servers, strict=True)
-    account.open([_member(spec, url) for spec, url in specs], inside)
+    account.cloud.inside = inside
+    account.cloud.cs.open([_member(spec, url) for spec, url in specs], inside)
     await account.start("127.0.0.1", 0)
     made = Simulated(account, eci, inside)
     try:
