@@ -7,6 +7,10 @@ A kind of operation is a list of steps; a step is an async function that does it
 
 Anything a cluster or a cloud refuses for the moment counts as `NotYet`. The queue drives it: one
 key per operation, one step per look, under the lease of its cluster.
+
+A kind may have a `Life`, told in the same transaction when one of its operations ends or goes on.
+A cancelled operation stops before its next step, but never before one that `UNSAFE` names: there
+the cluster would be left between two states.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from django.contrib.auth.models import Group
 from django.db import transaction
@@ -59,14 +63,41 @@ class Refused(Exception):
 
 StepFunction = Callable[[Context, Operation], Awaitable[str]]
 
-# kind -> dotted path of a Sequence[tuple[step name, StepFunction]]
+Steps = Sequence[tuple[str, StepFunction]]
+
+
+class Life(Protocol):
+    """What a kind does about its operations; called inside their transactions, no I/O."""
+
+    def ended(self, operation: Operation, now: datetime) -> None: ...
+
+    def resumed(self, operation: Operation) -> None:
+        """Before a retry. Raises `Refused` when it may not be."""
+
+
+_COMPONENTS = (
+    *("install-component", "upgrade-component", "configure-component", "rollback-component"),
+    *("uninstall-component", "adopt-component", "repair-component"),
+)
+# kind -> dotted path of its steps, or of a function from the operation's arguments to them
 KINDS = {
     "add-node": "addons.nodes.install.ADD",
     "remove-node": "addons.nodes.install.REMOVE",
+    **dict.fromkeys(_COMPONENTS, "addons.components.steps.steps_for"),
 }
+LIVES = dict.fromkeys(_COMPONENTS, "addons.components.life.LIFE")
+# A cancel does not stop before these: what the step before has begun must be brought to an end.
+UNSAFE = frozenset({"apply", "delete", "unregister", "proof", "record", "forget"})
 _TITLES = {
     "add-node": gettext_lazy("Add virtual node %(target)s"),
     "remove-node": gettext_lazy("Remove virtual node %(target)s"),
+    "install-component": gettext_lazy("Install %(target)s"),
+    "upgrade-component": gettext_lazy("Upgrade %(target)s"),
+    "configure-component": gettext_lazy("Configure %(target)s"),
+    "rollback-component": gettext_lazy("Roll back %(target)s"),
+    "uninstall-component": gettext_lazy("Uninstall %(target)s"),
+    "adopt-component": gettext_lazy("Adopt %(target)s"),
+    "repair-component": gettext_lazy("Repair %(target)s"),
 }
 _STEP_TITLES = {
     "preflight": gettext_lazy("Preflight checks"),
@@ -76,6 +107,20 @@ _STEP_TITLES = {
     "drain": gettext_lazy("End its pods and instances"),
     "unregister": gettext_lazy("Delete the Node and its Lease"),
     "forget": gettext_lazy("Forget the node"),
+    "recognise": gettext_lazy("Recognise what is there"),
+    "snapshot": gettext_lazy("Keep what is there as a revision"),
+    "rbac-and-crds": gettext_lazy("Apply RBAC and CRDs"),
+    "apply": gettext_lazy("Apply the objects"),
+    "rollout": gettext_lazy("Wait for the rollout"),
+    "nodes-ready": gettext_lazy("Wait until its nodes are Ready"),
+    "canary": gettext_lazy("Run a canary pod and remove it"),
+    "record": gettext_lazy("Record the result"),
+    "instances": gettext_lazy("Delete its instances"),
+    "delete": gettext_lazy("Delete its objects"),
+    "proof": gettext_lazy("Prove that nothing is left"),
+    "ask": gettext_lazy("Ask the cloud"),
+    "poll": gettext_lazy("Wait for the cloud"),
+    "read-back": gettext_lazy("Read back what the cloud has"),
 }
 
 
@@ -89,11 +134,19 @@ def kind_title(kind: str) -> str:
 
 
 def step_title(name: str) -> str:
-    return str(_STEP_TITLES[name])
+    return str(_STEP_TITLES.get(name, name))
 
 
-def steps_of(kind: str) -> Sequence[tuple[str, StepFunction]]:
-    found: Sequence[tuple[str, StepFunction]] = import_string(KINDS[kind])
+def steps_of(kind: str, arguments: Mapping[str, Any]) -> Steps:
+    found: Steps | Callable[[Mapping[str, Any]], Steps] = import_string(KINDS[kind])
+    return found(arguments) if callable(found) else found
+
+
+def _life(kind: str) -> Life | None:
+    path = LIVES.get(kind)
+    if path is None:
+        return None
+    found: Life = import_string(path)
     return found
 
 
@@ -124,7 +177,7 @@ def start(
         )
         Step.objects.bulk_create(
             Step(operation=operation, index=index, name=name)
-            for index, (name, _function) in enumerate(steps_of(kind))
+            for index, (name, _function) in enumerate(steps_of(kind, arguments))
         )
         _queue(operation)
     return operation
@@ -136,7 +189,7 @@ def _queue(operation: Operation) -> None:
 
 
 def cancel(operation: Operation) -> None:
-    """It stops after the step that runs now. Raises `Refused` when it has ended."""
+    """It stops at the next safe point. Raises `Refused` when it has ended."""
     if not Operation.objects.filter(pk=operation.pk, state__in=RUNNING).update(cancel_asked=True):
         raise Refused(_("The operation has ended already."))
     _queue(operation)
@@ -150,6 +203,10 @@ def retry(operation: Operation) -> None:
         ).update(state=State.QUEUED, error="", fix="", ended_at=None, cancel_asked=False)
         if not again:
             raise Refused(_("Only a failed or cancelled operation can go on."))
+        life = _life(operation.kind)
+        if life is not None:
+            operation.refresh_from_db()
+            life.resumed(operation)
         Step.objects.filter(operation=operation).exclude(state=Step.State.DONE).update(
             state=Step.State.WAITING, started_at=None, ended_at=None, detail=""
         )
@@ -171,14 +228,14 @@ def _begin(pk: int, now: datetime) -> Look | None:
     )
     if operation is None:
         return None
-    if operation.cancel_asked:
+    step = operation.steps.exclude(state=Step.State.DONE).first()
+    if operation.cancel_asked and (step is None or step.name not in UNSAFE):
         _end(operation, State.CANCELLED, now)
         return None
     if operation.state == State.QUEUED:
         operation.state = State.RUNNING
         operation.started_at = operation.started_at or now
         operation.save(update_fields=["state", "started_at"])
-    step = operation.steps.exclude(state=Step.State.DONE).first()
     if step is None:
         _end(operation, State.SUCCEEDED, now)
         return None
@@ -203,7 +260,11 @@ def _end(
 ) -> None:
     operation.state, operation.ended_at = state, now
     operation.error, operation.fix = error, fix
-    operation.save(update_fields=["state", "ended_at", "error", "fix"])
+    with transaction.atomic():
+        operation.save(update_fields=["state", "ended_at", "error", "fix"])
+        life = _life(operation.kind)
+        if life is not None:
+            life.ended(operation, now)
     log(operation, f"{state.value}{': ' + read_in_english(error) if error else ''}", now)
 
 
@@ -245,7 +306,7 @@ async def reconcile_operation(ctx: Context, key: str) -> Outcome:
     await ctx.announce("operations", pk)
     if look is None or look.step is None:
         return Outcome()
-    function = dict(steps_of(look.operation.kind))[look.step.name]
+    function = dict(steps_of(look.operation.kind, look.operation.arguments))[look.step.name]
     outcome = await _run(ctx, look, function)
     await ctx.announce("operations", pk)
     return outcome

@@ -292,6 +292,34 @@ class Kube:
         data = await self._transport.call("GET", "/version")
         return cast("dict[str, Any]", _decode(data, _DICT, None))
 
+    async def resources(self, api_version: str) -> builtins.list[Resource]:
+        """Every resource of a group's version, as discovery tells; NotFound when there is none."""
+        group, _slash, version = api_version.rpartition("/")
+        path = f"/apis/{group}/{version}" if group else f"/api/{version}"
+        data = await self._transport.call("GET", path)
+        found: dict[str, Any] = _decode(data, _DICT, None)
+        return [
+            Resource(group, version, each["name"], each["kind"], bool(each["namespaced"]))
+            for each in found.get("resources") or ()
+            if "/" not in each["name"]
+        ]
+
+    async def evict(
+        self, namespace: str, pod: str, *, uid: str, api_version: str = "policy/v1"
+    ) -> None:
+        """Ends the pod with this UID unless a disruption budget forbids it: TooManyRequests.
+
+        Before Kubernetes 1.22 the Eviction is of `policy/v1beta1`.
+        """
+        body = {
+            "apiVersion": api_version,
+            "kind": "Eviction",
+            "metadata": {"name": pod, "namespace": namespace},
+            "deleteOptions": {"preconditions": {"uid": uid}},
+        }
+        path = PODS.path(namespace, pod, "eviction")
+        await self._transport.call("POST", path, body=msgspec.json.encode(body))
+
     async def can_i(self, checks: Sequence[Access]) -> dict[Access, bool]:
         """What the API server's authorizer says to each; any failed question raises."""
 

@@ -90,3 +90,9 @@ CUSTOM_RESOURCE_DEFINITIONS = Resource(
 SELF_SUBJECT_ACCESS_REVIEWS = Resource(
     "authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", False
 )
+
+BY_KIND: dict[tuple[str, str], Resource] = {
+    (found.api_version, found.kind): found
+    for found in tuple(globals().values())
+    if isinstance(found, Resource)
+}

@@ -1,0 +1,140 @@
+"""What runs on the nodes of a component: pods, their owners, instances and what they cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from addons.components.base import Json
+from addons.components.kit import Kit
+from addons.models import Cluster
+from addons.pods import quantity
+from kube import PODS, Kube
+from providers import registry
+from providers.base import Price, Size
+from providers.errors import ProviderError
+from providers.models import Instance
+
+
+@dataclass(frozen=True, slots=True)
+class Affected:
+    """A pod and its instance; `price_per_hour` by the list price where the ledger has none."""
+
+    namespace: str
+    pod: str
+    uid: str
+    node: str
+    owner: str
+    phase: str
+    instance: str = ""
+    spec: str = ""
+    price_per_hour: Decimal | None = None
+    currency: str = ""
+
+    def as_dict(self) -> dict[str, str]:
+        return {
+            name: "" if getattr(self, name) is None else str(getattr(self, name))
+            for name in self.__slots__
+        }
+
+
+def cost(rows: Iterable[Affected]) -> dict[str, Decimal]:
+    """Per hour, by currency."""
+    total: dict[str, Decimal] = {}
+    for row in rows:
+        if row.price_per_hour is not None:
+            total[row.currency] = total.get(row.currency, Decimal(0)) + row.price_per_hour
+    return total
+
+
+async def pods_on(kube: Kube, nodes: Sequence[str]) -> list[Json]:
+    """Every pod that is bound to one of the nodes and not over."""
+    found: list[Json] = []
+    for node in nodes:
+        listing = await kube.list(PODS, fields=f"spec.nodeName={node}")
+        found += listing.items
+    return found
+
+
+def owner_of(pod: Mapping[str, Any]) -> str:
+    """`ReplicaSet nginx-7c5...`; empty: nobody brings it back."""
+    owners = pod["metadata"].get("ownerReferences") or ()
+    found = next((one for one in owners if one.get("controller")), None)
+    return f"{found['kind']} {found['name']}" if found else ""
+
+
+def in_cluster(pods: Iterable[Json], kit: Kit, region: str) -> list[Affected]:
+    """Of a vendor's virtual nodes: the instance as the pod's annotations tell."""
+    return [_vendors(pod, kit, region) for pod in pods]
+
+
+def instance_of(pod: Mapping[str, Any], kit: Kit) -> str:
+    notes = pod["metadata"].get("annotations") or {}
+    return next((notes[key] for key in kit.instance_annotations if notes.get(key)), "")
+
+
+def _vendors(pod: Json, kit: Kit, region: str) -> Affected:
+    price = _list_price(pod, kit, region)
+    return Affected(
+        **_common(pod),
+        instance=instance_of(pod, kit),
+        price_per_hour=price.per_hour if price else None,
+        currency=price.currency if price else "",
+    )
+
+
+def _common(pod: Json) -> dict[str, Any]:
+    meta = pod["metadata"]
+    return {
+        "namespace": meta["namespace"],
+        "pod": meta["name"],
+        "uid": meta["uid"],
+        "node": (pod.get("spec") or {}).get("nodeName", ""),
+        "owner": owner_of(pod),
+        "phase": (pod.get("status") or {}).get("phase", ""),
+    }
+
+
+def _list_price(pod: Json, kit: Kit, region: str) -> Price | None:
+    """Of what the containers ask for; None where the cloud publishes none for it."""
+    if not kit.provider or (pod.get("status") or {}).get("phase") in {"Succeeded", "Failed"}:
+        return None
+    cpu, memory = _asked(pod)
+    try:
+        size = Size(cpu, memory, "")
+        return registry.dialect(kit.provider).list_price(size, region=region)
+    except (ProviderError, registry.UnknownProvider):
+        return None
+
+
+def _asked(pod: Json) -> tuple[Decimal, Decimal]:
+    cpu, memory = Decimal(0), Decimal(0)
+    for container in (pod.get("spec") or {}).get("containers") or ():
+        resources = container.get("resources") or {}
+        asked = {**(resources.get("requests") or {}), **(resources.get("limits") or {})}
+        cpu += quantity.parse(asked.get("cpu", "0"))
+        memory += quantity.parse(asked.get("memory", "0")) / (1 << 30)
+    return cpu or Decimal(2), memory or Decimal(4)
+
+
+def hosted(pods: Iterable[Json], cluster: Cluster) -> list[Affected]:
+    """Of our own nodes: the instance as the ledger has it."""
+    pods = list(pods)
+    uids = [pod["metadata"]["uid"] for pod in pods]
+    rows = Instance.objects.filter(pod_uid__in=uids, state__in=Instance.OPEN)
+    known = {row.pod_uid: row for row in rows.filter(cluster_uid=cluster.uid)}
+    return [_ours(pod, known.get(pod["metadata"]["uid"])) for pod in pods]
+
+
+def _ours(pod: Json, row: Instance | None) -> Affected:
+    if row is None:
+        return Affected(**_common(pod))
+    return Affected(
+        **_common(pod),
+        instance=row.cloud_id,
+        spec=row.spec,
+        price_per_hour=row.price_per_hour,
+        currency=row.currency,
+    )

@@ -1,0 +1,259 @@
+"""Objects into a cluster and out again: server-side apply under the field manager `spillway`.
+
+Written by the Kubernetes documentation, "Server-Side Apply": what we apply we own, what we no
+longer apply goes, and a field that another manager owns is a conflict that names the owner.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from addons.components.base import Json
+from kube import Kube, Resource
+from kube.errors import ApiError, Conflict, NotFound
+from kube.resources import BY_KIND
+from providers import sealing
+from providers.models import CloudAccount
+
+MANAGER = "spillway"
+# What others stand on comes first; whatever is not named comes last.
+ORDER = (
+    *("Namespace", "CustomResourceDefinition", "ServiceAccount", "ClusterRole", "Role"),
+    *("ClusterRoleBinding", "RoleBinding", "ConfigMap", "Secret", "Service"),
+    *("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob"),
+)
+FIRST = frozenset(ORDER[:7])
+_NOISE = ("managedFields", "resourceVersion", "generation", "creationTimestamp", "uid", "selfLink")
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """A field that another manager owns."""
+
+    object: str
+    field: str
+    manager: str
+
+    def __str__(self) -> str:
+        return f"{self.object} {self.field}: {self.manager}"
+
+
+class Conflicts(Exception):
+    def __init__(self, owners: Sequence[Owner]) -> None:
+        super().__init__("; ".join(str(owner) for owner in owners))
+        self.owners = tuple(owners)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A field of an object; None where there is nothing."""
+
+    object: str
+    field: str
+    live: Any
+    wanted: Any
+    kind: Literal["field", "missing", "surplus"] = "field"
+
+    def as_dict(self) -> Json:
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+def name_of(obj: Mapping[str, Any]) -> str:
+    """`Deployment kube-system/virtual-kubelet`."""
+    meta = obj["metadata"]
+    place = f"{meta['namespace']}/" if meta.get("namespace") else ""
+    return f"{obj['kind']} {place}{meta['name']}"
+
+
+def ordered(objects: Iterable[Json]) -> list[Json]:
+    rank = {kind: number for number, kind in enumerate(ORDER)}
+    return sorted(objects, key=lambda obj: rank.get(obj["kind"], len(rank)))
+
+
+async def resource_of(kube: Kube, obj: Mapping[str, Any]) -> Resource:
+    """Its resource, asked of the cluster when we do not know the kind. Raises NotFound."""
+    api_version, kind = obj["apiVersion"], obj["kind"]
+    known = BY_KIND.get((api_version, kind))
+    if known is not None:
+        return known
+    for resource in await kube.resources(api_version):
+        if resource.kind == kind:
+            return resource
+    raise NotFound(f"the cluster has no {kind} of {api_version}", status=404, reason="NotFound")
+
+
+# --- secrets ----------------------------------------------------------------------------------
+
+
+def _reference(value: Any) -> bool:
+    return isinstance(value, Mapping) and "credential" in value
+
+
+def sealed(obj: Mapping[str, Any]) -> bool:
+    """Whether the object holds references to keys of clouds."""
+    return any(_reference(value) for value in (obj.get("data") or {}).values())
+
+
+def unsealed(obj: Json) -> Json:
+    """The object with the keys in it, as the API server takes it (base64). For `put` alone."""
+    if not sealed(obj):
+        return obj
+    data = {
+        name: _opened(value) if _reference(value) else value for name, value in obj["data"].items()
+    }
+    return {**obj, "data": data}
+
+
+def _opened(reference: Mapping[str, Any]) -> str:
+    account = CloudAccount.objects.get(pk=reference["credential"])
+    parts = {
+        "id": lambda: account.access_key_id,
+        "secret": lambda: sealing.secret_of(account).reveal(),
+        "token": lambda: sealing.token_of(account).reveal(),
+    }
+    return base64.b64encode(parts[reference["part"]]().encode()).decode()
+
+
+def masked(obj: Json) -> Json:
+    """Fit for a dry run: references give way to nothing."""
+    if obj["kind"] != "Secret":
+        return obj
+    data = dict.fromkeys(obj.get("data") or {}, "")
+    return {**obj, "data": data}
+
+
+# --- put --------------------------------------------------------------------------------------
+
+
+async def put(kube: Kube, obj: Json, *, force: bool = False, dry_run: bool = False) -> Json:
+    """Apply one object; what the server has then. Raises `Conflicts` and `KubeError`."""
+    resource = await resource_of(kube, obj)
+    meta = obj["metadata"]
+    try:
+        return await kube.patch(
+            resource,
+            meta["name"],
+            obj,
+            meta.get("namespace") if resource.namespaced else None,
+            kind="apply",
+            field_manager=MANAGER,
+            force=force,
+            dry_run=dry_run,
+        )
+    except Conflict as error:
+        owners = [
+            Owner(name_of(obj), cause.field, cause.message.partition('"')[2].partition('"')[0])
+            for cause in error.causes
+            if cause.reason == "FieldManagerConflict"
+        ]
+        if not owners:
+            raise
+        raise Conflicts(owners) from error
+
+
+async def find(kube: Kube, obj: Mapping[str, Any]) -> Json | None:
+    """The live object; None when it, or its whole kind, is not there."""
+    meta = obj["metadata"]
+    try:
+        resource = await resource_of(kube, obj)
+        space = meta.get("namespace") if resource.namespaced else None
+        return await kube.get(resource, meta["name"], space)
+    except NotFound:
+        return None
+
+
+async def remove(kube: Kube, obj: Mapping[str, Any]) -> bool:
+    """Delete it with what it owns; whether it was there."""
+    meta = obj["metadata"]
+    try:
+        resource = await resource_of(kube, obj)
+    except NotFound:
+        return False
+    space = meta.get("namespace") if resource.namespaced else None
+    answer = await kube.delete(resource, meta["name"], space, propagation="Background")
+    return answer is not None
+
+
+def surplus(before: Iterable[Json], now: Iterable[Json]) -> list[Json]:
+    """Objects of before that are no longer wanted, in the order of removal."""
+    kept = {_identity(obj) for obj in now}
+    return [obj for obj in reversed(ordered(before)) if _identity(obj) not in kept]
+
+
+def _identity(obj: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    meta = obj["metadata"]
+    group = str(obj["apiVersion"]).rpartition("/")[0]
+    return group, obj["kind"], meta.get("namespace") or "", meta["name"]
+
+
+# --- compare ----------------------------------------------------------------------------------
+
+
+async def compare(kube: Kube, wanted: Sequence[Json]) -> list[Difference]:
+    """What applying would change, as the server itself tells by a dry run.
+
+    Values of Secrets are never compared, only their names.
+    """
+    found: list[Difference] = []
+    for obj in wanted:
+        live = await find(kube, obj)
+        if live is None:
+            found.append(Difference(name_of(obj), "", None, None, "missing"))
+            continue
+        would = await _would_be(kube, obj)
+        found += [
+            Difference(name_of(obj), field, before, after)
+            for field, before, after in differences(_bare(live), _bare(would))
+        ]
+    return found
+
+
+async def _would_be(kube: Kube, obj: Json) -> Json:
+    try:
+        return await put(kube, masked(obj), force=True, dry_run=True)
+    except ApiError as error:
+        if error.status == 422:
+            # An immutable field, say: that it cannot be applied is the difference.
+            return {**obj, "error": str(error)}
+        raise
+
+
+def _bare(obj: Json) -> Json:
+    meta = {key: value for key, value in obj["metadata"].items() if key not in _NOISE}
+    rest = {key: value for key, value in obj.items() if key not in {"metadata", "status"}}
+    if obj.get("kind") == "Secret":
+        rest["data"] = dict.fromkeys(obj.get("data") or {}, "***")
+    return {**rest, "metadata": meta}
+
+
+def differences(before: Any, after: Any, path: str = "") -> list[tuple[str, Any, Any]]:
+    """(path, before, after) of every leaf that differs; items of lists by their name."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        return [
+            found
+            for key in sorted(before.keys() | after.keys())
+            for found in differences(before.get(key), after.get(key), f"{path}.{key}")
+        ]
+    if isinstance(before, list) and isinstance(after, list) and _named(before) and _named(after):
+        left = {one["name"]: one for one in before}
+        right = {one["name"]: one for one in after}
+        return [
+            found
+            for key in dict.fromkeys([*left, *right])
+            for found in differences(left.get(key), right.get(key), f"{path}[{key}]")
+        ]
+    return [] if before == after else [(path.removeprefix("."), before, after)]
+
+
+def _named(items: Sequence[Any]) -> bool:
+    names = [one.get("name") for one in items if isinstance(one, dict)]
+    return len(names) == len(items) == len(set(names)) and all(names)
+
+
+def digest(objects: Sequence[Json]) -> str:
+    """A text that two equal lists of objects share."""
+    return json.dumps(objects, sort_keys=True)

@@ -1,0 +1,128 @@
+"""The canary: one small pod on a new virtual node, seen running, then removed.
+
+It is bound to the node by name, so that no scheduler takes it elsewhere; it asks for the smallest
+size that clouds sell, ends by itself, and is taken away whatever becomes of it.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.utils.translation import gettext_noop as _
+
+from addons.components.base import Json
+from addons.components.steps.common import own_nodes, work_of
+from addons.components.work import Work, keep
+from addons.models import Operation, Step
+from addons.operations import NotYet, StepFailed
+from addons.runtime.contract import Context
+from addons.sentences import stored
+from kube import PODS, Kube
+from kube.errors import AlreadyExists, Conflict, NotFound
+
+IMAGE = "busybox:1.36"
+SECONDS = 300
+# The step gives up, and cleans up, before the operation's own deadline would leave the pod there.
+PATIENCE = timedelta(minutes=8)
+
+
+def manifest(name: str, namespace: str, node: str) -> Json:
+    size = {"cpu": "250m", "memory": "512Mi"}
+    container = {
+        "name": "canary",
+        "image": IMAGE,
+        "command": ["sh", "-c", "echo ok"],
+        "resources": {"requests": size, "limits": size},
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "labels": {"app.kubernetes.io/managed-by": "spillway", "spillway.io/canary": "true"},
+        },
+        "spec": {
+            "nodeName": node,
+            "restartPolicy": "Never",
+            "activeDeadlineSeconds": SECONDS,
+            "terminationGracePeriodSeconds": 0,
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "tolerations": [{"operator": "Exists"}],
+            "containers": [container],
+        },
+    }
+
+
+async def canary(ctx: Context, operation: Operation) -> str:
+    work = await work_of(ctx, operation)
+    if not work.wanted.component.brings_nodes:
+        return _("it runs no pods")
+    kube = await ctx.kube(work.cluster_id)
+    name, space = f"spillway-canary-{operation.pk}", work.wanted.namespace
+    pod = await _pod(kube, name, space)
+    verdict = operation.arguments.get("canary", "")
+    if verdict:
+        return await _cleared(kube, pod, verdict)
+    if pod is None:
+        await _send(ctx, kube, work, name)
+        raise NotYet(_("the canary pod was sent"), 0.5)
+    await _judge(ctx, operation, pod)
+    raise NotYet(_("the canary pod is being removed"), 0.0)
+
+
+async def _pod(kube: Kube, name: str, namespace: str) -> Json | None:
+    try:
+        return await kube.get(PODS, name, namespace)
+    except NotFound:
+        return None
+
+
+async def _send(ctx: Context, kube: Kube, work: Work, name: str) -> None:
+    nodes = await _names(ctx, kube, work)
+    if not nodes:
+        raise NotYet(_("no node of it has come yet"))
+    ctx.lease.check()
+    try:
+        await kube.create(PODS, manifest(name, work.wanted.namespace, nodes[0]))
+    except AlreadyExists:
+        return
+
+
+async def _names(ctx: Context, kube: Kube, work: Work) -> list[str]:
+    if work.installation.delivery == "hosted":
+        ours: list[str] = work.operation.arguments.get("nodes") or []
+        return ours
+    return sorted(node["metadata"]["name"] for node in await own_nodes(ctx, kube, work))
+
+
+async def _judge(ctx: Context, operation: Operation, pod: Json) -> None:
+    """Keeps the verdict when there is one; raises `NotYet` while there is none."""
+    status = pod.get("status") or {}
+    phase, reason = status.get("phase", "Pending"), status.get("reason", "")
+    message = status.get("message") or reason or phase
+    step = await ctx.db(Step.objects.filter(operation=operation, name="canary").first)
+    if phase in {"Running", "Succeeded"}:
+        verdict = "ran"
+    elif phase == "Failed" or (step and step.started_at and ctx.now() - step.started_at > PATIENCE):
+        verdict = f"failed: {message}"
+    else:
+        raise NotYet(stored(_("the canary pod is %(phase)s: %(why)s"), phase=phase, why=message))
+    await ctx.db(keep, operation, canary=verdict)
+
+
+async def _cleared(kube: Kube, pod: Json | None, verdict: str) -> str:
+    if pod is not None:
+        try:
+            uid = pod["metadata"]["uid"]
+            await kube.delete(PODS, pod["metadata"]["name"], pod["metadata"]["namespace"], uid=uid)
+        except Conflict:
+            pass
+        raise NotYet(_("the canary pod is being removed"), 0.5)
+    if verdict != "ran":
+        raise StepFailed(
+            stored(_("The canary pod did not run: %(why)s"), why=verdict.partition(": ")[2]),
+            _("Look at the events of the node and at the credential, then retry."),
+        )
+    return _("a pod ran and was removed")

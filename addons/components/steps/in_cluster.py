@@ -1,0 +1,115 @@
+"""In-cluster delivery: objects applied server-side, waited for, recorded as Helm would."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from django.utils.translation import gettext_noop as _
+
+from addons.components import apply, helm
+from addons.components.base import Json
+from addons.components.steps import adoption, removal
+from addons.components.steps.canary import canary
+from addons.components.steps.common import nodes_ready, preflight, record, snapshot, work_of
+from addons.components.steps.rollout import rollout
+from addons.components.work import Work
+from addons.models import Operation
+from addons.operations import NotYet, StepFailed, Steps
+from addons.runtime.contract import Context
+from addons.sentences import stored
+from kube import Kube
+from kube.errors import Forbidden, Invalid
+
+# Actions that take back what others changed in our objects.
+_TAKES_OVER = frozenset({"repair", "rollback", "adopt"})
+
+
+async def rbac_and_crds(ctx: Context, operation: Operation) -> str:
+    """What the rest stands on."""
+    work = await work_of(ctx, operation)
+    return await _put_all(ctx, work, [o for o in work.objects if o["kind"] in apply.FIRST])
+
+
+async def apply_rest(ctx: Context, operation: Operation) -> str:
+    """All else, and the end of what is no longer part of it."""
+    work = await work_of(ctx, operation)
+    kube = await ctx.kube(work.cluster_id)
+    await _established(kube, work.objects)
+    rest = [o for o in work.objects if o["kind"] not in apply.FIRST]
+    detail = await _put_all(ctx, work, rest)
+    for obj in apply.surplus(work.before, work.objects):
+        ctx.lease.check()
+        await apply.remove(kube, obj)
+    return detail
+
+
+async def _put_all(ctx: Context, work: Work, objects: Sequence[Json]) -> str:
+    kube = await ctx.kube(work.cluster_id)
+    force = work.operation.arguments["action"] in _TAKES_OVER
+    for obj in apply.ordered(objects):
+        ctx.lease.check()
+        try:
+            await apply.put(kube, await ctx.db(apply.unsealed, obj), force=force)
+        except apply.Conflicts as error:
+            raise StepFailed(
+                stored(_("Others own fields of it: %(owners)s"), owners=error),
+                _("Repair takes the fields over; or change them where their owner does."),
+            ) from error
+        except (Forbidden, Invalid) as error:
+            raise StepFailed(
+                stored(_("%(object)s: %(error)s"), object=apply.name_of(obj), error=error),
+                _("Mend what the API server says, then retry."),
+            ) from error
+    return stored(_("%(n)s objects applied"), n=len(objects))
+
+
+async def _established(kube: Kube, objects: Sequence[Json]) -> None:
+    """Objects of a new kind are taken once its definition is established."""
+    for obj in objects:
+        if obj["kind"] != "CustomResourceDefinition":
+            continue
+        live = await apply.find(kube, obj)
+        conditions = ((live or {}).get("status") or {}).get("conditions") or ()
+        if not any(c["type"] == "Established" and c["status"] == "True" for c in conditions):
+            raise NotYet(stored(_("%(name)s is not established yet"), name=apply.name_of(obj)), 0.3)
+
+
+async def record_with_helm(ctx: Context, operation: Operation) -> str:
+    """The release record first: it may be written again, the row's state is the last word."""
+    work = await work_of(ctx, operation)
+    assert work.revision is not None
+    ctx.lease.check()
+    await helm.write(await ctx.kube(work.cluster_id), work.wanted, work.revision, ctx.now())
+    return await record(ctx, operation)
+
+
+_CHANGE: Steps = (
+    ("preflight", preflight),
+    ("snapshot", snapshot),
+    ("rbac-and-crds", rbac_and_crds),
+    ("apply", apply_rest),
+    ("rollout", rollout),
+    ("nodes-ready", nodes_ready),
+    ("canary", canary),
+    ("record", record_with_helm),
+)
+_REPAIR: Steps = (
+    ("snapshot", snapshot),
+    ("rbac-and-crds", rbac_and_crds),
+    ("apply", apply_rest),
+    ("rollout", rollout),
+    ("record", record_with_helm),
+)
+STEPS: Mapping[str, Steps] = {
+    "install": _CHANGE,
+    "upgrade": _CHANGE,
+    "configure": _CHANGE,
+    "rollback": _CHANGE,
+    "repair": _REPAIR,
+    "adopt": (
+        ("recognise", adoption.recognise),
+        ("snapshot", snapshot),
+        ("record", adoption.record_adopted),
+    ),
+    "uninstall": removal.STEPS,
+}
