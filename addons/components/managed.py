@@ -12,7 +12,8 @@ retry asks again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,10 +22,14 @@ from django.utils.translation import gettext_noop as _
 
 from addons.components import gates
 from addons.components.base import Json
-from addons.components.vendors import NoVendor, Vendor, vendor_of
-from addons.components.vendors.names import config_of, vendor_name
-from addons.models import Cluster, Installation, Operation, Revision
-from addons.operations import NotYet, StepFailed, StepFunction
+from addons.components.kit import Recognised
+from addons.components.steps import common, removal
+from addons.components.steps.canary import canary
+from addons.components.vendors import NoVendor, Reach, Vendor, vendor_of
+from addons.components.vendors.names import config_of, values_of, vendor_name
+from addons.components.work import Work
+from addons.models import Cluster, Operation
+from addons.operations import NotYet, StepFailed, Steps
 from addons.runtime.contract import Context
 from addons.sentences import stored
 from providers import errors
@@ -67,29 +72,17 @@ class Wish:
         return ready and self.same_version(there) and not self.not_taken(there)
 
 
-def _wish(operation: Operation, vendor: Vendor) -> Wish:
-    given, component, provider = operation.arguments, operation.target, vendor.account.provider
+def _wish(work: Work, provider: str) -> Wish:
+    component = work.installation.component
     name = vendor_name(provider, component)
-    before = config_of(provider, component, _deployed(operation))
-    gone = operation.kind == "uninstall-component"
-    if gone:
+    before = config_of(provider, component, work.previous.values if work.previous else {})
+    action, part = work.operation.arguments["action"], component == gates.COMPONENT
+    if action == "uninstall":
         # A part of the control plane stays; what we set in it is taken back.
-        return Wish(name, before=before, gone=component != gates.COMPONENT)
-    config = config_of(provider, component, given.get("values") or {})
-    fixed = component == gates.COMPONENT or operation.kind == "configure-component"
-    version = "" if fixed else str(given.get("version") or "")
+        return Wish(name, before=before, gone=not part)
+    config = config_of(provider, component, work.wanted.values)
+    version = "" if part or action == "configure" else work.wanted.version.version
     return Wish(name, version, config, before)
-
-
-def _deployed(operation: Operation) -> Mapping[str, Any]:
-    """The values of the revision that stands there now."""
-    rows = Installation.objects.filter(cluster=operation.cluster_id or 0)
-    installation = rows.filter(component=operation.target).first()
-    if installation is None:
-        return {}
-    revision = installation.revisions.filter(status=Revision.Status.DEPLOYED).first()
-    values: Mapping[str, Any] = revision.values if revision else {}
-    return values
 
 
 # --- steps ---------------------------------------------------------------------------------------
@@ -97,54 +90,101 @@ def _deployed(operation: Operation) -> Mapping[str, Any]:
 
 async def ask(ctx: Context, operation: Operation) -> str:
     """Ask the vendor once; done when the vendor took it, or when it is so already."""
-    cluster = await _cluster(ctx, operation)
-    try:
-        async with vendor_of(ctx, cluster) as vendor:
-            wish = await ctx.db(_wish, operation, vendor)
-            return await _ask(ctx, operation, vendor, wish)
-    except NoVendor as missing:
-        raise StepFailed(missing.message, missing.fix) from missing
+    async with _asking(ctx, operation) as (vendor, wish):
+        return await _ask(ctx, operation, vendor, wish)
 
 
-async def settle(ctx: Context, operation: Operation) -> str:
-    """Wait until the vendor is done and the add-on is what was asked; read it back."""
-    cluster = await _cluster(ctx, operation)
-    try:
-        async with vendor_of(ctx, cluster) as vendor:
-            wish = await ctx.db(_wish, operation, vendor)
-            if not _note(operation).get("accepted"):
-                await _ask(ctx, operation, vendor, wish)
-            await _task_is_over(ctx, operation, vendor)
-            return await _read_back(ctx, operation, vendor, wish)
-    except NoVendor as missing:
-        raise StepFailed(missing.message, missing.fix) from missing
+async def poll(ctx: Context, operation: Operation) -> str:
+    """Wait until the vendor is done; asks again when its task failed and a person retried."""
+    async with _asking(ctx, operation) as (vendor, wish):
+        if not _note(operation).get("accepted"):
+            await _ask(ctx, operation, vendor, wish)
+        await _task_is_over(ctx, operation, vendor)
+        return await _settled(ctx, operation, vendor, wish)
 
 
-_ACTIONS = ("install", "upgrade", "configure", "rollback", "repair", "uninstall")
-STEPS: Mapping[str, tuple[tuple[str, StepFunction], ...]] = dict.fromkeys(
-    _ACTIONS, (("apply", ask), ("rollout", settle))
+async def read_back(ctx: Context, operation: Operation) -> str:
+    """What was asked is what the vendor holds now."""
+    async with _asking(ctx, operation) as (vendor, wish):
+        there = await _there(vendor, wish.name)
+        if there is None:
+            raise NotYet(_("the cloud does not list it yet"), POLL_SECONDS)
+        missing = wish.not_taken(there)
+        if missing:
+            _not_taken(operation, missing, ctx.now())
+        text = _("version %(version)s, as the cloud tells")
+        return stored(text, version=there.version)
+
+
+async def recognise_managed(ctx: Context, operation: Operation) -> str:
+    """What is adopted is there still, in the version that the operation was started for."""
+    async with _asking(ctx, operation) as (vendor, wish):
+        there = await _there(vendor, wish.name)
+    if there is None:
+        fix = _("Install it, instead of adopting it.")
+        raise StepFailed(_("The cloud does not list it any more."), fix)
+    if not wish.same_version(there):
+        told = stored(_("Its version is %(version)s now."), version=there.version)
+        raise StepFailed(told, _("Start the adoption anew."))
+    return stored(_("recognised by %(evidence)s"), evidence=wish.name)
+
+
+_BEGIN: Steps = (("preflight", common.preflight), ("snapshot", common.snapshot))
+_CHANGE: Steps = (("ask", ask), ("poll", poll), ("read-back", read_back))
+_END: Steps = (
+    ("nodes-ready", common.nodes_ready),
+    ("canary", canary),
+    ("record", common.record),
 )
+STEPS: Mapping[str, Steps] = {
+    **dict.fromkeys(("install", "upgrade", "configure", "rollback"), (*_BEGIN, *_CHANGE, *_END)),
+    "repair": (*_BEGIN[1:], *_CHANGE, *_END[2:]),
+    "adopt": (("recognise", recognise_managed), *_BEGIN[1:], *_END[2:]),
+    "uninstall": (
+        ("cordon", removal.cordon),
+        ("drain", removal.drain),
+        ("instances", removal.instances),
+        ("ask", ask),
+        ("poll", poll),
+        ("unregister", removal.unregister),
+        ("proof", removal.proof),
+        ("forget", removal.forget),
+    ),
+}
 
 
-async def read_back(reach: Any, cluster: Cluster, component: str) -> InstalledAddon | None:
+async def recognised(reach: Reach, cluster: Cluster, component: str) -> Recognised | None:
     """What the vendor has of a component now; None: not installed. For adopt and drift.
 
     Raises `NoVendor`, or `ProviderError` when the cloud did not answer.
     """
     async with vendor_of(reach, cluster) as vendor:
-        name = vendor_name(vendor.account.provider, component)
-        return await _there(vendor, name)
+        provider = vendor.account.provider
+        name = vendor_name(provider, component)
+        there = await _there(vendor, name)
+    if there is None:
+        return None
+    return Recognised(
+        version=there.version,
+        values=values_of(provider, component, there.config),
+        namespace="kube-system",
+        release=name,
+        evidence=f"{vendor.cluster_id}/{name}",
+    )
 
 
 # --- asking --------------------------------------------------------------------------------------
 
 
-async def _cluster(ctx: Context, operation: Operation) -> Cluster:
-    rows = Cluster.objects.select_related("account").filter(pk=operation.cluster_id or 0)
-    cluster = await ctx.db(rows.first)
-    if cluster is None:
-        raise StepFailed(_("The cluster was forgotten meanwhile."))
-    return cluster
+@asynccontextmanager
+async def _asking(ctx: Context, operation: Operation) -> AsyncIterator[tuple[Vendor, Wish]]:
+    """The cluster's vendor and what is wished of it; without one the step fails."""
+    work = await common.work_of(ctx, operation)
+    try:
+        async with vendor_of(ctx, work.installation.cluster) as vendor:
+            yield vendor, _wish(work, vendor.account.provider)
+    except NoVendor as missing:
+        raise StepFailed(missing.message, missing.fix) from missing
 
 
 def _note(operation: Operation) -> Json:
@@ -249,7 +289,7 @@ async def _task_is_over(ctx: Context, operation: Operation, vendor: Vendor) -> N
         raise StepFailed(stored(text, **told), _STUCK)
 
 
-async def _read_back(ctx: Context, operation: Operation, vendor: Vendor, wish: Wish) -> str:
+async def _settled(ctx: Context, operation: Operation, vendor: Vendor, wish: Wish) -> str:
     there = await _there(vendor, wish.name)
     if wish.gone:
         if there is not None:
@@ -263,9 +303,6 @@ async def _read_back(ctx: Context, operation: Operation, vendor: Vendor, wish: W
     if there.state is not AddonState.READY or not wish.same_version(there):
         text = _("version %(version)s, %(state)s")
         raise NotYet(stored(text, version=there.version, state=there.told), POLL_SECONDS)
-    missing = wish.not_taken(there)
-    if missing:
-        _not_taken(operation, missing, ctx.now())
     return stored(_("version %(version)s, as the cloud tells"), version=there.version)
 
 

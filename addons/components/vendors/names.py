@@ -35,6 +35,27 @@ def config_of(provider: str, component: str, values: Mapping[str, Any]) -> Json:
     return {k: v for k, v in values.items() if k not in _OURS and v not in (None, "", {}, [])}
 
 
+def values_of(provider: str, component: str, config: Mapping[str, Any]) -> Json:
+    """Our values for a vendor's configuration: the inverse of `config_of`, where there is one."""
+    if (provider, component) != ("kci", "rbkci-virtual-kubelet"):
+        return dict(config)
+    openapi, settings = config.get("openapi") or {}, config.get("instanceSettings") or {}
+    values = {
+        "nodename": config.get("nodename"),
+        "KCI_CLUSTER_ID": config.get("clusterId"),
+        "KCI_REGION": openapi.get("region"),
+        "TEMP_AKSK_CM": (openapi.get("akskConfigMap") or {}).get("name"),
+        "cluster-dns": next(iter(config.get("clusterDns") or ()), None),
+        "cluster-domain": config.get("clusterDomain"),
+        "disable-taint": config.get("disableTaint"),
+        "enable-node-lease": config.get("enableNodeLease"),
+        "KCI_SUBNET_ID": settings.get("k8s.ksyun.com/kci-subnet-id"),
+        "KCI_SECURITY_GROUP_IDS": settings.get("k8s.ksyun.com/kci-security-group-id"),
+        "KCI_KUBE_PROXY": settings.get("k8s.ksyun.com/kci-kube-proxy-enabled") == "true",
+    }
+    return {key: value for key, value in values.items() if value is not None}
+
+
 def _kce_virtual_kubelet(values: Mapping[str, Any]) -> Json:
     groups = str(values.get("KCI_SECURITY_GROUP_IDS") or "")
     settings = {
