@@ -129,6 +129,9 @@ class Activation(Protocol):
     async def roles(self, names: Sequence[str]) -> Mapping[str, str]:
         """Role -> why it is not granted; empty: it is."""
 
+    async def activated(self, service: str) -> bool | None:
+        """Whether the account has the service (`acs`); None: it cannot be told."""
+
 
 @dataclass(frozen=True, slots=True)
 class AccessKey:

@@ -6,6 +6,7 @@ components" and "Customize the parameters of control plane components in ACK Pro
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
@@ -14,7 +15,7 @@ import msgspec
 
 from providers.alibaba.connect import wire_of
 from providers.alibaba.wire import Wire
-from providers.errors import InvalidSpec, Unavailable
+from providers.errors import AccountTrouble, InvalidSpec, NotFound, Unavailable
 from providers.models import CloudAccount
 from providers.vendor import (
     AddonState,
@@ -26,6 +27,8 @@ from providers.vendor import (
     TaskState,
 )
 
+# What products say of accounts that have not opened them, or closed again.
+_CLOSED = re.compile(r"NotEnabled|NotActivated|NotOpen|NotSubscribed|ServiceNotFound")
 _PAGE = 50
 _MAX_PAGES = 200
 _EVENTS = 20
@@ -174,6 +177,19 @@ class Cs:
         answer = await self.wire.roa("CheckServiceRole", "POST", path, body=body)
         rows = {str(row.get("name")): row for row in answer.get("roles") or ()}
         return {name: _why(rows.get(name)) for name in names}
+
+    async def activated(self, service: str) -> bool | None:
+        """By a call that only reads: ACS ListImageCaches (package `alibabacloud-acc20240402`)."""
+        if service != "acs":
+            return None
+        question = {"RegionId": self.region, "MaxResults": 1}
+        try:
+            await self.wire.call("ListImageCaches", question, product="acc")
+        except AccountTrouble as refusal:
+            return False if _CLOSED.search(refusal.code) else None
+        except (InvalidSpec, NotFound):
+            return None
+        return True
 
 
 def _why(row: Mapping[str, Any] | None) -> str:

@@ -38,6 +38,8 @@ _EXACT: dict[str, Kind] = {
     "InvalidTimeStamp.Expired": AccountTrouble,
     "IllegalTimestamp": AccountTrouble,
     "StatusForbidden": AccountTrouble,
+    "InvalidApi.NotFound": InvalidSpec,
+    "InvalidAction.NotFound": InvalidSpec,
     "Throttling": Throttled,
     "SignatureNonceUsed": Unavailable,
     "ServiceUnavailable": Unavailable,

@@ -43,6 +43,7 @@ VERSIONS = {
     "ecs": "2014-05-26",
     "cs": "2015-12-15",
     "ram": "2015-05-01",
+    "acc": "2024-04-02",
 }
 _TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5, sock_read=10)
 

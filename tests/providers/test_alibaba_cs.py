@@ -112,7 +112,9 @@ async def test_a_lost_answer_is_an_unknown_outcome(cloud: Simulated) -> None:
 
 
 async def test_acs_that_is_not_activated_is_trouble_with_the_account(cloud: Simulated) -> None:
+    assert await cloud.cs().activated("acs")
     cloud.turn(acs_activated=False)
+    assert await cloud.cs().activated("acs") is False
     with pytest.raises(AccountTrouble):
         await cloud.cs().install(PRO.id, NODE, version="v2.13.0", config={})
 
@@ -156,6 +158,7 @@ async def test_a_user_is_made_granted_and_taken_back(cloud: Simulated) -> None:
         await ram.delete_user("ack-one-user-0123456789")
     with pytest.raises(NotFound):
         await ram.attached("ack-one-user-0123456789")
+    assert not cloud.account.cloud.ram.state.policies
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
-"""The RPC actions: RAM 2015-05-01 and STS 2015-04-01 (their API references)."""
+"""The RPC actions: RAM 2015-05-01, STS 2015-04-01 and, of ACS 2024-04-02, the list of image caches
+(their API references)."""
 
 import re
 from collections.abc import Callable
@@ -12,8 +13,8 @@ from ..groups.errors import ApiFault
 from .ram import Policy, Principal, Ram
 
 Json = dict[str, Any]
-RAM, STS = "2015-05-01", "2015-04-01"
-PRODUCTS = {RAM: "ram", STS: "sts"}
+RAM, STS, ACC = "2015-05-01", "2015-04-01", "2024-04-02"
+PRODUCTS = {RAM: "ram", STS: "sts", ACC: "acc"}
 MIN_SECONDS, MAX_SECONDS = 900, 43200
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _POLICY = re.compile(r"[A-Za-z0-9-]{1,128}")
@@ -22,12 +23,13 @@ _ROLE_ARN = re.compile(r"acs:ram::(?P<account>\d+):role/(?P<name>[\w.-]+)", re.I
 
 @dataclass(frozen=True)
 class Call:
-    """One authenticated RPC call."""
+    """One authenticated RPC call; ``acs_activated`` is a knob of the account."""
 
     ram: Ram
     key: Key
     params: Nested
     now: float
+    acs_activated: bool = True
 
     def named(self, name: str, pattern: re.Pattern[str] = _NAME) -> str:
         """Return a mandatory name; raises ApiFault when it is malformed."""
@@ -181,6 +183,11 @@ def get_policy(call: Call) -> Json:
     return {"Policy": row, "DefaultPolicyVersion": _version_row(policy)}
 
 
+def list_policy_versions(call: Call) -> Json:
+    """List the versions of a policy: the default one."""
+    return {"PolicyVersions": {"PolicyVersion": [_version_row(_policy(call))]}}
+
+
 def delete_policy(call: Call) -> Json:
     """Remove a custom policy."""
     call.ram.delete_policy(required(call.params, "PolicyName"))
@@ -283,6 +290,15 @@ def assume_role(call: Call) -> Json:
     }
 
 
+def list_image_caches(call: Call) -> Json:
+    """ACS ListImageCaches: there are none."""
+    required(call.params, "RegionId")
+    if not call.acs_activated:
+        text = "Container Compute Service (ACS) is not activated or authorized for this account."
+        raise ApiFault("ServiceNotEnabled", text)
+    return {"ImageCaches": [], "TotalCount": 0}
+
+
 ACTIONS: dict[tuple[str, str], Handler] = {
     (RAM, "CreateUser"): create_user,
     (RAM, "GetUser"): get_user,
@@ -296,6 +312,7 @@ ACTIONS: dict[tuple[str, str], Handler] = {
     (RAM, "CreatePolicy"): create_policy,
     (RAM, "CreatePolicyVersion"): create_policy_version,
     (RAM, "GetPolicy"): get_policy,
+    (RAM, "ListPolicyVersions"): list_policy_versions,
     (RAM, "DeletePolicy"): delete_policy,
     (RAM, "AttachPolicyToUser"): _attach(_named_user),
     (RAM, "DetachPolicyFromUser"): _detach(_named_user),
@@ -307,5 +324,6 @@ ACTIONS: dict[tuple[str, str], Handler] = {
     (RAM, "ListPoliciesForRole"): _policies(_role),
     (STS, "GetCallerIdentity"): caller_identity,
     (STS, "AssumeRole"): assume_role,
+    (ACC, "ListImageCaches"): list_image_caches,
 }
 OPEN = frozenset({"GetCallerIdentity"})

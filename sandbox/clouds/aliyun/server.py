@@ -136,7 +136,8 @@ class Gateway:
             self._permit(envelope, key, product)
         params = nest({k: v for k, v in flat.items() if k not in signing.V1_COMMON})
         fault = self._draw(envelope, flat)
-        answer = handler(rpc.Call(self.cloud.ram, key, params, envelope.now))
+        activated = self.cloud.cs.knobs.acs_activated
+        answer = handler(rpc.Call(self.cloud.ram, key, params, envelope.now, activated))
         self.cloud.keep()
         _after(fault)
         return {"RequestId": envelope.request_id, **answer}
