@@ -169,11 +169,12 @@ def _outcome(findings: Sequence[Finding], claim: Claim) -> Outcome:
 
 
 def _size(pod: Json, target: Target) -> tuple[Size | None, list[Finding]]:
-    """The size that is billed, or why there is none."""
+    """The size that is billed, or why there is none; None as well when only the cloud knows it."""
     try:
-        return target.dialect.billed_size(outline(pod, site=target.site, tags={})), []
+        size = target.dialect.billed_size(outline(pod, site=target.site, tags={}))
     except InvalidSpec as error:
         return None, [of_problem(problem_of(error))]
+    return size if size.cpu or size.label == size.type else None, []
 
 
 def _volumes(pod: Json) -> Iterator[Finding]:

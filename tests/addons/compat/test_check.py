@@ -226,3 +226,20 @@ def test_the_profile_of_the_cluster_counts_as_it_will_for_new_pods(beside: str, 
     assert verdict.size is not None
     assert verdict.size.label == size
     assert report.skipped == ()
+
+
+GPU = """
+kind: Pod
+metadata: {name: train, annotations: {%s}}
+spec:
+  nodeSelector: {type: virtual-kubelet}
+  tolerations: [{operator: Exists}]
+  containers: [{name: app, image: cuda:12, resources: {limits: {nvidia.com/gpu: 1}}}]
+"""
+
+
+def test_a_gpu_that_the_size_has_is_no_finding() -> None:
+    subject, verdict = only(ask(GPU % "k8s.aliyun.com/eci-use-specs: ecs.gn5-c4g1.xlarge"))
+    assert subject.gpu == 1
+    assert verdict.size is not None
+    assert (verdict.size.gpu, verdict.findings) == (1, ())
