@@ -53,6 +53,15 @@ def secret(name: str, namespace: str, parts: Mapping[str, Json]) -> Json:
     }
 
 
+def config_map(name: str, namespace: str, data: Mapping[str, str]) -> Json:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": name, "namespace": namespace},
+        "data": dict(data),
+    }
+
+
 def deployment(
     name: str,
     namespace: str,
