@@ -65,6 +65,8 @@ class Question:
 CheckFunction = Callable[[Reach, Question], Awaitable[Sequence[Check]]]
 
 _CLUSTER = "addons.components.checks_cluster"
+_CLOUD = "addons.components.checks_cloud"
+_ASKED = ("vendor", "activation", "region", "account", "quota", "subnets")
 CHECKS: dict[str, str] = {
     "versions": f"{_CLUSTER}.versions",
     "components": f"{_CLUSTER}.components",
@@ -72,6 +74,7 @@ CHECKS: dict[str, str] = {
     "rights": f"{_CLUSTER}.rights",
     "names": f"{_CLUSTER}.names",
     "daemonsets": f"{_CLUSTER}.daemonsets",
+    **{code: f"{_CLOUD}.{code}" for code in _ASKED},
 }
 
 

@@ -9,13 +9,28 @@ whether they work.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from django.utils.translation import gettext_noop as _
+
 from addons.components.base import Json
+from addons.components.vendors import NoVendor, Reach, vendor_of
+from addons.models import Cluster
+from addons.runtime.loop import runtime
+from addons.sentences import stored
+from kube import PODS, Kube
+from kube.errors import Forbidden, Invalid
+from providers.errors import NotFound, ProviderError
 
 COMPONENT = "kube-apiserver"
 ACS_MUTATION = "ACSPodResourcesMutation"
 FEATURE_GATES = "featureGates"
+MANUAL = _(
+    "In the ACK console: the cluster, Operations, Add-ons, Core components, Kube API Server,"
+    " Configuration; set the feature gates to ACSPodResourcesMutation=true. Only ACK managed Pro"
+    " clusters know the gate: elsewhere ask for the size that is billed in the pods themselves."
+)
 
 
 def parsed(text: str) -> dict[str, str]:
@@ -83,3 +98,94 @@ def _with_gates(config: Json, wanted: Mapping[str, str], before: Mapping[str, st
         **{k: v for k, v in config.items() if k != key},
         **({key: text_of(result)} if result else {}),
     }
+
+
+# --- whether they work ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class GateStatus:
+    """`settable`: the vendor's API takes them; else `why`, and `manual` says what a person does.
+
+    `gates` are those that the vendor holds. `works`: a dry-run pod was changed as the gate ACS
+    pod resources mutation does; None: nobody could look, `detail` says why.
+    """
+
+    settable: bool
+    gates: Mapping[str, str] = field(default_factory=dict)
+    works: bool | None = None
+    detail: str = ""
+    why: str = ""
+    manual: str = MANUAL
+
+
+def probe(name: str) -> Json:
+    """A pod for ACS that asks for less than it would be billed: 2 CPU are 2 CPU and 4 GiB."""
+    size = {"cpu": "2"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": name,
+            "labels": {
+                "alibabacloud.com/acs": "true",
+                "alibabacloud.com/compute-class": "general-purpose",
+                "alibabacloud.com/compute-qos": "default",
+            },
+        },
+        "spec": {
+            "nodeSelector": {"type": "virtual-kubelet"},
+            "tolerations": [{"key": "virtual-kubelet.io/provider", "operator": "Exists"}],
+            "containers": [
+                {
+                    "name": "probe",
+                    "image": "busybox:1.36",
+                    "resources": {"requests": size, "limits": size},
+                }
+            ],
+        },
+    }
+
+
+def mutated(answer: Mapping[str, Any]) -> bool:
+    """Whether the API server put the billed memory beside the CPU that was asked for."""
+    found = answer["spec"]["containers"][0].get("resources") or {}
+    return bool((found.get("requests") or {}).get("memory"))
+
+
+async def works(kube: Kube, namespace: str = "default") -> tuple[bool | None, str]:
+    """A pod is sent with dryRun=All: nothing is made. None with the reason: it was not taken."""
+    try:
+        pod = probe("spillway-gate-probe")
+        answer = await kube.create(PODS, pod, namespace, dry_run=True)
+    except (Forbidden, Invalid) as refusal:
+        return None, stored("%(error)s", error=refusal)
+    return mutated(answer), ""
+
+
+async def _held(reach: Reach, cluster: Cluster) -> GateStatus:
+    try:
+        async with vendor_of(reach, cluster) as vendor:
+            about = await vendor.cluster()
+            if not about.control_plane:
+                why = _("The API server of such a cluster is not set through the cloud.")
+                return GateStatus(False, why=why)
+            there = await vendor.api.addon(vendor.cluster_id, COMPONENT)
+    except NoVendor as missing:
+        return GateStatus(False, why=missing.message)
+    except NotFound:
+        return GateStatus(False, why=_("The cloud does not list this component here."))
+    except ProviderError as error:
+        return GateStatus(False, why=stored("%(error)s", error=error))
+    return GateStatus(True, _gates(there.config))
+
+
+def look(cluster: Cluster) -> GateStatus:
+    """How it stands now; from any thread but the loop's. Raises `KubeError`."""
+
+    async def run() -> GateStatus:
+        held = await _held(runtime(), cluster)
+        done, detail = await works(await runtime().kube(cluster.pk))
+        return replace(held, works=done, detail=detail)
+
+    return runtime().run(run(), timeout=60)

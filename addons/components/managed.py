@@ -39,6 +39,10 @@ POLL_SECONDS = 2.0
 # How long a request without an answer may take to show.
 SHOWS_AFTER = timedelta(seconds=15)
 _STUCK = _("Look at the component in the cloud's own console, mend the cause, then retry.")
+ACTIVATE_ACS = _(
+    "Open the Container Compute Service console as the account's owner, activate the service and"
+    " authorise its roles, then try again."
+)
 _BUSY = _("the cloud is still changing components of this cluster")
 
 
@@ -264,10 +268,7 @@ def fix_of(refusal: errors.ProviderError) -> str:
     if isinstance(refusal, errors.InvalidSpec):
         return _("Change the version or the values, then start again.")
     if "acs" in f"{refusal.code} {refusal.message}".lower():
-        return _(
-            "Open the Container Compute Service console with the account's owner, activate the"
-            " service and authorise its roles, then retry."
-        )
+        return ACTIVATE_ACS
     return _("Give the key the permission that the message names, or activate the service.")
 
 
