@@ -28,6 +28,7 @@ def import_everything() -> int:
     for room in ("console", "addons", "providers", "kube"):
         package = importlib.import_module(room)
         names += [m.name for m in pkgutil.walk_packages(package.__path__, f"{room}.")]
+    names = [name for name in names if not name.endswith(".__main__")]
     for name in names:
         importlib.import_module(name)
     return len(names)
