@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from console.cli import find, follow
-from console.cli.api import Json
-from console.cli.errors import CommandError, Refused, Usage
+from console.cli.api import Json, Params
+from console.cli.errors import CommandError, Refused
 from console.cli.output import Column, facts, money, stamp, table
 from console.cli.shell import Shell, common, complete, pass_shell, with_cluster
 
@@ -18,6 +18,20 @@ _WATCHED = ("status", "ready", "restarts", "reason", "blocker", "ip", "instance_
 _SINCE = re.compile(r"^(\d+)([smh])$")
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 _FOLLOW_SECONDS = 1.0
+
+
+class Span(click.ParamType):
+    """`30s`, `5m` or `2h`, as seconds."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        match = _SINCE.match(str(value))
+        if match is None:
+            self.fail(f"{value!r} is not 30s, 5m or 2h.", param, ctx)
+        return int(match[1]) * _SECONDS[match[2]]
+
+
 MOMENTS: tuple[Column, ...] = (
     ("AT", lambda row: stamp(row["at"])),
     ("SOURCE", "source"),
@@ -122,7 +136,7 @@ def describe(shell: Shell, name: str, namespace: str) -> None:
 @_namespace
 @click.option("--container", "-c", default="", help="Default: the first one.")
 @click.option("--tail", type=click.IntRange(1, 2000), default=500, show_default=True)
-@click.option("--since", default="", metavar="5m", help="Only of the last 30s, 5m, 2h.")
+@click.option("--since", type=Span(), metavar="5m", help="Only of the last 30s, 5m, 2h.")
 @click.option("--previous", "-p", is_flag=True, help="Of the run before the last restart.")
 @click.option("--follow", "-f", "follows", is_flag=True, help="And what comes, until Ctrl-C.")
 @click.option("--timestamps", is_flag=True, help="Begin each line with its time.")
@@ -136,17 +150,17 @@ def logs(
     namespace: str,
     container: str,
     tail: int,
-    since: str,
+    since: int | None,
     previous: bool,
     follows: bool,
     timestamps: bool,
 ) -> None:
     """Print the log of a container, also after its instance has ended."""
     found = find.pod(shell, name, namespace)
-    asked: dict[str, str | int] = {
+    asked: Params = {
         "container": container or _first(shell, found),
         "tail": tail,
-        "since": _seconds(since),
+        "since": since,
         "previous": "1" if previous else "",
     }
     path = f"pods/{found['id']}/logs/"
@@ -177,15 +191,6 @@ def _first(shell: Shell, found: Json) -> str:
         fix = "Name the container with --container."
         raise Refused(f"The pod's containers are not known: {error}", fix=fix) from error
     return str(manifest["spec"]["containers"][0]["name"])
-
-
-def _seconds(text: str) -> str:
-    if not text:
-        return ""
-    match = _SINCE.match(text)
-    if match is None:
-        raise Usage(f"--since takes 30s, 5m or 2h, not {text!r}.")
-    return str(int(match[1]) * _SECONDS[match[2]])
 
 
 def _text(shell: Shell, found: Json) -> str:

@@ -1,0 +1,94 @@
+"""A plan as people read it: what stands against an action, and all that it would change."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from console.cli.api import Json
+from console.cli.errors import Refused
+from console.cli.output import Column, table
+
+CHECKS: tuple[Column, ...] = (
+    ("", "state"),
+    ("CHECK", "title"),
+    ("FOUND", "detail"),
+    ("FIX", lambda row: row["fix"] if row["state"] in {"warn", "bad"} else ""),
+)
+_VALUES: tuple[Column, ...] = (
+    ("PARAMETER", "key"),
+    ("", lambda row: row["state"].replace("_", " ")),
+    ("OLD DEFAULT", lambda row: shown(row["old_default"])),
+    ("NEW DEFAULT", lambda row: shown(row["new_default"])),
+    ("YOURS", lambda row: shown(row["yours"])),
+    ("WILL BE", lambda row: shown(row["result"])),
+)
+OBJECTS: tuple[Column, ...] = (
+    ("OBJECT", "object"),
+    ("FIELD", lambda row: row["field"] or row["kind"]),
+    ("IS", lambda row: shown(row["live"])),
+    ("WILL BE", lambda row: shown(row["wanted"])),
+)
+_AFFECTED: tuple[Column, ...] = (
+    ("POD", lambda row: f"{row['namespace']}/{row['pod']}"),
+    ("OWNER", "owner"),
+    ("INSTANCE", "instance"),
+    ("COST", lambda row: f"{row['price_per_hour']} {row['currency']}/h" if price(row) else "-"),
+)
+_LONGEST = 60
+
+
+def price(row: Any) -> Any:
+    return row.get("price_per_hour")
+
+
+def shown(value: Any) -> str:
+    if value is None or isinstance(value, str):
+        text = value or ""
+    else:
+        text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+def text(plan: Json) -> str:
+    return "\n\n".join(part for part in _parts(plan) if part)
+
+
+def _parts(plan: Json) -> Iterator[str]:
+    version = f", version {plan['version']}" if plan.get("version") else ""
+    yield f"{plan['action'].capitalize()} {plan['component']}{version} ({plan['delivery']})"
+    yield _table(plan["checks"], CHECKS)
+    values = [row for row in plan.get("rows", []) if row["state"] != "same"]
+    yield _table(values, _VALUES)
+    yield _table(plan.get("objects", []), OBJECTS)
+    if plan.get("surplus"):
+        yield f"Removed: {', '.join(plan['surplus'])}"
+    if plan.get("nodes"):
+        yield f"Virtual nodes: {', '.join(plan['nodes'])}"
+    yield leaving(plan)
+    if plan.get("auto_rollback"):
+        yield f"If it fails it goes back to revision {plan['auto_rollback']} by itself."
+
+
+def leaving(plan: Json) -> str:
+    """Pods and instances that an uninstall ends, and what they cost; empty when there are none."""
+    affected = plan.get("affected", [])
+    if not affected:
+        return ""
+    costs = [f"{amount} {currency}/h" for currency, amount in plan.get("cost", {}).items()]
+    head = f"{len(affected)} pods run there{', for ' + ' + '.join(costs) if costs else ''}:"
+    return f"{head}\n{table(affected, _AFFECTED)}"
+
+
+def _table(rows: Sequence[Json], columns: Sequence[Column]) -> str:
+    return table(rows, columns) if rows else ""
+
+
+def judge(plan: Json) -> None:
+    """Raises `Refused` when a check stands in the way."""
+    bad = [check for check in plan["checks"] if check["state"] == "bad"]
+    if plan["blocking"]:
+        names = "; ".join(check["title"] for check in bad)
+        fix = bad[0]["fix"] if bad else ""
+        raise Refused(f"It would be refused: {names}", fix=fix, code="checks_failed")
