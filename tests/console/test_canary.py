@@ -196,6 +196,8 @@ class House:
         self.post("api:credentials-rotate", bad, account.pk, form=False)
         self.post("api:credentials-list", {**bad, "provider": "x"}, form=False)
 
+        self._keys_of_other_clouds()
+
         def break_down(**given: Any) -> None:
             raise RuntimeError(f"cannot store {given}")
 
@@ -204,6 +206,30 @@ class House:
             assert self.post("credential-new", bad).status_code == 500
             assert self.post("api:credentials-list", bad, form=False).status_code == 500
         return account
+
+    def _keys_of_other_clouds(self) -> None:
+        """A whole kubeconfig as a key, and a cipher key; neither is accepted."""
+        token = self.search.plant("token of an ACS cluster", secrets.token_hex(20))
+        text = _kubeconfig("https://127.0.0.1:1", token=token)
+        acs = {"name": "acs", "provider": "acs", "region": "r", "kubeconfig": text}
+        assert self.post("credential-new", acs).status_code == 422
+        given = {**acs, "fields": {"kubeconfig": text}}
+        assert self.post("api:credentials-list", given, form=False).status_code in {422, 503}
+        broken = {**acs, "kubeconfig": f"{{ {self.search.plant('broken kubeconfig')}"}
+        assert self.post("credential-new", broken).status_code == 422
+        assert self.post("api:credentials-list", broken, form=False).status_code in {400, 422}
+        assert make.cluster(self.cast.team, slug="keeper").pk
+        followed = {
+            "name": "temp",
+            "provider": "kci",
+            "region": "r",
+            "cipher": self.search.plant("cipher key"),
+        }
+        form = {**followed, "source": "configmap", "cluster": "keeper", "namespace": "kube-system"}
+        assert self.post("credential-new", {**form, "config_map": "temp"}).status_code == 422
+        rest = {**followed, "config_map": {"cluster": "keeper"}}
+        assert self.post("api:credentials-list", rest, form=False).status_code == 422
+        Cluster.objects.filter(slug="keeper").delete()
 
     def clusters(self) -> Cluster:
         text = self.world.kubeconfig
@@ -325,7 +351,7 @@ def test_no_secret_comes_out(
     for name, text in messages:
         search.look(f"redis {name}", text)
     search.look("the database", _database())
-    assert len(search.planted) == 13
+    assert len(search.planted) == 16
     assert len(search.texts) > 100
     assert search.found() == []
     leaked = CloudAccount.objects.get(pk=account.pk)
