@@ -21,7 +21,7 @@ from django.utils.translation import gettext as _
 from addons import operations
 from addons.announce import announce
 from addons.components import affected as affects
-from addons.components import apply, checks, drifting, recognise, release
+from addons.components import apply, checks, drifting, managed, recognise, release
 from addons.components import values as value_rules
 from addons.components.base import Component, Delivery, Json, Release, Version, within
 from addons.components.catalogue import catalogue
@@ -31,12 +31,14 @@ from addons.components.kits import kit_of
 from addons.components.life import running_on, state_of
 from addons.components.steps import actions_of
 from addons.components.steps.hosted import wanted_nodes
+from addons.components.vendors import NoVendor
 from addons.models import Cluster, Installation, Operation, Revision, VirtualNode
 from addons.operations import KINDS
 from addons.runtime.loop import runtime
 from addons.sentences import read
 from kube import NODES
 from kube.errors import KubeError
+from providers.errors import ProviderError
 from providers.models import CloudAccount
 
 __all__ = [
@@ -267,6 +269,8 @@ def _recognised(
     cluster: Cluster, component: Component, delivery: str, row: Installation | None
 ) -> _Meant:
     async def ask() -> Recognised | None:
+        if delivery == Delivery.MANAGED:
+            return await managed.recognised(runtime(), cluster, component.name)
         return await recognise.recognise(await runtime().kube(cluster.pk), component)
 
     found = _asked(ask())
@@ -292,6 +296,14 @@ def _asked(coroutine: Any) -> Any:
             _("The cluster does not answer: %(error)s") % {"error": error},
             _("Look at the cluster's connection."),
         ) from error
+    except ProviderError as error:
+        raise ComponentError(
+            "unreachable",
+            _("The cloud does not answer: %(error)s") % {"error": error},
+            _("Look at the credential."),
+        ) from error
+    except NoVendor as missing:
+        raise ComponentError("unsupported", read(missing.message), read(missing.fix)) from missing
 
 
 # --- plan ---------------------------------------------------------------------------------------

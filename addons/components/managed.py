@@ -14,21 +14,23 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils.translation import gettext_noop as _
 
 from addons.components import gates
+from addons.components.apply import Difference
 from addons.components.base import Json
+from addons.components.catalogue import catalogue
 from addons.components.kit import Recognised
 from addons.components.steps import common, removal
 from addons.components.steps.canary import canary
 from addons.components.vendors import NoVendor, Reach, Vendor, vendor_of
-from addons.components.vendors.names import config_of, values_of, vendor_name
+from addons.components.vendors.names import config_of, respelled, values_of, vendor_name
 from addons.components.work import Work
-from addons.models import Cluster, Operation
+from addons.models import Cluster, Installation, Operation, Revision
 from addons.operations import NotYet, StepFailed, Steps
 from addons.runtime.contract import Context
 from addons.sentences import stored
@@ -168,13 +170,38 @@ async def recognised(reach: Reach, cluster: Cluster, component: str) -> Recognis
         there = await _there(vendor, name)
     if there is None:
         return None
+    part = component == gates.COMPONENT
     return Recognised(
-        version=there.version,
+        version=catalogue()[component].latest.version if part else there.version,
         values=values_of(provider, component, there.config),
         namespace="kube-system",
         release=name,
         evidence=f"{vendor.cluster_id}/{name}",
     )
+
+
+async def differing(
+    reach: Reach, installation: Installation, revision: Revision
+) -> list[Difference]:
+    """Where the vendor holds something else than the revision that we had it make."""
+    async with vendor_of(reach, installation.cluster) as vendor:
+        provider, component = vendor.account.provider, installation.component
+        name = vendor_name(provider, component)
+        wish = Wish(name, config=config_of(provider, component, revision.values))
+        if component != gates.COMPONENT:
+            wish = replace(wish, version=revision.version)
+        wish = await _spelled(vendor, wish)
+        there = await _there(vendor, name)
+    if there is None:
+        return [Difference(name, "", None, wish.version, "missing")]
+    found = []
+    if not wish.same_version(there):
+        found.append(Difference(name, "version", there.version, wish.version))
+    wanted = wish.merged(there)
+    return found + [
+        Difference(name, f"config.{key}", there.config.get(key), wanted.get(key))
+        for key in wish.not_taken(there)
+    ]
 
 
 # --- asking --------------------------------------------------------------------------------------
@@ -186,9 +213,19 @@ async def _asking(ctx: Context, operation: Operation) -> AsyncIterator[tuple[Ven
     work = await common.work_of(ctx, operation)
     try:
         async with vendor_of(ctx, work.installation.cluster) as vendor:
-            yield vendor, _wish(work, vendor.account.provider)
+            wish = _wish(work, vendor.account.provider)
+            yield vendor, await _spelled(vendor, wish)
     except NoVendor as missing:
         raise StepFailed(missing.message, missing.fix) from missing
+
+
+async def _spelled(vendor: Vendor, wish: Wish) -> Wish:
+    """The API server's parameters as the vendor's schema spells them; it is known nowhere else."""
+    if wish.name != gates.COMPONENT:
+        return wish
+    offered = await vendor.api.offered(await vendor.cluster(), wish.name)
+    config, before = (respelled(each, offered.schema) for each in (wish.config, wish.before))
+    return replace(wish, config=config, before=before)
 
 
 def _note(operation: Operation) -> Json:

@@ -14,6 +14,7 @@ from addons.components.base import Json
 
 _NAMES = {("kci", "rbkci-virtual-kubelet"): "virtual-kubelet"}
 # How a cluster is reached or what only our own deliveries know: never the vendor's business.
+_PROFILE = ("vSwitchIds", "securityGroupId", "enablePrivateZone", "enableHybridMode")
 _OURS = frozenset({"credential", "second_credential", "rbac", "image", "instances", "account"})
 
 
@@ -25,6 +26,12 @@ def component_name(provider: str, name: str) -> str:
     """The inverse of `vendor_name`."""
     known = {theirs: ours for (cloud, ours), theirs in _NAMES.items() if cloud == provider}
     return known.get(name, name)
+
+
+def respelled(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Json:
+    """The keys as the vendor's own schema writes them; what it does not name stays as it is."""
+    known = {key.lower(): key for key in schema.get("properties") or ()}
+    return {known.get(key.lower(), key): value for key, value in config.items()}
 
 
 def config_of(provider: str, component: str, values: Mapping[str, Any]) -> Json:
@@ -79,10 +86,19 @@ def _kce_virtual_kubelet(values: Mapping[str, Any]) -> Json:
     return {k: v for k, v in config.items() if v not in (None, "", {}, [])}
 
 
+def _ack_virtual_node(values: Mapping[str, Any]) -> Json:
+    """The profile's values; the older environment's ones under their names in the profile."""
+    config = {key: values.get(key) for key in _PROFILE}
+    for old, new in (("ECI_VSWITCH", "vSwitchIds"), ("ECI_SECURITY_GROUP", "securityGroupId")):
+        config[new] = config[new] or values.get(old)
+    return {key: value for key, value in config.items() if value not in (None, "")}
+
+
 def _config_map(name: str) -> Json:
     return {"name": name, "namespace": "kube-system"}
 
 
 _SPECIAL: dict[tuple[str, str], Callable[[Mapping[str, Any]], Json]] = {
     ("kci", "rbkci-virtual-kubelet"): _kce_virtual_kubelet,
+    ("eci", "ack-virtual-node"): _ack_virtual_node,
 }
