@@ -42,6 +42,7 @@ EXPORTED = (
     "zone",
     "provider",
     "instance_id",
+    "asked",
     "spec",
     "ip",
     "restarts",
