@@ -2,7 +2,7 @@
 
 Channel `spillway:changes`; message = JSON {"topic": "pods", "ids": [1, 2]}. Lost announcements are
 harmless: browsers resync by sequence number and the hub re-reads rows from the database.
-Topics: pods, nodes, clusters, operations, orphans, accounts.
+Topics: pods, nodes, clusters, operations, orphans, accounts, installations, fleet_upgrades.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from django.db.models import Model, QuerySet
 from django.http import Http404
 from django.utils.translation import gettext as _
 
-from addons.models import Cluster, Operation, PodRow, VirtualNode
+from addons.models import Cluster, FleetUpgrade, Installation, Operation, PodRow, VirtualNode
 from console.models import Membership
 from providers.models import CloudAccount, Orphan
 
@@ -33,6 +33,8 @@ _TEAM_PATH: dict[type[Model], str] = {
     VirtualNode: "cluster__team",
     PodRow: "cluster__team",
     Orphan: "account__team",
+    Installation: "cluster__team",
+    FleetUpgrade: "team",
 }
 
 

@@ -20,7 +20,7 @@ from django.db.models.functions import Coalesce, NullIf
 from django.db.models.lookups import Exact
 from django.utils import timezone
 
-from addons.models import Cluster, Operation, PodRow, VirtualNode
+from addons.models import Cluster, FleetUpgrade, Installation, Operation, PodRow, VirtualNode
 from providers.models import Instance, Orphan
 
 _AGE = re.compile(r"^([<>])(\d+)([smhd])$")
@@ -257,3 +257,32 @@ class OrphanFilter(_Search):
     def qs(self) -> QuerySet[Orphan]:
         rows: QuerySet[Orphan] = super().qs
         return rows if self.data.get("closed") else rows.filter(closed_at=None)
+
+
+class InstallationFilter(_Search):
+    searched = ("component", "release", "cluster__name")
+    cluster = AnyOf(field_name="cluster__slug")
+    component = AnyOf()
+    delivery = AnyOf()
+    version = AnyOf()
+    state = AnyOf()
+    drifted = df.BooleanFilter(method="by_drift")
+
+    class Meta:
+        model = Installation
+        fields: ClassVar[list[str]] = []
+
+    def by_drift(
+        self, rows: QuerySet[Installation], _name: str, value: bool
+    ) -> QuerySet[Installation]:
+        return rows.exclude(drift=[]) if value else rows.filter(drift=[])
+
+
+class FleetUpgradeFilter(_Search):
+    searched = ("component", "version", "actor")
+    component = AnyOf()
+    state = AnyOf()
+
+    class Meta:
+        model = FleetUpgrade
+        fields: ClassVar[list[str]] = []

@@ -16,6 +16,8 @@ from django.utils.translation import gettext_lazy
 from addons import keys
 from addons.clusters import messages as texts
 from addons.clusters import register
+from addons.components import grants, manage
+from addons.sentences import read
 from console.kubeconfig_messages import said
 from console.sentences import joined
 from kube import KubeconfigRefused
@@ -171,6 +173,18 @@ def _invalid(error: KeyInvalid) -> Refusal:
     return Refusal("key_invalid", _("This is not a key: %(error)s") % {"error": error}, "", 422)
 
 
+_COMPONENT_HTTP = {"unknown": 404, "invalid": 422, "unreachable": 503}
+
+
+def _component(error: manage.ComponentError) -> Refusal:
+    code = f"component_{error.code.replace('-', '_')}"
+    return Refusal(code, error.message, error.fix, _COMPONENT_HTTP.get(error.code, 409))
+
+
+def _grant(error: grants.GrantError) -> Refusal:
+    return Refusal("ram_grant_refused", read(error.message), read(error.fix), 422)
+
+
 def _source(error: keys.SourceError) -> Refusal:
     return Refusal("key_source", error.message, error.fix, 422)
 
@@ -190,6 +204,8 @@ def _exists(_error: IntegrityError) -> Refusal:
 _SAID: tuple[tuple[type[Exception], Callable[[Any], Refusal]], ...] = (
     (KeyInvalid, _invalid),
     (keys.SourceError, _source),
+    (manage.ComponentError, _component),
+    (grants.GrantError, _grant),
     (accounts.AccountError, _account),
     (ProviderError, _cloud),
     (register.RegisterError, _cluster),

@@ -251,6 +251,12 @@ SPECTACULAR_SETTINGS = {
         "OperationState": ["queued", "running", "succeeded", "failed", "cancelled"],
         "StepState": ["waiting", "running", "done", "failed"],
         "CheckState": ["ok", "warn", "bad", "skipped"],
+        "InstallationState": ["installing", "installed", "changing", "failed", "uninstalling"],
+        "PlanCheckState": ["ok", "warn", "bad"],
+        "FleetUpgradeState": ["running", "paused", "stopped", "succeeded", "cancelled"],
+        "FleetMemberState": ["waiting", "running", "done", "failed", "skipped"],
+        "RamGrantState": ["granting", "granted", "revoked"],
+        "Delivery": ["hosted", "in_cluster", "managed"],
     },
 }
 

@@ -10,10 +10,13 @@ from console import health
 from console.views import (
     add_node,
     api_docs,
+    change,
     clusters,
     compatibility,
+    components,
     connect,
     credentials,
+    installation,
     language,
     nodes,
     operations,
@@ -26,6 +29,19 @@ from console.views import (
     sign_in,
     uikit,
 )
+
+_COMPONENT = "c/<slug:slug>/components/<slug:name>/"
+_CHANGE = f"{_COMPONENT}do/<slug:action>/"
+component_patterns = [
+    path(_COMPONENT, installation.component, name="component"),
+    path(f"{_COMPONENT}drift/", installation.drift, name="component-drift"),
+    path(f"{_COMPONENT}objects/", installation.resources, name="component-resources"),
+    path(f"{_COMPONENT}<slug:tab>/", installation.component, name="component-tab"),
+    path(_CHANGE, change.begin, name="component-change"),
+    path(f"{_CHANGE}start/", change.start, name="component-start"),
+    path(f"{_CHANGE}<slug:step>/", change.step, name="component-step"),
+    path(f"{_CHANGE}<slug:step>/plan/", change.plan, name="component-plan"),
+]
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", overview.page, name="overview"),
@@ -45,7 +61,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("c/<slug:slug>/pause/", clusters.pause, name="cluster-pause"),
     path("c/<slug:slug>/rotate/", clusters.rotate, name="cluster-rotate"),
     path("c/<slug:slug>/remove/", clusters.remove, name="cluster-remove"),
+    path("c/<slug:slug>/components/", components.in_cluster, name="cluster-components"),
     path("c/<slug:slug>/<slug:tab>/", clusters.cluster, name="cluster-tab"),
+    path("components/", components.everywhere, name="components"),
+    path("components/<slug:name>/", components.component, name="component-everywhere"),
+    *component_patterns,
     path("nodes/", nodes.nodes, name="nodes"),
     path("nodes/new/", add_node.new, name="node-new"),
     path("nodes/<int:pk>/", nodes.node, name="node"),

@@ -8,6 +8,7 @@ from rest_framework.routers import SimpleRouter
 
 from console.api import fleet, live, overview, people
 from console.api.compatibility import Compatibility
+from console.api.components import Components, Installations
 from console.api.credentials import Credentials
 from console.api.nodes import Nodes
 from console.api.pods import Pods
@@ -16,6 +17,8 @@ from console.api.providers import Providers
 app_name = "api"
 router = SimpleRouter()
 router.register("clusters", fleet.Clusters, "clusters")
+router.register("components", Components, "components")
+router.register("installations", Installations, "installations")
 router.register("nodes", Nodes, "nodes")
 router.register("pods", Pods, "pods")
 router.register("operations", fleet.Operations, "operations")

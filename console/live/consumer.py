@@ -2,7 +2,7 @@
 
 client  {"op": "sub", "topic": "pods", "view": token, "ids": [<= 200]}   a table
         {"op": "sub", "topic": "pod:12"} | "op:7" | "node:3" | "cluster:2" | "credential:4"
-        | "overview"
+        | "installation:5" | "fleet:6" | "overview"
         {"op": "unsub", "topic": ...}   {"op": "ping"}
 server  {"t": "hello", "seq": n}, {"t": "pong"}, {"t": "resync", "topic": ...}, frames of the hub
 close   4401 not signed in (any more), 4408 the browser reads too slowly, 1013 no live data now
@@ -26,7 +26,7 @@ from django.db.models import Model
 from django.http import Http404
 from django.utils import translation
 
-from addons.models import Cluster, Operation, PodRow, VirtualNode
+from addons.models import Cluster, FleetUpgrade, Installation, Operation, PodRow, VirtualNode
 from console.access import access, rights_of
 from console.live import views
 from console.live.hub import Flag, Frame, Socket, Table, hub
@@ -46,6 +46,8 @@ _FLAGS: dict[str, tuple[str, type[Model]]] = {
     "node": ("nodes", VirtualNode),
     "cluster": ("clusters", Cluster),
     "credential": ("accounts", CloudAccount),
+    "installation": ("installations", Installation),
+    "fleet": ("fleet_upgrades", FleetUpgrade),
 }
 
 

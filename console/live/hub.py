@@ -31,6 +31,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from addons.announce import CHANNEL
+from addons.models import FleetUpgrade, Installation
 from console.access import Rights, teams_touched
 from console.live.rows import Row
 from console.live.topics import TOPICS, Topic
@@ -47,6 +48,8 @@ Frame = dict[str, Any]
 _MODELS: dict[str, type[Model]] = {
     **{name: topic.model for name, topic in TOPICS.items()},
     "accounts": CloudAccount,
+    "installations": Installation,
+    "fleet_upgrades": FleetUpgrade,
 }
 
 

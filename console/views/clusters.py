@@ -29,6 +29,7 @@ from providers.models import CloudAccount
 
 TABS = (
     ("overview", gettext_lazy("Overview")),
+    ("components", gettext_lazy("Components")),
     ("checks", gettext_lazy("Checks")),
     ("settings", gettext_lazy("Settings")),
 )

@@ -11,7 +11,18 @@ from typing import Any
 from django.contrib.auth.models import Group, User
 from django.utils import timezone
 
-from addons.models import Cluster, Decision, Operation, PodRow, Step, VirtualNode
+from addons.models import (
+    Cluster,
+    Decision,
+    FleetMember,
+    FleetUpgrade,
+    Installation,
+    Operation,
+    PodRow,
+    Revision,
+    Step,
+    VirtualNode,
+)
 from console import tokens
 from console.models import ApiToken, Membership
 from kube.secret import Secret
@@ -215,6 +226,46 @@ def operation(of: Cluster, **fields: Any) -> Operation:
     return made
 
 
+def installation(of: Cluster, **fields: Any) -> Installation:
+    """A component in the cluster, with two revisions."""
+    values: dict[str, Any] = {
+        "cluster": of,
+        "component": "rbkci-virtual-kubelet",
+        "delivery": "in_cluster",
+        "release": "virtual-kubelet",
+        "version": "v1.3.1",
+        "values": {"KCI_CLUSTER_ID": "c-1", "KCI_REGION": "cn-beijing-6"},
+        "state": Installation.State.INSTALLED,
+    }
+    made = Installation.objects.create(**values | fields)
+    for number, status in ((1, "superseded"), (2, "deployed")):
+        Revision.objects.create(
+            installation=made,
+            number=number,
+            action="install" if number == 1 else "configure",
+            version=made.version or "v1.3.1",
+            values={**made.values, "nodename": f"vk-{number}"},
+            status=status,
+            actor="alice",
+            created_at=timezone.now(),
+        )
+    return made
+
+
+def fleet_upgrade(*installations: Installation, **fields: Any) -> FleetUpgrade:
+    """The canary alone, then the others."""
+    values: dict[str, Any] = {
+        "team": installations[0].cluster.team,
+        "component": installations[0].component,
+        "version": "v1.3.1",
+        "actor": "alice",
+    }
+    made = FleetUpgrade.objects.create(**values | fields)
+    for at, one in enumerate(installations):
+        FleetMember.objects.create(upgrade=made, installation=one, wave=min(at, 1))
+    return made
+
+
 def token(user: User, scope: str = "write", **fields: Any) -> tuple[ApiToken, str]:
     return tokens.create(user, name="ci", scope=scope, expires_at=fields.get("expires_at"))
 
@@ -229,6 +280,7 @@ class Fleet:
     pod: PodRow
     orphan: Orphan
     operation: Operation
+    installation: Installation
 
 
 def make_fleet(team: Group) -> Fleet:
@@ -242,4 +294,4 @@ def make_fleet(team: Group) -> Fleet:
     LogTail.objects.create(
         instance=running.instance, container="app", text="2026 x", taken_at=timezone.now()
     )
-    return Fleet(key, home, where, running, orphan(key), operation(home))
+    return Fleet(key, home, where, running, orphan(key), operation(home), installation(home))

@@ -42,6 +42,7 @@ PAGES: dict[str, tuple[str, ...]] = {
             # Bulk calls answer for each id; `test_bulk_*` look at them.
             *("POST pods-delete-many", "POST orphans-delete", "POST orphans-adopt"),
             *("GET api-docs", "GET compatibility", "POST compatibility"),
+            *("GET components", "GET component-everywhere"),
         ),
         EVERYBODY,
     ),
@@ -56,6 +57,8 @@ PAGES: dict[str, tuple[str, ...]] = {
                 "GET pod-tab",
             ),
             *("GET pod-log", "GET pod-log-download", "GET operation", "GET credential"),
+            *("GET cluster-components", "GET component", "GET component-tab"),
+            "GET component-resources",
         ),
         MEMBERS,
     ),
@@ -64,7 +67,9 @@ PAGES: dict[str, tuple[str, ...]] = {
             *("POST cluster-check", "POST cluster-pause", "POST cluster-rotate"),
             *("POST cluster-tab", "POST node-cordon", "POST pod-delete", "POST operation-cancel"),
             *("POST operation-retry", "POST credential-verify", "POST credential-rotate"),
-            "POST credential-resume",
+            *("POST credential-resume", "POST component-drift", "GET component-change"),
+            *("GET component-step", "POST component-step", "GET component-plan"),
+            "POST component-start",
         ),
         OPERATORS,
     ),
@@ -88,6 +93,8 @@ API: dict[str, tuple[str, ...]] = {
             *("GET api:operations-list", "GET api:orphans-list", "GET api:credentials-list"),
             *("GET api:clusters-role", "GET api:credentials-policy"),
             *("GET api:providers", "POST api:compatibility"),
+            *("GET api:components-list", "GET api:components-detail"),
+            "GET api:installations-list",
         ),
         EVERYBODY,
     ),
@@ -99,6 +106,8 @@ API: dict[str, tuple[str, ...]] = {
             *("GET api:pods-manifest", "GET api:operations-detail", "GET api:orphans-detail"),
             "GET api:nodes-supply",
             *("GET api:credentials-detail", "GET api:credentials-catalogue"),
+            *("GET api:installations-detail", "GET api:installations-revisions"),
+            "GET api:installations-drift",
         ),
         MEMBERS,
     ),
@@ -109,13 +118,16 @@ API: dict[str, tuple[str, ...]] = {
             *("DELETE api:pods-detail", "POST api:operations-cancel", "POST api:operations-retry"),
             *("POST api:orphans-delete", "POST api:orphans-adopt", "POST api:credentials-verify"),
             *("POST api:credentials-rotate", "POST api:credentials-resume"),
+            *("POST api:installations-list", "POST api:installations-adopt"),
+            *("POST api:installations-upgrade", "POST api:installations-configure"),
+            *("POST api:installations-rollback", "POST api:installations-repair"),
         ),
         OPERATORS,
     ),
     **dict.fromkeys(
         (
             *("DELETE api:clusters-detail", "DELETE api:nodes-detail"),
-            "DELETE api:credentials-detail",
+            *("DELETE api:credentials-detail", "POST api:installations-uninstall"),
         ),
         OWNERS,
     ),
@@ -156,6 +168,7 @@ BODIES: dict[str, Any] = {
     "POST orphans-delete": {"ids": []},
     "POST orphans-adopt": {"ids": []},
 }
+VK = "rbkci-virtual-kubelet"
 QUERIES = {"GET api:pods-logs": "?container=app", "GET api:pods-download": "?container=app"}
 
 
@@ -219,6 +232,7 @@ def nowhere(redis_server: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
         *("addons.pods.inspect", "addons.pods.control", "addons.nodes.install"),
         *("addons.clusters.register", "addons.keys", "console.api.credentials"),
         *("console.supply", "console.pairs", "console.views.add_node"),
+        *("console.views.change", "console.views.installation", "addons.components.manage"),
     ):
         monkeypatch.setattr(f"{module}.runtime", lambda: made)
     yield
@@ -228,6 +242,7 @@ def nowhere(redis_server: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 
 def url_of(name: str, fleet: Fleet, token: int) -> str:
     """The address of a named page for the objects of a fleet."""
+    here = {"slug": fleet.cluster.slug, "name": VK}
     objects = {
         "cluster": {"slug": fleet.cluster.slug},
         "node": {"pk": fleet.node.pk},
@@ -245,6 +260,16 @@ def url_of(name: str, fleet: Fleet, token: int) -> str:
         "api:operations": {"pk": fleet.operation.pk},
         "api:orphans": {"pk": fleet.orphan.pk},
         "api:credentials": {"pk": fleet.account.pk},
+        "api:components": {"pk": VK},
+        "api:installations": {"pk": fleet.installation.pk},
+        "cluster-components": {"slug": fleet.cluster.slug},
+        "component": {"slug": fleet.cluster.slug, "name": VK},
+        "component-everywhere": {"name": VK},
+        "component-tab": {"slug": fleet.cluster.slug, "name": VK, "tab": "history"},
+        "component-change": {**here, "action": "configure"},
+        "component-start": {**here, "action": "configure"},
+        "component-step": {**here, "action": "configure", "step": "parameters"},
+        "component-plan": {**here, "action": "configure", "step": "review"},
     }
     if name == "api:credentials-policy":
         return reverse(name, kwargs={"provider": "eci"})
@@ -257,6 +282,14 @@ def url_of(name: str, fleet: Fleet, token: int) -> str:
         except Exception as error:
             last = error
     raise last
+
+
+def _body(line: str, fleet: Fleet) -> dict[str, Any]:
+    if line == "POST api:nodes-list":
+        return _node_request(fleet)
+    if line in {"POST api:installations-list", "POST api:installations-adopt"}:
+        return {"cluster": fleet.cluster.slug, "component": VK}
+    return BODIES.get(line, {})
 
 
 def _node_request(fleet: Fleet) -> dict[str, Any]:
@@ -280,7 +313,7 @@ def _outcome(status: int) -> str:
 
 def _ask(client: Client, line: str, url: str, fleet: Fleet) -> int:
     method, _space, name = line.partition(" ")
-    body = _node_request(fleet) if line == "POST api:nodes-list" else BODIES.get(line, {})
+    body = _body(line, fleet)
     plain = method == "GET" or not (name.startswith("api:") or "ids" in body)
     data = (body or None) if plain else json.dumps(body)
     kind = {} if plain else {"content_type": "application/json"}
