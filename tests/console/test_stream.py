@@ -154,7 +154,10 @@ async def test_other_team_never_hears_of_our_rows(
     for topic, pk in (("pods", home.pod.pk), ("nodes", home.node.pk), ("orphans", home.orphan.pk)):
         token = views.sign(views.View(people.charlie.pk, topic, "", 0))
         await page.say(op="sub", topic=topic, view=token, ids=[pk])
-    for name, row in (("pod", home.pod), ("op", home.operation), ("node", home.node)):
+    for name, row in (
+        *(("pod", home.pod), ("op", home.operation), ("node", home.node)),
+        ("credential", home.account),
+    ):
         await page.say(op="sub", topic=f"{name}:{row.pk}")
         assert (await page.hear_until(lambda f: f["t"] == "error"))["message"] == "unknown topic"
     await page.say(op="sub", topic="overview")
@@ -168,7 +171,7 @@ async def test_other_team_never_hears_of_our_rows(
     assert all(not frame.get("add") and not frame.get("total") for frame in heard)
 
 
-@pytest.mark.parametrize("topic", ["pod", "op", "node", "cluster", "overview"])
+@pytest.mark.parametrize("topic", ["pod", "op", "node", "cluster", "credential", "overview"])
 async def test_flag_tells_that_something_changed(
     people: Cast, home: Fleet, browser: Opener, topic: str
 ) -> None:
@@ -177,6 +180,7 @@ async def test_flag_tells_that_something_changed(
         "op": ("operations", home.operation.pk),
         "node": ("nodes", home.node.pk),
         "cluster": ("clusters", home.cluster.pk),
+        "credential": ("accounts", home.account.pk),
         "overview": ("pods", home.pod.pk),
     }
     page = await browser(people.vera)
