@@ -13,6 +13,7 @@ KITS = {
     "rbkci-virtual-kubelet": f"{_HERE}.rbkci.KIT",
     "ack-virtual-node": f"{_HERE}.ack_virtual_node.KIT",
     "ack-co-scheduler": f"{_HERE}.co_scheduler.KIT",
+    "alibaba-addon-credentials": f"{_HERE}.addon_credentials.KIT",
 }
 _PLAIN = Kit(render=render)
 

@@ -19,7 +19,7 @@ from addons.components.kits import manifests as m
 CONTROLLER = "ack-virtual-node-controller"
 ROLE = "ack-virtual-node-clusterrole"
 KEYS = "ack-virtual-node-keys"
-ADDON_SECRET = "alibaba-addon-secret"
+ADDON_KEYS = "alibaba-addon-secret"
 PROFILE = "eci-profile"
 TAINT = "virtual-kubelet.io/provider"
 PROVIDER = "alibabacloud"
@@ -102,7 +102,7 @@ def _environment(values: Mapping[str, Any]) -> Iterator[Json]:
     for name in _PLAIN:
         if values.get(name):
             yield m.env(name, values[name])
-    source = KEYS if values.get("credential") else ADDON_SECRET
+    source = KEYS if values.get("credential") else ADDON_KEYS
     for name, key, _part in _SECRET_PARTS:
         yield m.env_secret(name, source, key)
 

@@ -16,7 +16,18 @@ from addons.models import Cluster, Installation, Operation
 from addons.operations import RUNNING
 from addons.runtime.drain import Limits, drain
 from addons.runtime.loop import Runtime
-from kube import NODES, PODS, Kube
+from kube import (
+    CLUSTER_ROLE_BINDINGS,
+    CLUSTER_ROLES,
+    CONFIGMAPS,
+    CUSTOM_RESOURCE_DEFINITIONS,
+    DEPLOYMENTS,
+    NODES,
+    PODS,
+    SECRETS,
+    SERVICE_ACCOUNTS,
+    Kube,
+)
 from kube.errors import KubeError, NotFound
 from kube.secret import Secret
 from providers import sealing
@@ -178,14 +189,17 @@ def place(
     runtime.run(_clean(runtime, cluster.pk), timeout=20)
 
 
+_OURS = (
+    *(DEPLOYMENTS, SERVICE_ACCOUNTS, CLUSTER_ROLES, CLUSTER_ROLE_BINDINGS, SECRETS, CONFIGMAPS),
+    CUSTOM_RESOURCE_DEFINITIONS,
+)
+
+
 async def _clean(runtime: Runtime, cluster_id: int) -> None:
     """Leave the shared cluster as it was found."""
-    from addons.components import apply, helm
-    from kube import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, DEPLOYMENTS, SECRETS, SERVICE_ACCOUNTS
-
     kube = await runtime.kube(cluster_id)
     marked = "app.kubernetes.io/managed-by=spillway"
-    for resource in (DEPLOYMENTS, SERVICE_ACCOUNTS, CLUSTER_ROLES, CLUSTER_ROLE_BINDINGS, SECRETS):
+    for resource in _OURS:
         for item in (await kube.list(resource, labels=marked)).items:
             meta = item["metadata"]
             await kube.delete(resource, meta["name"], meta.get("namespace"))
@@ -193,7 +207,6 @@ async def _clean(runtime: Runtime, cluster_id: int) -> None:
         await kube.delete(SECRETS, item["metadata"]["name"], "kube-system")
     for node in (await kube.list(NODES, labels="type=virtual-kubelet")).items:
         await kube.delete(NODES, node["metadata"]["name"])
-    del apply, helm
 
 
 @pytest.fixture
