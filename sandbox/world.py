@@ -113,14 +113,17 @@ class World:
     def _extend(self, spec: "ClusterSpec") -> "list[Extension]":
         """What the cloud that a cluster belongs to does inside it."""
         from .clouds.acs.extension import AcsCluster
+        from .clouds.kci.virtualnode import KciVirtualKubelet
         from .cluster.kce import ControlPlane
+        from .cluster.virtualkubelet.extension import VirtualKubelets
 
         if spec.kind in {"ack-pro", "ack-registered"}:
-            return [self.aliyun.plane(spec)]
+            return [self.aliyun.plane(spec, self.acs, [KciVirtualKubelet(self.kci)])]
         if spec.kind == "acs":
             return [AcsCluster(self.acs, spec.name, spec.version)]
         if spec.kind == "kce":
-            return [ControlPlane(self.kci.cloud.issue_temporary)]
+            kubelets = VirtualKubelets([KciVirtualKubelet(self.kci)])
+            return [ControlPlane(self.kci.cloud.issue_temporary), kubelets]
         return []
 
     def describe(self) -> dict[str, Any]:

@@ -54,7 +54,7 @@ class AcsCluster:
 
     def loops(self, manager: Manager) -> list[Controller[Any]]:
         """Put instances behind the pods; schedule by stock."""
-        manager.pods.host = AcsHost(manager, self.cloud)
+        manager.pods.host = AcsHost(manager.context, manager.nodes, self.cloud)
         self.scheduler = AcsScheduler(manager.context, self.cloud)
         self.evictions = Evictions(manager.context, self.cloud)
         return [self.scheduler, self.evictions]

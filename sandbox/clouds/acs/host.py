@@ -15,7 +15,8 @@ from .scheduler import COMPONENT, CREATED, OUT_OF_STOCK, ZONE
 from .wants import BY_TABLE, VENDORS, Want, want_of
 
 if TYPE_CHECKING:
-    from sandbox.cluster.controllers import Manager
+    from sandbox.cluster.controllers.context import Context
+    from sandbox.cluster.controllers.kubelet.nodes import Nodes
 
     from .cloud import AcsCloud
     from .model import Instance
@@ -27,18 +28,17 @@ _NETWORK = "network.alibabacloud.com/"
 class AcsHost(Host):
     """Makes an instance before a pod begins; the pod's annotations and conditions tell of it."""
 
-    def __init__(self, manager: Manager, cloud: AcsCloud) -> None:
-        super().__init__(manager.context, manager.nodes)
+    def __init__(self, context: Context, nodes: Nodes, cloud: AcsCloud) -> None:
+        super().__init__(context, nodes)
         self._cloud = cloud
-        self._pods = manager.context.informer("pods")
-        self._zones = {c.name: c.labels[ZONE] for c in manager.nodes.configs.values()}
+        self._pods = context.informer("pods")
         self._pods.on_change(self._observe)
         self._close_lost()
 
     async def admit(self, pod: Obj) -> Refused | None:
         """Make the instance and write it back; raises Delayed when ACS cannot make it now."""
         node = node_of(pod)
-        zone, want = self._zones[node], want_of(pod)
+        zone, want = self.nodes.configs[node].labels[ZONE], want_of(pod)
         if self._cloud.of_pod(pod["metadata"]["uid"]) is None:
             await self._try(pod, want, zone)
         instance = self._cloud.create(self.context.name, pod, want, node, zone)

@@ -1,7 +1,7 @@
 """CS, RAM and STS of the account as a cloud of the world."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,9 @@ from .server import Gateway
 if TYPE_CHECKING:
     from sandbox.cluster.cluster import Cluster
     from sandbox.cluster.vendors import ClusterSpec
+    from sandbox.cluster.virtualkubelet.vendor import Vendor
 
+    from ..acs.cloud import AcsCloud
     from .plane import AckPlane
 
 
@@ -40,11 +42,18 @@ class AliyunAccount:
         self.gateway = Gateway(self.cloud)
         self._planes: dict[str, AckPlane] = {}
 
-    def plane(self, spec: "ClusterSpec") -> "AckPlane":
-        """Return what the account adds to a cluster; the world calls it before it runs."""
-        from .plane import AckPlane
+    def plane(
+        self, spec: "ClusterSpec", acs: "AcsCloud", others: "Sequence[Vendor]" = ()
+    ) -> "AckPlane":
+        """Return what the account adds to a cluster; the world calls it before it runs.
 
-        plane = self._planes[spec.id] = AckPlane()
+        ``others`` are virtual kubelets of other clouds that may run in the cluster.
+        """
+        from .plane import AckPlane
+        from .virtualnode import EciVirtualNode
+
+        eci = EciVirtualNode(self.cloud, spec, acs.region)
+        plane = self._planes[spec.id] = AckPlane(eci, acs, others)
         return plane
 
     def open(self, *members: "tuple[ClusterSpec, Cluster]") -> None:

@@ -9,12 +9,15 @@ from typing import Any
 import msgspec
 
 from ..eci.account import EciAccount
+from ..eci.cloud import Key
 from ..eci.network import Network
 from ..groups.store import Call as CallLine
 from ..groups.store import Store
-from . import cs, ram
+from . import cs, ram, rpc
 from .knobs import Knobs
 from .state import State
+
+RENEW_SECONDS = 600.0
 
 
 class Aliyun:
@@ -35,6 +38,7 @@ class Aliyun:
         self.eci = eci
         self.now = now
         self._rng = rng
+        self._service_keys: dict[str, Key] = {}
         self._seq = store.last_seq()
         self.ram = ram.Ram(
             msgspec.convert(store.meta("ram") or {}, ram.State),
@@ -64,6 +68,19 @@ class Aliyun:
     def new_request_id(self) -> str:
         """Return a request id: an upper-case UUID."""
         return str(self._uuid()).upper()
+
+    def service_key(self, role: str) -> Key:
+        """Return a temporary key of a service role of the account, the same one for a while."""
+        now = self.now()
+        key = self._service_keys.get(role)
+        if key is None or (key.expires_at or 0.0) - now < RENEW_SECONDS:
+            if role not in self.ram.state.roles:
+                made = self.ram.create_role(role, "", "service-linked", now)
+                self.ram.attach(made, "System", ram.SERVICE_POLICY, now)
+            key = self.ram.assume(self.ram.role(role), rpc.MAX_SECONDS, now)
+            self._service_keys[role] = key
+            self.keep()
+        return key
 
     def keep(self) -> None:
         """Commit everything; the keys are kept with ECI's."""

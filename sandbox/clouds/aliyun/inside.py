@@ -29,7 +29,7 @@ class Plane(Protocol):
     def run(self, image: str) -> None:
         """Run the managed controller of ack-virtual-node, or another version of it."""
 
-    def end(self) -> None:
+    def stop(self) -> None:
         """Stop it; its nodes become NotReady, its instances stay."""
 
     @property
@@ -74,7 +74,7 @@ class Addons:
     async def remove(self, member: Member, name: str) -> None:
         """Take an add-on out of a cluster; nodes and instances stay."""
         if name == addons.VIRTUAL_NODE and member.type == addons.PRO:
-            self.planes[member.id].end()
+            self.planes[member.id].stop()
         for made in reversed(self._objects(member, name, "", "{}")):
             meta = made.object["metadata"]
             try:

@@ -19,6 +19,7 @@ KEYS_PER_USER = 2
 FORGET_SECONDS = 24 * 3600.0
 MAX_DOCUMENT = 6144
 _LETTERS = string.ascii_letters + string.digits
+SERVICE_POLICY = "AliyunServiceRolePolicyForECIVnode"
 
 SYSTEM: dict[str, tuple[str, ...]] = {
     "AdministratorAccess": ("*",),
@@ -41,6 +42,13 @@ SYSTEM: dict[str, tuple[str, ...]] = {
         "vpc:DescribeVpcs",
     ),
     "AliyunRamFullAccess": ("ram:*",),
+    SERVICE_POLICY: (
+        "eci:Create*",
+        "eci:Update*",
+        "eci:Delete*",
+        "eci:Describe*",
+        "vpc:Describe*",
+    ),
     "AliyunSTSAssumeRoleAccess": ("sts:AssumeRole",),
     "AliyunVPCReadOnlyAccess": ("vpc:Describe*", "vpc:List*", "vpc:Get*"),
 }

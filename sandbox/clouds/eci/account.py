@@ -84,6 +84,7 @@ class EciAccount:
                     "note": key.note,
                 }
                 for key in self.first.keys.values()
+                if not key.user
             ],
             "regions": regions,
         }

@@ -9,20 +9,19 @@ rbkci-virtual-kubelet say.
 
 import asyncio
 import base64
-import hashlib
 import ssl
 from binascii import Error as NotBase64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
 import aiohttp
 import yaml
 
-from ..groups.model import TERMINAL, Container, Group, State
+from ..groups.model import TERMINAL, Container, Group
+from ..groups.podstatus import container_status
 from . import view
 from .cloud import KciCloud, unwatched
 from .wire import Json
@@ -199,9 +198,11 @@ class Agent:
         self.cloud.settle(group)
 
     async def _report(self, door: Door) -> None:
-        status = {"containerStatuses": [_status(self.group, c) for c in self.group.containers]}
+        status = {
+            "containerStatuses": [container_status(self.group, c) for c in self.group.containers]
+        }
         if self.group.init_containers:
-            init = [_status(self.group, c) for c in self.group.init_containers]
+            init = [container_status(self.group, c) for c in self.group.init_containers]
             status["initContainerStatuses"] = init
         if status == self._told or self.group.container(MACHINE):
             return
@@ -222,38 +223,3 @@ def _container(spec: Json) -> Container:
         args=spec.get("args", []),
         spec={"EnvironmentVar": pairs},
     )
-
-
-def _status(group: Group, container: Container) -> Json:
-    running = container.state.kind == "Running"
-    identity = hashlib.sha256(f"{group.id}/{container.name}".encode()).hexdigest()
-    return {
-        "name": container.name,
-        "image": container.image,
-        "imageID": hashlib.sha256(container.image.encode()).hexdigest(),
-        "containerID": f"containerd://{identity}" if container.state.started_at else "",
-        "ready": container.ready,
-        "started": running,
-        "restartCount": container.restarts,
-        "state": _state(container.state),
-        "lastState": _state(container.previous) if container.previous else {},
-    }
-
-
-def _state(state: State) -> Json:
-    if state.kind == "Running":
-        return {"running": {"startedAt": _stamp(state.started_at)}}
-    if state.kind == "Terminated":
-        ended: Json = {
-            "exitCode": state.exit_code or 0,
-            "reason": state.reason,
-            "finishedAt": _stamp(state.finished_at),
-        }
-        if state.started_at is not None:
-            ended["startedAt"] = _stamp(state.started_at)
-        return {"terminated": ended}
-    return {"waiting": {"reason": state.reason or "ContainerCreating", "message": state.message}}
-
-
-def _stamp(at: float | None) -> str:
-    return datetime.fromtimestamp(int(at or 0), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -13,7 +13,7 @@ KUBELET_VERSION = "v1.36.1"
 class NodeConfig:
     """One node with a kubelet; `capacity` and `reserved` are Kubernetes quantities by resource.
 
-    A `virtual` node has exactly the given labels.
+    A `virtual` node has exactly the given labels; it may have taints from the start.
     """
 
     name: str
@@ -29,6 +29,7 @@ class NodeConfig:
     runtime: str = "containerd://2.0.5"
     provider_id: str = ""
     virtual: bool = False
+    taints: tuple[Mapping[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from ..context import Context
 from ..informer import Informer, Obj
@@ -20,6 +21,7 @@ class Environment:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self.programs: Callable[[Obj, Machine], Any] | None = None
         self._maps = context.informer("configmaps")
         self._secrets = context.informer("secrets")
 
@@ -52,6 +54,7 @@ class Environment:
             hostname=pod["spec"].get("hostname") or meta["name"],
             now=self._context.now,
             processes=(command or container["image"],),
+            programs=self.programs,
         )
 
     def bare_machine(self, pod: Obj) -> Machine:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 FOREVER = 10.0**9
 
@@ -35,13 +35,18 @@ class Exit(Exception):
 
 @dataclass
 class Machine:
-    """What a command sees of its container."""
+    """What a command sees of its container.
+
+    ``programs`` knows images of its own: given a container and this, what it prints and how it
+    ends, or None.
+    """
 
     env: dict[str, str]
     files: Mapping[str, str]
     hostname: str
     now: Callable[[], float]
     processes: tuple[str, ...] = ()
+    programs: Callable[[Any, Machine], Any] | None = None
     variables: dict[str, str] = field(default_factory=dict)
     last: int = 0
 

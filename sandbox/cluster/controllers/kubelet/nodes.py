@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from sandbox.cluster.errors import ApiError
@@ -64,6 +65,8 @@ def new_node(config: NodeConfig, region: str) -> Obj:
     if config.control_plane:
         key = "node-role.kubernetes.io/control-plane"
         spec["taints"] = [{"key": key, "effect": "NoSchedule"}]
+    if config.taints:
+        spec["taints"] = [dict(taint) for taint in config.taints]
     if config.provider_id:
         spec["providerID"] = config.provider_id
     return {
@@ -142,8 +145,9 @@ class Nodes(Controller[str]):
             self._hands[name] = self.context.speaking_as(f"system:node:{name}", "kubelet")
         return self._hands[name]
 
-    def __init__(self, context: Context) -> None:
-        self.configs = {config.name: config for config in context.config.nodes}
+    def __init__(self, context: Context, configs: Iterable[NodeConfig] | None = None) -> None:
+        given = context.config.nodes if configs is None else configs
+        self.configs = {config.name: config for config in given}
         self.down: set[str] = set()
         self._hands: dict[str, Context] = {}
         self._registered: set[str] = set()
@@ -157,7 +161,9 @@ class Nodes(Controller[str]):
 
     async def reconcile(self, key: str) -> float | None:
         """Register when new, post the status when due, renew the Lease."""
-        config = self.configs[key]
+        config = self.configs.get(key)
+        if config is None:
+            return None
         if key in self.down:
             return self.context.config.pace.lease
         node = self.nodes.get(("", key))
@@ -181,7 +187,8 @@ class Nodes(Controller[str]):
         ready = condition_of(node, "Ready") or {}
         old = node.get("status") or {}
         fresh = now - seconds_of(ready.get("lastHeartbeatTime")) < STATUS_EVERY
-        same = old.get("capacity") == dict(config.capacity)
+        version = (old.get("nodeInfo") or {}).get("kubeletVersion")
+        same = old.get("capacity") == dict(config.capacity) and version == config.version
         if fresh and same and ready.get("status") == "True":
             return
         status = node_status(config, node, now)

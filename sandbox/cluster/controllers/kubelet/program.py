@@ -103,6 +103,10 @@ def _interpret(argv: list[str], machine: Machine) -> Iterator[Line | Ending]:
 
 def play(container: Obj, machine: Machine) -> Iterator[Line | Ending]:
     """The lines in order, then exactly one Ending."""
+    own = machine.programs(container, machine) if machine.programs else None
+    if own is not None:
+        yield from own
+        return
     argv = command_of(container)
     if _is_script(argv):
         yield from _interpret(argv, machine)

@@ -1,0 +1,264 @@
+"""Virtual kubelets of vendors in the simulated clusters: nodes, pods, instances, and their end."""
+
+import base64
+import json
+
+import pytest
+
+from sandbox.world import Settings, World
+
+from .conftest import House, until
+from .test_cs import ended, install, modify
+
+SPEC = {
+    "nodeSelector": {"type": "virtual-kubelet"},
+    "tolerations": [{"key": "virtual-kubelet.io/provider", "operator": "Exists"}],
+}
+WEB = {"name": "web", "image": "nginx", "resources": {"limits": {"cpu": "2"}}}
+
+
+def pod(name="web", *, labels=None, container=None, **spec):
+    return {
+        "metadata": {"name": name, "namespace": "default", "labels": labels or {}},
+        "spec": {"containers": [container or WEB], **SPEC, **spec},
+    }
+
+
+def phase(cluster, name="web"):
+    found = cluster.client.look("pods", name, "default")
+    return (found or {}).get("status", {}).get("phase")
+
+
+async def running(cluster, name="web"):
+    await until(lambda: phase(cluster, name) == "Running", 15)
+    return cluster.client.look("pods", name, "default")
+
+
+def ready(cluster, name):
+    node = cluster.client.look("nodes", name)
+    conditions = (node or {}).get("status", {}).get("conditions") or []
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+
+async def keys_into(cluster, pair):
+    names = ("access-key-id", "access-key-secret")
+    data = {n: base64.b64encode(v.encode()).decode() for n, v in zip(names, pair, strict=True)}
+    meta = {"name": "alibaba-addon-secret", "namespace": "kube-system"}
+    await cluster.client.create("secrets", {"metadata": meta, "data": data})
+
+
+def alive(roster):
+    return [group for group in roster.groups.values() if not group.gone]
+
+
+async def test_installing_through_cs_brings_nodes_that_run_pods_at_eci_and_acs(house):
+    cluster = house.cluster("ack-hangzhou")
+    assert (await ended(house, await install(house, "ack-hangzhou"))).state == "success"
+    node = await until(lambda: cluster.client.look("nodes", "virtual-kubelet-cn-hangzhou-k"))
+    assert node["metadata"]["labels"]["service.alibabacloud.com/exclude-node"] == "true"
+    assert node["spec"]["taints"][0] == {
+        "key": "virtual-kubelet.io/provider",
+        "value": "alibabacloud",
+        "effect": "NoSchedule",
+    }
+    await until(lambda: ready(cluster, "virtual-kubelet-cn-hangzhou-j"))
+    sized = {**WEB, "resources": {"limits": {"cpu": "2", "memory": "3Gi"}}}
+    await cluster.client.create("pods", pod(container=sized))
+    classed = {"alibabacloud.com/compute-class": "general-purpose"}
+    await cluster.client.create("pods", pod("acs", labels=classed))
+    eci, acs = await running(cluster), await running(cluster, "acs")
+    notes = eci["metadata"]["annotations"]
+    group = house.world.eci.first.groups[notes["k8s.aliyun.com/eci-instance-id"]]
+    assert (group.ip, notes["k8s.aliyun.com/eci-instance-spec"]) == (
+        eci["status"]["podIP"],
+        "2.0-4.0Gi",
+    )
+    assert acs["metadata"]["annotations"]["alibabacloud.com/instance-id"].startswith("acs-")
+    assert acs["metadata"]["annotations"]["alibabacloud.com/pod-use-spec"] == "2-4Gi"
+    assert len(alive(house.world.eci.first)) == 1
+    lines = [chunk async for chunk in cluster.kubelets[eci["spec"]["nodeName"]].logs(eci, "web")]
+    assert lines
+    for name in ("web", "acs"):
+        await cluster.client.delete("pods", name, "default", grace_seconds=0)
+    await until(lambda: phase(cluster) is None and phase(cluster, "acs") is None)
+    await until(lambda: not alive(house.world.eci.first))
+    assert not list(house.world.acs.living())
+
+
+async def test_uninstalling_leaves_the_instances_and_the_nodes_go_silent(house):
+    cluster = house.cluster("ack-hangzhou")
+    await ended(house, await install(house, "ack-hangzhou"))
+    await cluster.client.create("pods", pod())
+    await running(cluster)
+    plane = house.world.aliyun._planes[house.id("ack-hangzhou")]
+    assert plane.runs(plane.eci)
+    from alibabacloud_cs20151215 import models as cs
+
+    request = cs.UnInstallClusterAddonsRequest(
+        addons=[cs.UnInstallClusterAddonsRequestAddons(name="ack-virtual-node")]
+    )
+    client = house.cs()
+    task = await client.un_install_cluster_addons_async(house.id("ack-hangzhou"), request)
+    await ended(house, task.body.task_id)
+    assert not plane.runs(plane.eci)
+    assert cluster.client.look("nodes", "virtual-kubelet-cn-hangzhou-k")
+    await cluster.client.delete("pods", "web", "default")
+    assert cluster.client.look("pods", "web", "default")
+    assert len(alive(house.world.eci.first)) == 1
+
+
+async def test_the_feature_gate_gives_pods_of_acs_the_size_that_is_billed(house):
+    cluster = house.cluster("ack-hangzhou")
+    classed = {"alibabacloud.com/compute-class": "performance"}
+    before = await cluster.client.create("pods", pod("before", labels=classed))
+    assert "memory" not in before["spec"]["containers"][0]["resources"]["limits"]
+    gates = {"featureGates": "ACSPodResourcesMutation=true"}
+    await ended(house, (await modify(house, gates)).task_id)
+    after = await cluster.client.create("pods", pod("after", labels=classed))
+    assert after["spec"]["containers"][0]["resources"]["limits"] == {"cpu": "2", "memory": "4Gi"}
+
+
+async def test_a_registered_cluster_without_the_secret_has_no_virtual_node(house):
+    house.world.aliyun.cloud.turn({"rollout_seconds": 5.0})
+    failed = await ended(house, await install(house, "idc-zhangjiakou"))
+    assert failed.error.code == "AddonOperationFailed.WaitForAddonReadyTimeout"
+    client, cluster = house.cs(), house.id("idc-zhangjiakou")
+    shown = (await client.get_cluster_addon_instance_async(cluster, "ack-virtual-node")).body
+    assert shown.state == "unhealthy"
+
+
+async def test_a_registered_cluster_sends_pods_by_their_label(house):
+    cluster = house.cluster("idc-zhangjiakou")
+    await keys_into(cluster, house.pair())
+    assert (await ended(house, await install(house, "idc-zhangjiakou"))).state == "success"
+    await until(lambda: ready(cluster, "virtual-kubelet-cn-zhangjiakou-a"), 20)
+    labelled = {
+        "metadata": {"name": "gpu", "namespace": "default"},
+        "spec": {
+            "restartPolicy": "Never",
+            "containers": [{"name": "c", "image": "busybox", "command": ["echo", "hi"]}],
+        },
+    }
+    labelled["metadata"]["labels"] = {"alibabacloud.com/eci": "true"}
+    await cluster.client.create("pods", labelled)
+    await until(lambda: phase(cluster, "gpu") == "Succeeded", 15)
+    done = cluster.client.look("pods", "gpu", "default")
+    assert done["spec"]["nodeName"].startswith("virtual-kubelet-cn-zhangjiakou-")
+
+
+async def test_wrong_keys_end_in_a_crash_loop_with_the_reason_in_the_log(house):
+    cluster = house.cluster("idc-zhangjiakou")
+    await keys_into(cluster, (house.pair()[0], "wrong"))
+    await install(house, "idc-zhangjiakou")
+
+    def crashing():
+        for found in cluster.client.peek("pods", "kube-system"):
+            if found["metadata"]["name"].startswith("ack-virtual-node-controller"):
+                for status in (found.get("status") or {}).get("containerStatuses") or []:
+                    waiting = status["state"].get("waiting") or {}
+                    if waiting.get("reason") == "CrashLoopBackOff":
+                        return found
+        return None
+
+    found = await until(crashing, 20)
+    backend = cluster.kubelets[found["spec"]["nodeName"]]
+    lines = [c async for c in backend.logs(found, "virtual-node", previous=True)]
+    assert b"SignatureDoesNotMatch" in b"".join(lines)
+    assert cluster.client.look("nodes", "virtual-kubelet-cn-zhangjiakou-a") is None
+
+
+@pytest.fixture
+async def kce(tmp_path):
+    world = World(Settings(tmp_path, base_port=None, clusters=("kce-beijing",), speed=10.0))
+    await world.start()
+    yield House(world)
+    await world.stop()
+
+
+def virtual_kubelet(house, env):
+    network = house.world.kci.cloud.network
+    values = {
+        "KCI_CLUSTER_ID": house.id("kce-beijing"),
+        "KCI_REGION": "cn-beijing-6",
+        "KCI_SUBNET_ID": next(iter(network.subnets)),
+        "KCI_SECURITY_GROUP_IDS": network.default_security_group.id,
+        **env,
+    }
+    container = {
+        "name": "virtual-kubelet",
+        "image": "hub.kce.ksyun.com/ksyun/rbkci-virtual-kubelet:v1.3.1",
+        "args": ["--provider=kingsoftcloud", "--nodename=virtual-kubelet01"],
+        "env": [{"name": name, "value": value} for name, value in values.items()],
+    }
+    labels = {"k8s-app": "virtual-kubelet"}
+    return {
+        "metadata": {"name": "virtual-kubelet", "namespace": "kube-system"},
+        "spec": {
+            "replicas": 1,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+        },
+    }
+
+
+async def test_rbkci_virtual_kubelet_registers_its_node_and_runs_pods_at_kci(kce):
+    cluster, cloud = kce.cluster("kce-beijing"), kce.world.kci.cloud
+    key = cloud.keys.lasting()[0]
+    env = {"KCI_ACCESS_KEY": key.access_key_id, "KCI_SECRET_KEY": key.access_key_secret}
+    await cluster.client.create("deployments.apps", virtual_kubelet(kce, env))
+    await until(lambda: ready(cluster, "virtual-kubelet01"), 15)
+    node = cluster.client.look("nodes", "virtual-kubelet01")
+    assert node["status"]["nodeInfo"]["kubeletVersion"] == "v1.17.6-vk-v1.6.0"
+    lease = cluster.client.look(
+        "leases.coordination.k8s.io", "virtual-kubelet01", "kube-node-lease"
+    )
+    assert lease["spec"]["holderIdentity"] == "virtual-kubelet01"
+    await cluster.client.create("pods", pod())
+    shown = await running(cluster)
+    group = cloud.groups[shown["metadata"]["annotations"]["k8s.ksyun.com/kci-instance-id"]]
+    assert (group.tags["node-name"], group.ip) == ("virtual-kubelet01", shown["status"]["podIP"])
+    await cluster.client.delete("deployments.apps", "virtual-kubelet", "kube-system")
+    await until(
+        lambda: (
+            not any(
+                p["metadata"]["name"].startswith("virtual-kubelet-")
+                for p in cluster.client.peek("pods", "kube-system")
+            )
+        )
+    )
+    assert alive(cloud)
+    await cluster.client.delete("pods", "web", "default")
+    await cluster.client.create("deployments.apps", virtual_kubelet(kce, env))
+    await until(lambda: phase(cluster) is None, 20)
+    assert not alive(cloud)
+
+
+async def test_temporary_keys_of_the_cluster_serve_as_well(kce):
+    cluster = kce.cluster("kce-beijing")
+    env = {"TEMP_AKSK_CM": "user-temp-aksk"}
+    await cluster.client.create("deployments.apps", virtual_kubelet(kce, env))
+    await until(lambda: ready(cluster, "virtual-kubelet01"), 15)
+    await cluster.client.create("pods", pod())
+    await running(cluster)
+
+
+async def test_what_was_installed_runs_again_after_a_restart_of_the_world(tmp_path):
+    settings = Settings(tmp_path, base_port=None, clusters=("ack-hangzhou",), speed=10.0)
+    world = World(settings)
+    await world.start()
+    house = House(world)
+    await ended(house, await install(house, "ack-hangzhou"))
+    await house.cluster("ack-hangzhou").client.create("pods", pod())
+    await running(house.cluster("ack-hangzhou"))
+    await world.stop()
+    again = World(settings)
+    await again.start()
+    try:
+        cluster = again.clusters.running["ack-hangzhou"]
+        await cluster.client.delete("pods", "web", "default")
+        await until(lambda: phase(cluster) is None, 15)
+        assert not alive(again.eci.first)
+        shown = json.loads((tmp_path / "world.json").read_text())["clouds"]["aliyun"]
+        assert {key["note"] for key in shown["keys"]} == {"full access", "no permission"}
+    finally:
+        await again.stop()
