@@ -10,6 +10,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
+from django.urls import reverse
 
 from addons.announce import announce, blocking_client
 from addons.models import PodRow
@@ -30,6 +31,8 @@ Frame = dict[str, Any]
 @pytest.fixture
 async def live(redis_server: RedisServer) -> AsyncIterator[None]:
     blocking_client.cache_clear()
+    # The first address made loads every page; a server has made one before it has a socket.
+    reverse("pods")
     yield
     await hub.stop()
     blocking_client.cache_clear()
