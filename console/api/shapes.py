@@ -127,6 +127,7 @@ class ClusterShape(s.Serializer[Any]):
     price_per_hour = s.CharField(allow_null=True)
     currency = _text()
     last_seen_at = s.DateTimeField(allow_null=True)
+    credential = s.IntegerField(allow_null=True, help_text="Of the cloud that it belongs to")
     url = s.CharField()
 
 

@@ -46,8 +46,10 @@ def node(shell: Shell, name: str) -> Json:
 
 
 def credential(shell: Shell, name: str) -> Json:
-    """By name or number; without a name the only one there is."""
+    """By name or number; without a name that of the cluster that is meant, or the only one."""
     rows = _all(shell, "credentials/", {})
+    if not name and shell.cluster:
+        name = str(shell.api.get(f"clusters/{shell.cluster}/")["credential"] or "")
     if name:
         rows = [row for row in rows if name in (row["name"], str(row["id"]))]
     what = f"credential {name}".strip()

@@ -8,7 +8,7 @@ from typing import Any
 
 from console.cli.api import Json
 from console.cli.errors import Refused
-from console.cli.output import Column, table
+from console.cli.output import Column, money, table
 
 CHECKS: tuple[Column, ...] = (
     ("", "state"),
@@ -34,13 +34,9 @@ _AFFECTED: tuple[Column, ...] = (
     ("POD", lambda row: f"{row['namespace']}/{row['pod']}"),
     ("OWNER", "owner"),
     ("INSTANCE", "instance"),
-    ("COST", lambda row: f"{row['price_per_hour']} {row['currency']}/h" if price(row) else "-"),
+    ("COST", money),
 )
 _LONGEST = 60
-
-
-def price(row: Any) -> Any:
-    return row.get("price_per_hour")
 
 
 def shown(value: Any) -> str:
@@ -59,24 +55,23 @@ def _parts(plan: Json) -> Iterator[str]:
     version = f", version {plan['version']}" if plan.get("version") else ""
     yield f"{plan['action'].capitalize()} {plan['component']}{version} ({plan['delivery']})"
     yield _table(plan["checks"], CHECKS)
-    values = [row for row in plan.get("rows", []) if row["state"] != "same"]
-    yield _table(values, _VALUES)
-    yield _table(plan.get("objects", []), OBJECTS)
-    if plan.get("surplus"):
+    yield _table(plan["rows"], _VALUES)
+    yield _table(plan["objects"], OBJECTS)
+    if plan["surplus"]:
         yield f"Removed: {', '.join(plan['surplus'])}"
-    if plan.get("nodes"):
+    if plan["nodes"]:
         yield f"Virtual nodes: {', '.join(plan['nodes'])}"
     yield leaving(plan)
-    if plan.get("auto_rollback"):
+    if plan["auto_rollback"]:
         yield f"If it fails it goes back to revision {plan['auto_rollback']} by itself."
 
 
 def leaving(plan: Json) -> str:
     """Pods and instances that an uninstall ends, and what they cost; empty when there are none."""
-    affected = plan.get("affected", [])
+    affected = plan["affected"]
     if not affected:
         return ""
-    costs = [f"{amount} {currency}/h" for currency, amount in plan.get("cost", {}).items()]
+    costs = [f"{amount} {currency}/h" for currency, amount in plan["cost_per_hour"].items()]
     head = f"{len(affected)} pods run there{', for ' + ' + '.join(costs) if costs else ''}:"
     return f"{head}\n{table(affected, _AFFECTED)}"
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -35,6 +36,9 @@ class Shell:
         self.sleep = sleep
         self.output = "table"
         self.asked_cluster = ""
+        self.wait = False
+        self.dry_run = False
+        self.kubeconfig: Path | None = None
 
     @cached_property
     def config(self) -> config.Config:
@@ -58,6 +62,11 @@ class Shell:
             return str(slugs[0])
         named = f"There are: {', '.join(slugs)}." if slugs else "There is none yet."
         raise Usage(f"Which cluster? {named}", fix="Add --cluster SLUG, or set SPILLWAY_CLUSTER.")
+
+    @property
+    def asks(self) -> bool:
+        """Whether somebody is there to answer."""
+        return sys.stdin.isatty()
 
     @property
     def for_people(self) -> bool:
@@ -97,8 +106,8 @@ class Shell:
 pass_shell = click.make_pass_decorator(Shell)
 
 
-def _set(name: str) -> Callable[[click.Context, click.Parameter, str | None], None]:
-    def callback(ctx: click.Context, _parameter: click.Parameter, value: str | None) -> None:
+def _set(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
+    def callback(ctx: click.Context, _parameter: click.Parameter, value: Any) -> None:
         shell = ctx.find_object(Shell)
         if shell is not None and value:
             setattr(shell, name, value)
@@ -143,6 +152,15 @@ def with_cluster(function: F) -> F:
         shell_complete=complete("clusters/", "slug"),
         help="The cluster that is meant.  [env var: SPILLWAY_CLUSTER]",
     )(function)
+
+
+def _flag(name: str, text: str) -> Callable[[F], F]:
+    option = f"--{name.replace('_', '-')}"
+    return click.option(option, is_flag=True, expose_value=False, callback=_set(name), help=text)
+
+
+waiting = _flag("wait", "Stay and show its steps until it has ended.")
+planned = _flag("dry_run", "Show checks and changes; change nothing.")
 
 
 def confirmed(function: F) -> F:

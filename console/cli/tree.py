@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import click
 
+from console.cli.commands.addons import addon
 from console.cli.commands.check import check
 from console.cli.commands.clusters import cluster
 from console.cli.commands.credentials import credential
+from console.cli.commands.fleet import fleet
 from console.cli.commands.nodes import node
 from console.cli.commands.operations import operation
 from console.cli.commands.pods import pod
+from console.cli.commands.ram import ram_user
 from console.cli.commands.session import completion, login, logout, whoami
 
 _HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -27,7 +30,7 @@ def root() -> None:
 
 
 for command in (
-    *(cluster, credential, node, pod, check, operation),
+    *(addon, ram_user, fleet, cluster, credential, node, pod, check, operation),
     *(login, logout, whoami, completion),
 ):
     root.add_command(command)

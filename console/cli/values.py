@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,28 +36,43 @@ _DECORATORS = (
 )
 
 
-def given(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the options; the command gets `files`, `sets` and `unsets`."""
+@dataclass(frozen=True, slots=True)
+class Given:
+    files: tuple[Path, ...] = ()
+    sets: tuple[str, ...] = ()
+    unsets: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.files or self.sets or self.unsets)
+
+    def over(self, base: Json) -> Json:
+        """`base` with what was given over it; `base` stays as it is. Raises `Usage`."""
+        result: Json = copy.deepcopy(base)
+        for file in self.files:
+            result = _merged(result, _read(file))
+        for text in self.sets:
+            key, sign, value = text.partition("=")
+            if not sign or not key:
+                raise Usage(f"--set takes KEY=VALUE, not {text!r}.")
+            parent, name = _place(result, key)
+            parent[name] = _value(value)
+        for key in self.unsets:
+            parent, name = _place(result, key)
+            parent.pop(name, None)
+        return result
+
+
+def options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the options; the command gets them as `given`."""
+
+    @functools.wraps(function)
+    def command(*args: Any, files: Any, sets: Any, unsets: Any, **kwargs: Any) -> Any:
+        return function(*args, given=Given(files, sets, unsets), **kwargs)
+
+    decorated: Callable[..., Any] = command
     for decorate in reversed(_DECORATORS):
-        function = decorate(function)
-    return function
-
-
-def over(base: Json, files: Sequence[Path], sets: Sequence[str], unsets: Sequence[str]) -> Json:
-    """`base` with what was given over it; `base` stays as it is. Raises `Usage`."""
-    result: Json = copy.deepcopy(base)
-    for file in files:
-        result = _merged(result, _read(file))
-    for text in sets:
-        key, sign, value = text.partition("=")
-        if not sign or not key:
-            raise Usage(f"--set takes KEY=VALUE, not {text!r}.")
-        parent, name = _place(result, key)
-        parent[name] = _value(value)
-    for key in unsets:
-        parent, name = _place(result, key)
-        parent.pop(name, None)
-    return result
+        decorated = decorate(decorated)
+    return decorated
 
 
 def _merged(below: Json, above: Json) -> Json:

@@ -245,6 +245,7 @@ def _cluster(cluster: Cluster, load: Load, nodes: tuple[int, int]) -> Row:
         "price_per_hour": price,
         "currency": currency,
         "last_seen_at": iso(cluster.last_seen_at),
+        "credential": cluster.account_id,
         "url": reverse("cluster", args=[cluster.slug]),
     }
 

@@ -16,7 +16,7 @@ import click
 import pytest
 from django.conf import settings
 
-from console.cli import config, output, values
+from console.cli import config, output
 from console.cli.api import Api
 from console.cli.commands.pods import _overlap
 from console.cli.config import Config
@@ -24,6 +24,7 @@ from console.cli.errors import Unreachable, Usage
 from console.cli.main import run
 from console.cli.shell import Shell
 from console.cli.tree import root
+from console.cli.values import Given
 
 
 def test_it_starts_without_django_and_celery() -> None:
@@ -202,11 +203,11 @@ def test_completion_is_printed(shell: str, capsys: pytest.CaptureFixture[str]) -
 
 def test_parameters_come_from_files_and_words() -> None:
     base = {"a": {"b": 1, "c": 2}, "keep": "x"}
-    found = values.over(base, [], ["a.b=3", "flag=true", "ids=sg-1,sg-2", 'v="1.10"'], ["keep"])
+    found = Given((), ("a.b=3", "flag=true", "ids=sg-1,sg-2", 'v="1.10"'), ("keep",)).over(base)
     assert found == {"a": {"b": 3, "c": 2}, "flag": True, "ids": "sg-1,sg-2", "v": "1.10"}
     assert base == {"a": {"b": 1, "c": 2}, "keep": "x"}
     with pytest.raises(Usage):
-        values.over(base, [], ["keep.deeper=1"], [])
+        Given(sets=("keep.deeper=1",)).over(base)
 
 
 def test_what_names_say_does_not_speak_to_the_terminal() -> None:

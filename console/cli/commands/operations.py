@@ -7,7 +7,7 @@ import click
 from console.cli import follow
 from console.cli.api import Json, Params
 from console.cli.output import Column, facts, stamp, table
-from console.cli.shell import Shell, common, pass_shell, with_cluster
+from console.cli.shell import Shell, common, pass_shell, waiting, with_cluster
 
 COLUMNS: tuple[Column, ...] = (
     ("ID", "id"),
@@ -26,7 +26,6 @@ STEPS: tuple[Column, ...] = (
     ("DETAIL", "detail"),
 )
 _number = click.argument("number", type=click.IntRange(min=1), metavar="ID")
-wait_option = click.option("--wait", is_flag=True, help="Stay until it has ended.")
 
 
 @click.group()
@@ -69,13 +68,13 @@ def watch(shell: Shell, number: int) -> None:
 
 @operation.command()
 @_number
-@wait_option
+@waiting
 @common
 @pass_shell
-def retry(shell: Shell, number: int, wait: bool) -> None:
+def retry(shell: Shell, number: int) -> None:
     """Go on from the failed step."""
     shell.api.post(f"operations/{number}/retry/")
-    if wait:
+    if shell.wait:
         return ended(shell, number)
     return shell.result({"id": number}, f"Operation {number} goes on.")
 

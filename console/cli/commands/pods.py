@@ -20,7 +20,7 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600}
 _FOLLOW_SECONDS = 1.0
 
 
-class Span(click.ParamType):
+class Span(click.ParamType[int]):
     """`30s`, `5m` or `2h`, as seconds."""
 
     name = "time"
