@@ -119,19 +119,20 @@ class Plan:
 def offers(cluster: Cluster) -> list[Offer]:
     """Every component of the catalogue, those that cannot be here with the reason."""
     rows = {row.component: row for row in cluster.installations.select_related("operation")}
-    return [_offer(cluster, one, rows.get(one.name)) for one in catalogue().values()]
+    return [offer(cluster, one, rows.get(one.name)) for one in catalogue().values()]
 
 
-def _offer(cluster: Cluster, component: Component, row: Installation | None) -> Offer:
-    why = _why_not(cluster, component, component.latest)
-    fitting = [v for v in component.versions if not _why_not(cluster, component, v)]
+def offer(cluster: Cluster, component: Component, row: Installation | None) -> Offer:
+    """One component as the cluster may have it, `row` being what is there of it."""
+    why = why_not(cluster, component, component.latest)
+    fitting = [v for v in component.versions if not why_not(cluster, component, v)]
     newest = fitting[0] if fitting else None
     return Offer(
         component, row, component.latest, newest is not None, "" if newest else why, newest
     )
 
 
-def _why_not(cluster: Cluster, component: Component, version: Version) -> str:
+def why_not(cluster: Cluster, component: Component, version: Version) -> str:
     if component.kinds and cluster.kind not in component.kinds:
         return _("It is for clusters of %(kinds)s.") % {"kinds": ", ".join(component.kinds)}
     needs = version.requires.kubernetes
@@ -235,9 +236,9 @@ def _chosen(
             raise ComponentError("unknown", _("The catalogue has no such version."))
         return found
     if action in {"install", "upgrade"}:
-        fitting = [v for v in component.versions if not _why_not(cluster, component, v)]
+        fitting = [v for v in component.versions if not why_not(cluster, component, v)]
         if not fitting:
-            why = _why_not(cluster, component, component.latest)
+            why = why_not(cluster, component, component.latest)
             raise ComponentError("incompatible", why)
         return fitting[0]
     return current or component.latest

@@ -1,9 +1,9 @@
 """Rebuild the queue from the database: nothing that is unfinished is ever forgotten.
 
-A full resync queues every live pod, open instance, node and operation. It runs when a worker
-starts and when the queue was lost (its mark in Redis is gone). In between only what is unsettled
-is queued again, and a fortieth of the settled pods, so that a fleet at rest stays cheap and each
-pod is still looked at once in twenty minutes whatever the watch and the sweep missed.
+A full resync queues every live pod, open instance, node, operation and fleet upgrade. It runs when
+a worker starts and when the queue was lost (its mark in Redis is gone). In between only what is
+unsettled is queued again, and a fortieth of the settled pods, so that a fleet at rest stays cheap
+and each pod is still looked at once in twenty minutes whatever the watch and the sweep missed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,14 @@ from collections.abc import Iterable
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
-from addons.models import Cluster, Operation, PodRow, VirtualNode
+from addons.models import (
+    Cluster,
+    FleetMember,
+    FleetUpgrade,
+    Operation,
+    PodRow,
+    VirtualNode,
+)
 from addons.runtime import nudge
 from addons.runtime.loop import Runtime
 from providers.models import Instance, Orphan
@@ -28,6 +35,11 @@ Keys = dict[str, set[str]]
 def sweep_key(account_id: int, region: str) -> str:
     """Key and shard of a sweep are the same text."""
     return f"sweep:{account_id}:{region}"
+
+
+def fleet_key(pk: int) -> str:
+    """Key and shard of a fleet upgrade are the same text."""
+    return f"fleet:{pk}"
 
 
 def operation_shard(operation: Operation) -> str:
@@ -90,6 +102,14 @@ def _instance_keys(keys: Keys) -> None:
             keys[f"node:{node}"].add(f"pod:{clusters[uid]}:{namespace}/{name}")
 
 
+def _unsettled_fleets() -> QuerySet[FleetUpgrade]:
+    """Those that run, that wait for what they began, or whose cancel was not seen yet."""
+    state = FleetUpgrade.State
+    begun = FleetMember.objects.filter(state=FleetMember.State.RUNNING).values("upgrade")
+    ending = Q(state=state.CANCELLED, ended_at=None)
+    return FleetUpgrade.objects.filter(Q(state=state.RUNNING) | Q(pk__in=begun) | ending)
+
+
 def unfinished(*, full: bool, part: int) -> Keys:
     """Shard -> keys to look at now; `part` picks the fortieth of all pods when not `full`."""
     keys: Keys = defaultdict(set)
@@ -103,6 +123,8 @@ def unfinished(*, full: bool, part: int) -> Keys:
     _instance_keys(keys)
     for operation in Operation.objects.filter(state__in=["queued", "running"]):
         keys[operation_shard(operation)].add(f"operation:{operation.pk}")
+    for pk in _unsettled_fleets().values_list("pk", flat=True):
+        keys[fleet_key(pk)].add(fleet_key(pk))
     return keys
 
 
