@@ -5,6 +5,9 @@ import json
 
 import pytest
 from alibabacloud_cs20151215 import models as cs
+from alibabacloud_cs20151215.client import Client as CsClient
+from alibabacloud_ram20150501 import models as ram
+from alibabacloud_ram20150501.client import Client as RamClient
 from darabonba.exceptions import DaraException
 
 from sandbox.clouds.groups.faults import Fault
@@ -162,3 +165,11 @@ async def test_only_who_may_may(house):
     client = house.cs(house.pair("no permission"))
     listing = client.list_addons_async(cs.ListAddonsRequest(cluster_id=house.id("ack-hangzhou")))
     assert await refusal(listing) == "StatusForbidden"
+
+
+async def test_the_address_of_eci_answers_for_cs_and_ram_too(house):
+    client = CsClient(house.config(cloud="eci"))
+    listed = await client.describe_clusters_v1_async(cs.DescribeClustersV1Request())
+    assert len(listed.body.clusters) == 2
+    users = await RamClient(house.config(cloud="eci")).list_users_async(ram.ListUsersRequest())
+    assert {user.user_name for user in users.body.users.user} == {"full-access", "no-permission"}

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 
 class AliyunAccount:
-    """One gateway answers for ``cs.<region>``, ``ram`` and ``sts.<region>``."""
+    """One gateway answers for ``cs.<region>``, ``ram`` and ``sts.<region>``.
+
+    The addresses of ECI answer for them too: an account is often known by one address only.
+    """
 
     name = "aliyun"
 
@@ -40,6 +43,8 @@ class AliyunAccount:
         store = Store(state_dir / "aliyun.sqlite3")
         self.cloud = Aliyun(store, eci, now=now, rng=rng, speed=speed)
         self.gateway = Gateway(self.cloud)
+        for gateway in eci.gateways.values():
+            gateway.neighbour = self.gateway
         self._planes: dict[str, AckPlane] = {}
 
     def plane(

@@ -67,7 +67,7 @@ class Gateway:
 
     async def start(self, host: str, port: int) -> None:
         """Listen; port 0 picks a free one, ``url`` tells which."""
-        server = web.Server(self._handle, access_log=None)
+        server = web.Server(self.handle, access_log=None)
         self._runner = web.ServerRunner(server, shutdown_timeout=0.2)
         await self._runner.setup()
         listener = socket.create_server((host, port), backlog=256)
@@ -79,7 +79,16 @@ class Gateway:
         if self._runner:
             await self._runner.cleanup()
 
-    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+    def wants(self, request: web.BaseRequest) -> bool:
+        """Tell whether a request is for CS, RAM, ACC or AssumeRole of STS."""
+        if request.path != "/":
+            return True
+        version = request.headers.get("x-acs-version") or request.query.get("Version", "")
+        action = request.headers.get("x-acs-action") or request.query.get("Action", "")
+        return version in {rpc.RAM, rpc.ACC} or (version, action) == (rpc.STS, "AssumeRole")
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request."""
         if self.cloud.cs.knobs.latency_ms:
             await asyncio.sleep(self.cloud.cs.knobs.latency_ms / 1000)
         envelope = await self._open(request)

@@ -5,7 +5,7 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -39,11 +39,22 @@ class Envelope:
     group_id: str = ""
 
 
+class Neighbour(Protocol):
+    """Other products of the account that answer at the same address."""
+
+    def wants(self, request: web.BaseRequest) -> bool:
+        """Tell whether a request is for one of them."""
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer it."""
+
+
 class Gateway:
     """The HTTP server of one simulated account."""
 
     def __init__(self, cloud: EciCloud) -> None:
         self.cloud = cloud
+        self.neighbour: Neighbour | None = None
         self.url = ""
         self._runner: web.ServerRunner | None = None
         self._commit: asyncio.TimerHandle | None = None
@@ -77,6 +88,8 @@ class Gateway:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.path == "/exec/":
             return await self._exec(request)
+        if self.neighbour and self.neighbour.wants(request):
+            return await self.neighbour.handle(request)
         if self.cloud.knobs.latency_ms:
             await asyncio.sleep(self.cloud.knobs.latency_ms / 1000)
         body = await request.read() if request.body_exists else b""
