@@ -20,7 +20,8 @@ _PAGE = 50
 
 class CatalogueCalls(Calls):
     async def regions(self) -> Mapping[str, Sequence[str]]:
-        body = await self.read("DescribeRegions", {"RegionId": self.region})
+        """All that ECI is offered in: without `RegionId` the answer is not narrowed."""
+        body = await self.read("DescribeRegions", {})
         return {
             str(region["RegionId"]): tuple(region.get("Zones") or ())
             for region in body.get("Regions") or ()

@@ -9,10 +9,10 @@ from typing import Any
 
 from providers.buckets import Limiter, Priority, Unlimited
 from providers.errors import AccountTrouble, Throttled, Unavailable, UnknownOutcome
-from providers.kci.errors import is_expired
 from providers.kci.rates import CREATE, DELETE, READ
-from providers.kci.signing import Key
-from providers.kci.wire import Wire
+from providers.kingsoft.errors import is_expired
+from providers.kingsoft.signing import Key
+from providers.kingsoft.wire import Wire
 from providers.turns import Turns
 
 PAUSES = (0.2, 1.0)

@@ -24,10 +24,10 @@ from providers.errors import (
     UnknownOutcome,
 )
 from providers.kci import answer, lists, options, request, sizes
-from providers.kci.errors import DRY_RUN_PASSED
 from providers.kci.rates import CREATE, DELETE
 from providers.kci.verify import VerifyCalls
-from providers.kci.wire import Wire
+from providers.kingsoft.errors import DRY_RUN_PASSED
+from providers.kingsoft.wire import Wire
 from providers.stock import Stock
 
 MAX_TAIL = 2000

@@ -16,8 +16,8 @@ from providers.buckets import Buckets
 from providers.kci.calls import Refresh
 from providers.kci.client import Kci
 from providers.kci.rates import rates
-from providers.kci.signing import Key
-from providers.kci.wire import Wire
+from providers.kingsoft.signing import Key
+from providers.kingsoft.wire import Wire
 from providers.models import CloudAccount
 from providers.stock import Stock
 

@@ -22,7 +22,8 @@ from providers.base import (
     Size,
     Waiting,
 )
-from providers.kci import endpoints, node, options, pod, sizes, temporary, verify
+from providers.kci import node, options, pod, sizes, temporary, verify
+from providers.kingsoft import endpoints
 
 
 class KciDialect:

@@ -21,8 +21,8 @@ from providers.errors import (
     UnknownOutcome,
 )
 from providers.kci.catalogue import CatalogueCalls
-from providers.kci.errors import is_key_itself
 from providers.kci.request import HOURLY, KCI_TYPE
+from providers.kingsoft.errors import is_key_itself
 
 NOBODY = "00000000-0000-0000-0000-000000000000"
 GRANTS = (

@@ -12,8 +12,8 @@ from typing import Any
 from kube.secret import Secret
 from providers.base import Placement
 from providers.kci.client import Kci
-from providers.kci.signing import Key
-from providers.kci.wire import Wire
+from providers.kingsoft.signing import Key
+from providers.kingsoft.wire import Wire
 from sandbox.clouds.groups.faults import Fault
 from sandbox.clouds.groups.store import Store
 from sandbox.clouds.kci import keys

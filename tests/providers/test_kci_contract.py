@@ -14,8 +14,8 @@ import pytest
 from kube.secret import Secret
 from providers.base import Placement, Quotas, Quote
 from providers.kci.client import Kci
-from providers.kci.signing import Key
-from providers.kci.wire import Wire
+from providers.kingsoft.signing import Key
+from providers.kingsoft.wire import Wire
 from tests.providers.cloud import Place
 from tests.providers.contract import ProviderContract
 from tests.providers.kci_cloud import IMAGE, Simulated

@@ -36,7 +36,8 @@ from providers.errors import (
     Throttled,
     Unavailable,
 )
-from providers.kci import answer, endpoints, errors, identity, node, options, pod, sizes
+from providers.kci import answer, identity, node, options, pod, sizes
+from providers.kingsoft import endpoints, errors
 from providers.registry import dialect
 from providers.tags import Owner, owner_of, tags_of
 

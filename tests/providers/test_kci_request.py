@@ -25,8 +25,8 @@ from providers.base import (
 )
 from providers.errors import InvalidSpec
 from providers.kci import request, sizes
-from providers.kci.signing import Key, signed_headers
-from providers.kci.wire import flatten
+from providers.kingsoft.signing import Key, signed_headers
+from providers.kingsoft.wire import flatten
 from providers.tags import Owner, tags_of
 from tests.providers.contract import name_of, until_state
 from tests.providers.full import FULL

@@ -25,7 +25,7 @@ from providers.errors import (
     UnknownOutcome,
 )
 from providers.kci import lists
-from providers.kci.signing import Key
+from providers.kingsoft.signing import Key
 from providers.registry import dialect
 from providers.stock import Stock
 from providers.tags import CONSOLE as CONSOLE_TAG

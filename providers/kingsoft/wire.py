@@ -30,9 +30,9 @@ from providers.errors import (
     Unavailable,
     UnknownOutcome,
 )
-from providers.kci import errors
-from providers.kci.endpoints import endpoint, policy_for
-from providers.kci.signing import Key, signed_headers
+from providers.kingsoft import errors
+from providers.kingsoft.endpoints import endpoint, policy_for
+from providers.kingsoft.signing import Key, signed_headers
 
 VERSIONS = {"kci": "2020-07-02", "vpc": "2016-03-04", "iam": "2015-11-01"}
 _TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5, sock_read=10)

@@ -1,0 +1,1 @@
+"""What the products of Kingsoft Cloud share: signatures, endpoints, errors, the wire."""
