@@ -153,15 +153,17 @@ def _region(cluster: Cluster, account: CloudAccount, values: Mapping[str, Any]) 
     return str(named or cluster.region or account.region)
 
 
-async def _cloud(reach: Reach, question: Question) -> tuple[object, str]:
-    """The client of the cloud that will run instances, None without one, and its region."""
+async def _cloud(reach: Reach, question: Question, *, at_home: bool = False) -> tuple[object, str]:
+    """The client of the cloud that will run instances, None without one, and their region;
+    `at_home`: the client of the account's own region."""
     if question.action not in _PREPARES or not question.version.requires.provider:
         return None, ""
     paying = await reach.db(account_of, question)
     if paying is None:
         return None, ""
     name = _region(question.cluster, paying, question.values)
-    return await reach.provider(paying.pk, name), name
+    asked = paying.region if at_home else name
+    return await reach.provider(paying.pk, asked), name
 
 
 async def account(reach: Reach, question: Question) -> Sequence[Check]:
@@ -188,12 +190,13 @@ async def account(reach: Reach, question: Question) -> Sequence[Check]:
 
 @_asked("region", _REGION)
 async def region(reach: Reach, question: Question) -> Sequence[Check]:
-    """The cloud offers its instances in the cluster's region."""
-    provider, here = await _cloud(reach, question)
+    """The cloud offers its instances in the cluster's region; asked where the account is at home,
+    since a region without the cloud has nobody to answer."""
+    provider, here = await _cloud(reach, question, at_home=True)
     if not isinstance(provider, Catalogue):
         return []
     offered = await provider.regions()
-    if here in offered or not offered:
+    if here in offered:
         return [Check("region", "ok", _REGION, stored("%(name)s", name=here))]
     detail = stored(
         _("%(cloud)s is not offered in %(name)s."),

@@ -184,7 +184,8 @@ async def differing(
     reach: Reach, installation: Installation, revision: Revision
 ) -> list[Difference]:
     """Where the vendor holds something else than the revision that we had it make."""
-    async with vendor_of(reach, installation.cluster) as vendor:
+    cluster = await reach.db(lambda: installation.cluster)
+    async with vendor_of(reach, cluster) as vendor:
         provider, component = vendor.account.provider, installation.component
         name = vendor_name(provider, component)
         wish = Wish(name, config=config_of(provider, component, revision.values))
@@ -268,8 +269,11 @@ async def _ask(ctx: Context, operation: Operation, vendor: Vendor, wish: Wish) -
     except (errors.Busy, errors.Throttled):
         await _keep(ctx, operation)
         raise
-    now = ctx.now().isoformat()
-    await _keep(ctx, operation, accepted=True, task=task, asked_at=now)
+    noted = {"accepted": True, "task": task, "asked_at": ctx.now().isoformat()}
+    await _keep(ctx, operation, **noted)
+    if not task:
+        task = await _newest(vendor)
+        await _keep(ctx, operation, **noted | {"task": task})
     return stored(_("asked for, task %(task)s"), task=task) if task else _("asked for")
 
 
@@ -296,6 +300,12 @@ async def _request(vendor: Vendor, wish: Wish, there: InstalledAddon | None) -> 
     return await api.upgrade(
         cluster_id, wish.name, current=there.version, version=wish.version, config=config
     )
+
+
+async def _newest(vendor: Vendor) -> str:
+    """The task of a request whose answer names none; empty: none is under way any more."""
+    running = await vendor.api.busy(vendor.cluster_id)
+    return running[0].id if len(running) == 1 else ""
 
 
 def fix_of(refusal: errors.ProviderError) -> str:

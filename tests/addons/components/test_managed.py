@@ -2,59 +2,67 @@
 
 from __future__ import annotations
 
-import json
-import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group
 
+from addons import operations
 from addons.components import gates, manage, managed
+from addons.components.vendors import vendor_of
 from addons.models import Operation
 from addons.runtime.loop import Runtime
+from addons.sentences import read
+from kube import NODES, Kube
 from kube.secret import Secret
 from providers import sealing
+from providers.vendor import AddonState
 from tests.addons import cast
 from tests.addons.components.conftest import Place
-from tests.addons.pods.conftest import registered
-from tests.conftest import World
+from tests.addons.pods.conftest import Control, registered
+from tests.conftest import World, wait_until
 
 API_SERVER = "kube-apiserver"
 GATE = "ACSPodResourcesMutation=true"
 
 
-@dataclass
 class Ack(Place):
     """The ACK Pro cluster of the world; its account reaches Container Service."""
 
-    control: str = ""
-
-    def tell(self, method: str, path: str, body: Any) -> None:
-        """To the world's control API."""
-        data, headers = json.dumps(body).encode(), {"Content-Type": "application/json"}
-        request = urllib.request.Request(
-            f"{self.control}{path}", data, headers, method=method
-        )
-        with urllib.request.urlopen(request, timeout=5):
-            pass
-
     def plant(self, action: str, **fault: Any) -> None:
-        self.tell("POST", "/aliyun/faults", {"action": action, **fault})
+        self.control.call("POST", "/aliyun/faults", {"action": action, **fault})
 
     def turn(self, **knobs: Any) -> None:
-        self.tell("PUT", "/aliyun/knobs", knobs)
+        self.control.call("PUT", "/aliyun/knobs", knobs)
+
+    def planted(self, action: str) -> dict[str, Any]:
+        found: list[dict[str, Any]] = self.control.call("GET", "/aliyun/faults")
+        return next(fault for fault in found if fault["action"] == action)
 
     def held(self) -> dict[str, Any]:
         """The API server's parameters at the vendor."""
 
         async def ask() -> dict[str, Any]:
-            from addons.components.vendors import vendor_of
-
             async with vendor_of(self.runtime, self.cluster) as vendor:
                 return (await vendor.api.addon(vendor.cluster_id, API_SERVER)).config
 
         return self.runtime.run(ask(), timeout=10)
+
+    def write(self, config: dict[str, Any]) -> None:
+        """As somebody else would, in the vendor's own console."""
+
+        async def change() -> bool:
+            async with vendor_of(self.runtime, self.cluster) as vendor:
+                there = await vendor.api.addon(vendor.cluster_id, API_SERVER)
+                if there.state is AddonState.READY and there.config == config:
+                    return True
+                if there.state is not AddonState.CHANGING:
+                    await vendor.api.configure(vendor.cluster_id, API_SERVER, config)
+                return False
+
+        wait_until(lambda: self.runtime.run(change(), timeout=10))
 
 
 @pytest.fixture
@@ -62,6 +70,7 @@ def ack(world: World, runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Iter
     monkeypatch.setattr(manage, "runtime", lambda: runtime)
     monkeypatch.setattr(gates, "runtime", lambda: runtime)
     monkeypatch.setattr(managed, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(managed, "SHOWS_AFTER", timedelta(seconds=0.5))
     cloud, eci = world.facts["clouds"]["aliyun"], world.facts["clouds"]["eci"]
     key = next(one for one in cloud["keys"] if one["note"] == "full access")
     account = cast.account(
@@ -76,10 +85,14 @@ def ack(world: World, runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Iter
     cluster = registered(world, account)
     cluster.version, cluster.kind = "v1.36.1-aliyun.1", "ack"
     cluster.save()
-    made = Ack(runtime, cluster, account, control=world.facts["control_url"])
+    made = Ack(runtime, cluster, account, Control(world.facts["control_url"]), cloud)
     made.turn(stage_seconds=0.05)
     yield made
-    made.tell("POST", "/reset", {})
+    made.control.call("POST", "/reset", {})
+    made.turn(stage_seconds=0.05)
+    cluster.account, cluster.team = account, account.team
+    made.write({})
+    made.control.call("POST", "/reset", {})
 
 
 def configured(ack: Ack, **values: Any) -> Operation:
@@ -103,3 +116,131 @@ def test_feature_gates_are_set_beside_those_of_others_and_taken_back(ack: Ack) -
     assert done.state == Operation.State.SUCCEEDED, (done.error, done.log)
     assert ack.held() == {}
     assert ack.row(API_SERVER) is None
+
+
+CALLS = (
+    *("DescribeClustersV1", "DescribeClusterDetail", "DescribeAddon"),
+    *("GetClusterAddonInstance", "ModifyClusterAddon"),
+)
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"code": "InternalError"},
+        {"code": "Throttling.User"},
+        {"lost_request": True},
+        {"lost_answer": True},
+    ],
+    ids=lambda fault: str(fault.get("code", *fault)),
+)
+def test_no_call_that_fails_or_is_lost_stops_a_change(
+    ack: Ack, call: str, fault: dict[str, Any]
+) -> None:
+    ack.plant(call, times=2, **fault)
+    done = configured(ack, maxRequestsInflight="500")
+    assert done.state == Operation.State.SUCCEEDED, (done.error, done.log)
+    assert ack.held()["maxRequestsInflight"] == "500"
+    assert ack.planted(call)["hits"] > 0
+
+
+def test_a_task_that_fails_says_why_and_a_retry_asks_again(ack: Ack) -> None:
+    ack.plant("task.apply", code="AddonOperationFailed.RenderError", message="the values are odd")
+    failed = configured(ack, requestTimeout="60s")
+    assert failed.state == Operation.State.FAILED
+    assert "the values are odd" in read(failed.error)
+    assert failed.fix
+    operations.retry(failed)
+    done = ack.ended(failed)
+    assert done.state == Operation.State.SUCCEEDED, (done.error, done.log)
+    assert ack.held() == {"requestTimeout": "60s"}
+
+
+def test_a_key_without_the_right_fails_with_the_grant_that_it_lacks(ack: Ack) -> None:
+    ack.plant("ModifyClusterAddon", code="Forbidden.RAM", message="cs:ModifyClusterAddon", times=1)
+    failed = configured(ack, requestTimeout="60s")
+    assert failed.state == Operation.State.FAILED
+    assert "cs:ModifyClusterAddon" in read(failed.error)
+    assert "permission" in failed.fix
+    operations.retry(failed)
+    assert ack.ended(failed).state == Operation.State.SUCCEEDED
+
+
+def test_what_others_set_is_adopted_and_what_they_change_is_drift_that_repair_takes_back(
+    ack: Ack,
+) -> None:
+    ack.write({"featureGates": "Theirs=true", "requestTimeout": "60s"})
+    done = ack.run(API_SERVER, "adopt")
+    assert done.state == Operation.State.SUCCEEDED, (done.error, done.log)
+    row = ack.row(API_SERVER)
+    assert row is not None
+    assert row.values == {"featureGates": "Theirs=true", "requestTimeout": "60s"}
+    assert manage.drift(row) == []
+    ack.write({"featureGates": "Theirs=true", "requestTimeout": "10s"})
+    [found] = manage.drift(row)
+    assert (found["field"], found["live"], found["wanted"]) == (
+        "config.requestTimeout",
+        "10s",
+        "60s",
+    )
+    done = ack.run(API_SERVER, "repair")
+    assert done.state == Operation.State.SUCCEEDED, (done.error, done.log)
+    assert ack.held()["requestTimeout"] == "60s"
+
+
+def test_acs_that_is_not_activated_blocks_with_the_step_that_mends_it(ack: Ack) -> None:
+    ack.turn(acs_activated=False)
+    plan = manage.plan(ack.cluster, "ack-virtual-node", action="install", delivery="managed")
+    assert plan.blocking
+    [check] = [one for one in plan.checks if one.code == "acs"]
+    assert (check.state, "activate the service" in check.fix) == ("bad", True)
+
+
+def test_what_the_clouds_say_before_an_install_names_region_quota_and_subnets(ack: Ack) -> None:
+    plan = manage.plan(ack.cluster, "ack-virtual-node", action="install", delivery="managed")
+    states = {check.code: check.state for check in plan.checks}
+    assert {"vendor", "acs", "region", "quota", "subnet"} <= states.keys()
+    assert set(states.values()) <= {"ok", "warn"}, plan.checks
+    ack.cluster.region = "cn-nowhere"
+    ack.cluster.save()
+    plan = manage.plan(ack.cluster, "ack-virtual-node", action="install", delivery="in_cluster")
+    [check] = [one for one in plan.checks if one.code == "region"]
+    assert check.state == "bad", check
+    assert "cn-hangzhou" in check.fix
+
+
+def test_a_cluster_that_no_key_of_the_team_reaches_says_what_to_do(ack: Ack) -> None:
+    ack.cluster.account, ack.cluster.team = None, Group.objects.create(name="bob")
+    ack.cluster.save()
+    plan = manage.plan(ack.cluster, API_SERVER, action="install")
+    [check] = [one for one in plan.checks if one.code == "vendor"]
+    assert (check.state, bool(check.fix)) == ("bad", True)
+    status = gates.look(ack.cluster)
+    assert not status.settable
+    assert status.why
+    assert GATE in status.manual
+
+
+def test_ack_virtual_node_comes_runs_a_canary_changes_and_goes_with_proof(ack: Ack) -> None:
+    node = "ack-virtual-node"
+    done = ack.run(node, "install", version="v2.10.5", delivery="managed", values={})
+    assert done.state == Operation.State.SUCCEEDED, (done.error, done.log)
+    nodes = [n["metadata"]["name"] for n in ack.ask(_virtual).items]
+    assert nodes
+    assert all(name.startswith("virtual-kubelet-cn-hangzhou-") for name in nodes)
+    done = ack.run(node, "upgrade", version="v2.13.0")
+    assert done.state == Operation.State.SUCCEEDED, (done.error, done.log)
+    row = ack.row(node)
+    assert row is not None
+    assert (row.version, row.delivery) == ("v2.13.0", "managed")
+    assert [r.status for r in row.revisions.all()] == ["deployed", "superseded"]
+    done = ack.run(node, "uninstall")
+    assert done.state == Operation.State.SUCCEEDED, (done.error, done.log)
+    assert not ack.ask(_virtual).items
+    assert done.arguments["proof"]["instances"] == []
+    assert ack.row(node) is None
+
+
+async def _virtual(kube: Kube) -> Any:
+    return await kube.list(NODES, labels="type=virtual-kubelet")
