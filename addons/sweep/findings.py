@@ -13,7 +13,7 @@ from addons.models import Cluster, PodRow, VirtualNode
 from addons.pods import reasons
 from addons.pods.identity import installation
 from addons.runtime.contract import Held
-from addons.sweep import breaker, orphans
+from addons.sweep import breaker, foreign, orphans
 from providers import base, ledger, registry
 from providers.models import CloudAccount, Instance, Orphan
 
@@ -277,6 +277,7 @@ def _gone_orphans(account: CloudAccount, region: str, listing: base.Listing) -> 
     """Close orphans that this list shows ended or gone, seen in an earlier one."""
     alive = {i.id for i in listing.instances if not i.state.over}
     rows = Orphan.objects.filter(account=account, region=region, closed_at=None)
+    rows = rows.exclude(pk__in=foreign.rows(account, region).values("pk"))
     gone = [o for o in rows if o.cloud_id not in alive and o.seen_at < listing.asked_at]
     for orphan in gone:
         orphans.close(orphan.pk, "gone")

@@ -15,7 +15,7 @@ from django.conf import settings
 from addons.pods import store
 from addons.pods.identity import installation
 from addons.runtime.contract import Context, Outcome
-from addons.sweep import findings
+from addons.sweep import findings, foreign
 from providers import tags
 from providers.base import Changes, Provider
 from providers.errors import AccountTrouble, NotFound, ProviderError, Throttled
@@ -88,8 +88,9 @@ async def _full(
         await _trouble(ctx, account, "", "")
     if found.halted != (account.halted_at is not None):
         await ctx.announce("accounts", account.pk)
-    if found.changed_orphans:
-        await ctx.announce("orphans", *found.changed_orphans)
+    closed = await foreign.close_gone(ctx, account, region, provider)
+    if found.changed_orphans or closed:
+        await ctx.announce("orphans", *found.changed_orphans, *closed)
     await _queue(ctx, found.keys)
 
 
