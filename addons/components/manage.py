@@ -186,7 +186,7 @@ def _meant(
         raise ComponentError("unknown", _("The catalogue has no such component.")) from error
     row = release.installation_for(cluster, name)
     _fits_state(row, action)
-    delivery = delivery or (row.delivery if row else component.deliveries[0].value)
+    delivery = delivery or (row.delivery if row else default_delivery(cluster, component))
     if delivery not in component.deliveries:
         raise ComponentError("unsupported", _("It is not delivered that way."))
     if action not in actions_of(delivery):
@@ -199,6 +199,14 @@ def _meant(
     chosen = _chosen(cluster, component, version, current, action)
     given = dict(values) if values is not None else _kept(row, current, chosen)
     return _Meant(component, chosen, given, delivery, row)
+
+
+def default_delivery(cluster: Cluster, component: Component) -> str:
+    """The vendor's own way where the vendor is known to know the cluster, else the first other."""
+    managed_too = Delivery.MANAGED in component.deliveries
+    if managed_too and (cluster.vendor_id or len(component.deliveries) == 1):
+        return Delivery.MANAGED.value
+    return next(one.value for one in component.deliveries if one != Delivery.MANAGED)
 
 
 def _fits_state(row: Installation | None, action: str) -> None:
@@ -278,6 +286,9 @@ def _recognised(
     if found is None:
         raise ComponentError("not-installed", _("Nothing of it was found in the cluster."))
     version = component.version(found.version)
+    if version is None and component.system:
+        # A part of the control plane: its version is the cluster's.
+        version = component.latest
     if version is None:
         raise ComponentError(
             "unknown",
