@@ -18,8 +18,9 @@ from django.utils.translation import gettext_lazy
 
 from addons.models import VirtualNode
 from addons.runtime.loop import runtime
+from console.keys import known
 from console.refusals import explain
-from providers import registry, stock
+from providers import stock
 from providers.base import (
     Dialect,
     InstanceSpec,
@@ -113,6 +114,9 @@ async def _all(
 
 async def _ask(account: CloudAccount, region: str, zones: tuple[str, ...]) -> _Told:
     told = _Told()
+    dialect = known(account.provider)
+    if dialect is None:
+        return told
     told.short = await stock.remembered(runtime().redis, account.pk, region)
     provider = await _in_time(runtime().provider(account.pk, region), told)
     if provider is None:
@@ -120,7 +124,7 @@ async def _ask(account: CloudAccount, region: str, zones: tuple[str, ...]) -> _T
     told.tells_stock = isinstance(provider, Stocked)
     told.tells_quota = isinstance(provider, Quotas)
     await asyncio.gather(
-        _ask_stock(provider, registry.dialect(account.provider), region, zones, told),
+        _ask_stock(provider, dialect, region, zones, told),
         _ask_quota(provider, told),
     )
     return told
@@ -193,9 +197,12 @@ def _supply(account: CloudAccount, zones: tuple[str, ...], told: _Told, now: dat
         for size, by_zone in states.items()
     ]
     problems = {error.code: explain(error).text for error in reversed(told.errors)}
+    dialect = known(account.provider)
+    if dialect is None:
+        problems[""] = _("This installation does not know the provider of this credential.")
     return Supply(
         account,
-        registry.dialect(account.provider).title,
+        dialect.title if dialect else account.provider,
         seen,
         tells_stock=told.tells_stock,
         tells_quota=told.tells_quota,

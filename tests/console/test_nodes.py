@@ -231,6 +231,18 @@ def test_cloud_that_tells_neither_is_said_to(
     assert "not told by this cloud</span>" in text
 
 
+def test_node_of_a_cloud_that_is_gone_is_still_shown(
+    asking: Runtime, page: Client, toy_node: VirtualNode
+) -> None:
+    VirtualNode.objects.update(provider="gone")
+    CloudAccount.objects.update(provider="gone")
+    for name in ("node", "nodes", "node-supply"):
+        args = [] if name == "nodes" else [toy_node.pk]
+        assert page.get(reverse(name, args=args)).status_code == 200
+    text = page.get(reverse("node-supply", args=[toy_node.pk])).content.decode()
+    assert "does not know the provider" in text
+
+
 def test_cloud_that_does_not_answer_holds_up_only_its_own_part(
     asking: Runtime, page: Client, fleet: Fleet
 ) -> None:
