@@ -8,14 +8,8 @@ from typing import Any
 
 from console.cli.api import Json
 from console.cli.errors import Refused
-from console.cli.output import Column, money, table
+from console.cli.output import Column, cell, money, table
 
-CHECKS: tuple[Column, ...] = (
-    ("", "state"),
-    ("CHECK", "title"),
-    ("FOUND", "detail"),
-    ("FIX", lambda row: row["fix"] if row["state"] in {"warn", "bad"} else ""),
-)
 _VALUES: tuple[Column, ...] = (
     ("PARAMETER", "key"),
     ("", lambda row: row["state"].replace("_", " ")),
@@ -24,11 +18,12 @@ _VALUES: tuple[Column, ...] = (
     ("YOURS", lambda row: shown(row["yours"])),
     ("WILL BE", lambda row: shown(row["result"])),
 )
+_WHOLE = {"missing": "(is not there)", "surplus": "(is not wanted)", "field": ""}
 OBJECTS: tuple[Column, ...] = (
     ("OBJECT", "object"),
-    ("FIELD", lambda row: row["field"] or row["kind"]),
-    ("IS", lambda row: shown(row["live"])),
-    ("WILL BE", lambda row: shown(row["wanted"])),
+    ("FIELD", lambda row: row["field"] or _WHOLE[row["kind"]]),
+    ("IS", lambda row: shown(_without(row["live"], row["wanted"]))),
+    ("WILL BE", lambda row: shown(_without(row["wanted"], row["live"]))),
 )
 _AFFECTED: tuple[Column, ...] = (
     ("POD", lambda row: f"{row['namespace']}/{row['pod']}"),
@@ -37,6 +32,13 @@ _AFFECTED: tuple[Column, ...] = (
     ("COST", money),
 )
 _LONGEST = 60
+
+
+def _without(value: Any, other: Any) -> Any:
+    """Of two lists only what the other one does not have."""
+    if isinstance(value, list) and isinstance(other, list):
+        return [item for item in value if item not in other]
+    return value
 
 
 def shown(value: Any) -> str:
@@ -54,8 +56,8 @@ def text(plan: Json) -> str:
 def _parts(plan: Json) -> Iterator[str]:
     version = f", version {plan['version']}" if plan.get("version") else ""
     yield f"{plan['action'].capitalize()} {plan['component']}{version} ({plan['delivery']})"
-    yield _table(plan["checks"], CHECKS)
-    yield _table(plan["rows"], _VALUES)
+    yield checklist(plan["checks"])
+    yield _table([row for row in plan["rows"] if _tells(row)], _VALUES)
     yield _table(plan["objects"], OBJECTS)
     if plan["surplus"]:
         yield f"Removed: {', '.join(plan['surplus'])}"
@@ -64,6 +66,22 @@ def _parts(plan: Json) -> Iterator[str]:
     yield leaving(plan)
     if plan["auto_rollback"]:
         yield f"If it fails it goes back to revision {plan['auto_rollback']} by itself."
+
+
+def checklist(checks: Sequence[Json]) -> str:
+    """What was looked at, a line each, with the fix under what is not as it should be."""
+    lines = []
+    for check in checks:
+        found = f": {check['detail']}" if check["detail"] else ""
+        lines.append(f"{check['state']:<7} {cell(check['title'] + found)}")
+        if check["fix"] and check["state"] in {"warn", "bad"}:
+            lines.append(f"        fix: {cell(check['fix'])}")
+    return "\n".join(lines)
+
+
+def _tells(row: Json) -> bool:
+    """Whether a parameter is worth a line: a new one that nobody sets is not."""
+    return row["state"] != "added" or row["result"] not in (None, row["new_default"])
 
 
 def leaving(plan: Json) -> str:

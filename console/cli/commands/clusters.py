@@ -7,10 +7,11 @@ from typing import Any
 
 import click
 
+from console.cli import plans
 from console.cli.api import Json
 from console.cli.errors import NotFound, Refused, Usage
 from console.cli.find import credential
-from console.cli.output import Column, facts, money, table
+from console.cli.output import Column, facts, money
 from console.cli.shell import Shell, ask, common, complete, confirmed, pass_shell
 
 COLUMNS: tuple[Column, ...] = (
@@ -22,12 +23,6 @@ COLUMNS: tuple[Column, ...] = (
     ("NODES", lambda row: f"{row['nodes_ready']}/{row['nodes_total']}"),
     ("PODS", "pods"),
     ("COST", money),
-)
-CHECKS: tuple[Column, ...] = (
-    ("", "state"),
-    ("CHECK", "title"),
-    ("FOUND", "detail"),
-    ("FIX", lambda row: row["fix"] if row["state"] != "ok" else ""),
 )
 _slug = click.argument("slug", shell_complete=complete("clusters/", "slug"))
 
@@ -137,7 +132,7 @@ def _facts(shell: Shell, found: Json) -> str:
 
 
 def _checklist(checks: list[Json]) -> str:
-    return table(checks, CHECKS) if checks else "It was not checked yet."
+    return plans.checklist(checks) if checks else "It was not checked yet."
 
 
 def _judge(checks: list[Json]) -> None:

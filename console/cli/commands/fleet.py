@@ -115,11 +115,18 @@ def pause(shell: Shell, number: int) -> None:
 
 @fleet.command()
 @_number
+@click.option(
+    "--failed",
+    type=click.Choice(["retry", "leave"]),
+    default="retry",
+    show_default=True,
+    help="What becomes of clusters that failed.",
+)
 @common
 @pass_shell
-def resume(shell: Shell, number: int) -> None:
+def resume(shell: Shell, number: int, failed: str) -> None:
     """Go on where it was paused or stopped."""
-    _act(shell, number, "resume")
+    _act(shell, number, "resume", {"failed": failed})
 
 
 @fleet.command()
@@ -131,9 +138,8 @@ def cancel(shell: Shell, number: int) -> None:
     _act(shell, number, "cancel")
 
 
-def _act(shell: Shell, number: int, verb: str) -> None:
-    shell.api.post(f"fleet-upgrades/{number}/{verb}/")
-    found = shell.api.get(f"fleet-upgrades/{number}/")
+def _act(shell: Shell, number: int, verb: str, body: Json | None = None) -> None:
+    found = shell.api.post(f"fleet-upgrades/{number}/{verb}/", body)
     shell.result(found, f"Fleet upgrade {number}: {found['status']}")
 
 
