@@ -4,8 +4,8 @@ A field is named by its dotted key. What a person leaves at the schema's default
 defaults belong to the version. Words of the schema that forms understand:
 
     x-credential   provider, or `any`: an integer that names a credential of the cluster's team
-    x-picker       subnet | security-group | security-groups | zone | region: offered as the key
-                   that was chosen sees them; `security-groups` is a comma separated text
+    x-picker       subnet | subnets | security-group | security-groups | region: offered as the key
+                   that was chosen sees them; the plural ones are comma separated texts
     x-advanced     folded away until somebody asks
 
 Values also come and go as YAML: the same schema judges both.
@@ -75,6 +75,11 @@ class Asked:
     @property
     def picker(self) -> str:
         return "credential" if "x-credential" in self.sub else str(self.sub.get("x-picker", ""))
+
+    @property
+    def many(self) -> bool:
+        """A text of several ids between commas."""
+        return self.kind == "text" and self.picker in {"subnets", "security-groups"}
 
     @property
     def advanced(self) -> bool:
@@ -194,12 +199,10 @@ def _options(asked: Asked, offers: Mapping[str, Any]) -> list[tuple[str, str]]:
     subnets, groups = offers.get("subnets") or (), offers.get("security_groups") or ()
     if asked.picker == "subnet" and asked.kind == "rows":
         return [(f"{one['zone']} {one['id']}", _subnet(one)) for one in subnets if one.get("zone")]
-    if asked.picker == "subnet":
+    if asked.picker in {"subnet", "subnets"}:
         return [(one["id"], _subnet(one)) for one in subnets]
     if asked.picker in {"security-group", "security-groups"}:
         return [(one["id"], f"{one['id']} {one['name']}".strip()) for one in groups]
-    if asked.picker == "zone":
-        return [(zone, zone) for zone in dict.fromkeys(one["zone"] for one in subnets)]
     return (
         [(name, name) for name in offers.get("regions") or ()] if asked.picker == "region" else []
     )
@@ -231,7 +234,7 @@ def _made(asked: Asked, accounts: Any, offers: Mapping[str, Any]) -> forms.Field
         bounds = {"min_value": sub.get("minimum"), "max_value": sub.get("maximum")}
         return kind(**common, **bounds, widget=forms.NumberInput(attrs=_TEXT))
     options = _options(asked, offers)
-    if options and (asked.kind in {"words", "rows"} or asked.picker == "security-groups"):
+    if options and (asked.kind in {"words", "rows"} or asked.many):
         many = Lines if asked.kind == "rows" else ListField
         return many(**common, widget=forms.CheckboxSelectMultiple(choices=options))
     if options or asked.kind == "choice":
@@ -255,7 +258,7 @@ def _credential(asked: Asked, accounts: Any, common: dict[str, Any]) -> forms.Fi
 def _text(asked: Asked, common: dict[str, Any]) -> forms.Field:
     if asked.kind in {"rows", "pairs", "yaml"}:
         return Lines(**common, max_length=MOST_YAML, widget=forms.Textarea(attrs=_AREA))
-    if asked.kind == "words" or asked.picker == "security-groups":
+    if asked.kind == "words" or asked.many:
         return ListField(**common, max_length=8192, widget=forms.TextInput(attrs=_TEXT))
     most = asked.sub.get("maxLength", 2048)
     field = forms.CharField(**common, max_length=most, widget=forms.TextInput(attrs=_TEXT))
@@ -344,7 +347,8 @@ class SchemaForm(forms.Form):
             there = at(self.given, one.key, _ABSENT)
             bound = self[one.key]
             boxes = isinstance(bound.field.widget, forms.CheckboxSelectMultiple)
-            text = "" if default in (_ABSENT, "", {}, []) else str(shown(one, default))
+            plain = default in (_ABSENT, "", {}, []) or isinstance(default, bool)
+            text = "" if plain else str(shown(one, default))
             changed = there is not _ABSENT and there != default
             found.append(Shown(bound, one.key, text, changed, boxes))
         return found

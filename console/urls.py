@@ -16,6 +16,7 @@ from console.views import (
     components,
     connect,
     credentials,
+    fleet,
     installation,
     language,
     nodes,
@@ -64,6 +65,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("c/<slug:slug>/components/", components.in_cluster, name="cluster-components"),
     path("c/<slug:slug>/<slug:tab>/", clusters.cluster, name="cluster-tab"),
     path("components/", components.everywhere, name="components"),
+    path("components/fleet/", fleet.matrix, name="components-fleet"),
+    path("components/fleet/new/", fleet.new, name="fleet-new"),
     path("components/<slug:name>/", components.component, name="component-everywhere"),
     *component_patterns,
     path("nodes/", nodes.nodes, name="nodes"),
@@ -88,6 +91,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("operations/<int:pk>/", operations.operation, name="operation"),
     path("operations/<int:pk>/cancel/", operations.cancel, name="operation-cancel"),
     path("operations/<int:pk>/retry/", operations.retry, name="operation-retry"),
+    path("fleet-upgrades/<int:pk>/", fleet.upgrade, name="fleet-upgrade"),
+    *(
+        path(f"fleet-upgrades/<int:pk>/{what}/", fleet.act, {"what": what}, name=f"fleet-{what}")
+        for what in ("pause", "resume", "retry", "cancel")
+    ),
     path("credentials/", credentials.credentials, name="credentials"),
     path("credentials/new/", credentials.new, name="credential-new"),
     path("credentials/<int:pk>/", credentials.credential, name="credential"),

@@ -6,7 +6,6 @@ from typing import Any
 
 from rest_framework import serializers as s
 
-
 DELIVERIES = ["hosted", "in_cluster", "managed"]
 
 
@@ -279,6 +278,10 @@ class FleetUpgradeRequest(s.Serializer[Any]):
     pause_seconds = s.IntegerField(min_value=0, max_value=86_400, default=0)
     stop_on_failure = s.BooleanField(default=True)
     team = s.CharField(required=False, allow_blank=True, default="")
+
+
+class FleetResumeRequest(s.Serializer[Any]):
+    failed = s.ChoiceField(["retry", "leave"], default="retry")
 
 
 # --- RAM grants -----------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from console.api import fleet, live, overview, people
 from console.api.compatibility import Compatibility
 from console.api.components import Components, Installations
 from console.api.credentials import Credentials
+from console.api.fleet_upgrades import FleetUpgrades
 from console.api.nodes import Nodes
 from console.api.pods import Pods
 from console.api.providers import Providers
@@ -19,6 +20,7 @@ router = SimpleRouter()
 router.register("clusters", fleet.Clusters, "clusters")
 router.register("components", Components, "components")
 router.register("installations", Installations, "installations")
+router.register("fleet-upgrades", FleetUpgrades, "fleet-upgrades")
 router.register("nodes", Nodes, "nodes")
 router.register("pods", Pods, "pods")
 router.register("operations", fleet.Operations, "operations")

@@ -185,7 +185,7 @@ def _context(change: Change, step: str) -> dict[str, Any]:
         "cluster": place.cluster,
         "component": place.component,
         "card": place.card,
-        "title": str(TITLES[change.action]) % {"name": place.component.name},
+        "page_title": str(TITLES[change.action]) % {"name": place.component.name},
         "step": step,
         "steps": [
             (STEP_TITLES[one], "now" if at == now else state[at < now])
@@ -259,7 +259,7 @@ def _preselected(request: HttpRequest, change: Change) -> Json:
     own = change.place.cluster.account
     for one in change.asked:
         wanted = one.sub.get("x-credential")
-        if not wanted or not one.required or one.key in values:
+        if not wanted or one.key in values or one.advanced or change.action != "install":
             continue
         fits = _accounts(request, change)
         if wanted != "any":
@@ -313,7 +313,8 @@ def _values(request: HttpRequest, change: Change, step: str) -> HttpResponse:
         for account in _named_accounts(change, form.values):
             usable_account(request.user, account, change.place.cluster.team)
         return _go_on(request, _keep(request, change, values=form.values), step)
-    context = {**_context(change, step), "form": form, "error": error, "yaml_offered": True}
+    looks = {one.picker for one in form.asked} > {"credential"}
+    context = {**_context(change, step), "form": form, "error": error, "looks": looks}
     status = 422 if form.errors else 200
     return render(request, "pages/change/values.html", context, status=status)
 

@@ -281,6 +281,7 @@ class Fleet:
     orphan: Orphan
     operation: Operation
     installation: Installation
+    fleet_upgrade: FleetUpgrade
 
 
 def make_fleet(team: Group) -> Fleet:
@@ -294,4 +295,6 @@ def make_fleet(team: Group) -> Fleet:
     LogTail.objects.create(
         instance=running.instance, container="app", text="2026 x", taken_at=timezone.now()
     )
-    return Fleet(key, home, where, running, orphan(key), operation(home), installation(home))
+    installed = installation(home)
+    upgrade = fleet_upgrade(installed)
+    return Fleet(key, home, where, running, orphan(key), operation(home), installed, upgrade)

@@ -42,7 +42,7 @@ PAGES: dict[str, tuple[str, ...]] = {
             # Bulk calls answer for each id; `test_bulk_*` look at them.
             *("POST pods-delete-many", "POST orphans-delete", "POST orphans-adopt"),
             *("GET api-docs", "GET compatibility", "POST compatibility"),
-            *("GET components", "GET component-everywhere"),
+            *("GET components", "GET component-everywhere", "GET components-fleet"),
         ),
         EVERYBODY,
     ),
@@ -58,7 +58,7 @@ PAGES: dict[str, tuple[str, ...]] = {
             ),
             *("GET pod-log", "GET pod-log-download", "GET operation", "GET credential"),
             *("GET cluster-components", "GET component", "GET component-tab"),
-            "GET component-resources",
+            *("GET component-resources", "GET fleet-upgrade"),
         ),
         MEMBERS,
     ),
@@ -69,7 +69,8 @@ PAGES: dict[str, tuple[str, ...]] = {
             *("POST operation-retry", "POST credential-verify", "POST credential-rotate"),
             *("POST credential-resume", "POST component-drift", "GET component-change"),
             *("GET component-step", "POST component-step", "GET component-plan"),
-            "POST component-start",
+            *("POST component-start", "POST fleet-pause", "POST fleet-resume"),
+            *("POST fleet-retry", "POST fleet-cancel"),
         ),
         OPERATORS,
     ),
@@ -77,7 +78,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(
         (
             *("GET cluster-new", "GET cluster-new-context", "GET cluster-new-check"),
-            "GET cluster-new-identity",
+            *("GET cluster-new-identity", "GET fleet-new", "POST fleet-new"),
         ),
         MAKERS,
     ),
@@ -94,7 +95,7 @@ API: dict[str, tuple[str, ...]] = {
             *("GET api:clusters-role", "GET api:credentials-policy"),
             *("GET api:providers", "POST api:compatibility"),
             *("GET api:components-list", "GET api:components-detail"),
-            "GET api:installations-list",
+            *("GET api:installations-list", "GET api:fleet-upgrades-list"),
         ),
         EVERYBODY,
     ),
@@ -107,7 +108,7 @@ API: dict[str, tuple[str, ...]] = {
             "GET api:nodes-supply",
             *("GET api:credentials-detail", "GET api:credentials-catalogue"),
             *("GET api:installations-detail", "GET api:installations-revisions"),
-            "GET api:installations-drift",
+            *("GET api:installations-drift", "GET api:fleet-upgrades-detail"),
         ),
         MEMBERS,
     ),
@@ -121,6 +122,8 @@ API: dict[str, tuple[str, ...]] = {
             *("POST api:installations-list", "POST api:installations-adopt"),
             *("POST api:installations-upgrade", "POST api:installations-configure"),
             *("POST api:installations-rollback", "POST api:installations-repair"),
+            *("POST api:fleet-upgrades-pause", "POST api:fleet-upgrades-resume"),
+            "POST api:fleet-upgrades-cancel",
         ),
         OPERATORS,
     ),
@@ -134,7 +137,7 @@ API: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(
         (
             *("POST api:clusters-list", "POST api:clusters-parse", "POST api:clusters-check-new"),
-            "POST api:credentials-list",
+            *("POST api:credentials-list", "POST api:fleet-upgrades-list"),
         ),
         MAKERS,
     ),
@@ -169,7 +172,12 @@ BODIES: dict[str, Any] = {
     "POST orphans-adopt": {"ids": []},
 }
 VK = "rbkci-virtual-kubelet"
-QUERIES = {"GET api:pods-logs": "?container=app", "GET api:pods-download": "?container=app"}
+QUERIES = {
+    "GET fleet-new": f"?component={VK}",
+    "POST fleet-new": f"?component={VK}",
+    "GET api:pods-logs": "?container=app",
+    "GET api:pods-download": "?container=app",
+}
 
 
 def _names(patterns: list[Any], space: str = "") -> Iterator[tuple[str, URLPattern]]:
@@ -261,6 +269,8 @@ def url_of(name: str, fleet: Fleet, token: int) -> str:
         "api:orphans": {"pk": fleet.orphan.pk},
         "api:credentials": {"pk": fleet.account.pk},
         "api:components": {"pk": VK},
+        "api:fleet-upgrades": {"pk": fleet.fleet_upgrade.pk},
+        "fleet": {"pk": fleet.fleet_upgrade.pk},
         "api:installations": {"pk": fleet.installation.pk},
         "cluster-components": {"slug": fleet.cluster.slug},
         "component": {"slug": fleet.cluster.slug, "name": VK},
@@ -289,6 +299,8 @@ def _body(line: str, fleet: Fleet) -> dict[str, Any]:
         return _node_request(fleet)
     if line in {"POST api:installations-list", "POST api:installations-adopt"}:
         return {"cluster": fleet.cluster.slug, "component": VK}
+    if line == "POST api:fleet-upgrades-list":
+        return {"component": VK, "version": "v1.3.1", "clusters": []}
     return BODIES.get(line, {})
 
 
