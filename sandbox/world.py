@@ -87,6 +87,7 @@ class World:
             await cloud.start(HOST, settings.port(CLOUDS + index))
         await self.clusters.start(HOST, settings.port(CLUSTER))
         self.aliyun.open(*self.clusters.of_kind("ack-pro", "ack-registered"))
+        self.kci.cloud.components.open({s.id: c for s, c in self.clusters.of_kind("kce")})
         self.kci.cloud.clusters = [_kce_cluster(*found) for found in self.clusters.of_kind("kce")]
         app = self.control.app
         for cloud in self.clouds:
@@ -106,6 +107,7 @@ class World:
                 await self._saver
         await self.control.stop()
         await self.aliyun.close()
+        await self.kci.cloud.components.close()
         await self.clusters.stop()
         for cloud in self.clouds:
             await cloud.stop()

@@ -14,6 +14,7 @@ from ..groups.store import Store
 from . import network as networks
 from . import packages
 from .caches import Cache, Caches
+from .components import Components
 from .errors import not_found
 from .keys import Key, Keys
 from .knobs import Knobs
@@ -71,6 +72,7 @@ class KciCloud(Roster):
         self._rng = rng
         self._kept_ips: dict[tuple[str, str], tuple[str, float]] = {}
         self._restore()
+        self.components = Components(self)
 
     @property
     def keyring(self) -> dict[str, Key]:

@@ -14,6 +14,7 @@ class Knobs(msgspec.Struct, forbid_unknown_fields=True):
     ``latency_ms`` passes before a call has its effect, ``answer_ms`` between effect and answer.
     ``consistency_ms`` hides a new instance from every Describe for so long. Kingsoft publishes no
     call limits: ``limits`` applies ``calls_per_second`` to every action, with as many as a burst.
+    KCE begins a change of a component after ``component_seconds``.
     """
 
     latency_ms: float = 0.0
@@ -26,6 +27,7 @@ class Knobs(msgspec.Struct, forbid_unknown_fields=True):
     run_seconds: float = 30.0
     stop_seconds: float = 0.0
     cache_seconds: float = 3.0
+    component_seconds: float = 1.0
     image_pull_hang: list[str] = []
     image_pull_fail: list[str] = msgspec.field(
         default_factory=lambda: ["*does-not-exist*", "*no-such-image*"]

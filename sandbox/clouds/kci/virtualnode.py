@@ -205,11 +205,19 @@ def _sum(pod: Obj, resource: str) -> Decimal:
 
 
 async def call(
-    url: str, key: Key, region: str, action: str, params: Mapping[str, str], *, now: float
+    url: str,
+    key: Key,
+    region: str,
+    action: str,
+    params: Mapping[str, str],
+    *,
+    now: float,
+    service: str = "kci",
+    api: str = "2020-07-02",
 ) -> dict[str, Any]:
-    """Call an action of KCI, signed; raises NotCreated with the code of a refusal."""
+    """Call an action, signed; raises NotCreated with the code of a refusal."""
     moment = datetime.fromtimestamp(now, UTC)
-    body = urlencode({"Action": action, "Version": "2020-07-02", **params}).encode()
+    body = urlencode({"Action": action, "Version": api, **params}).encode()
     headers = {
         "host": urlsplit(url).netloc,
         "x-amz-date": f"{moment:%Y%m%dT%H%M%SZ}",
@@ -219,8 +227,8 @@ async def call(
     names = ["content-type", "host", "x-amz-date"]
     canonical = signing.canonical_request(signing.Wire("POST", "/", "", headers, body), names)
     date, identity = f"{moment:%Y%m%d}", key.access_key_id
-    signed = signing.Signed(identity, date, region, "kci", moment, "", canonical)
-    scope = f"{identity}/{date}/{region}/kci/{signing.TERMINATOR}"
+    signed = signing.Signed(identity, date, region, service, moment, "", canonical)
+    scope = f"{identity}/{date}/{region}/{service}/{signing.TERMINATOR}"
     headers["authorization"] = (
         f"{signing.ALGORITHM} Credential={scope}, SignedHeaders={';'.join(names)},"
         f" Signature={signed.sign(key.access_key_secret)}"

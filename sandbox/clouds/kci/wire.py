@@ -21,7 +21,7 @@ Service Action Version SdkVersion Region Accesskey Language AccountId UserId Rol
 """
 COMMON = frozenset(_COMMON_TEXT.split())
 _ABSENT: tuple[Any, ...] = (None, "", [], {})
-SECRET = ("KubeConfig", "Password", "SecretAccessKey")
+SECRET = ("KubeConfig", "Password", "SecretAccessKey", "Config")
 
 
 class Request(msgspec.Struct, rename="pascal"):

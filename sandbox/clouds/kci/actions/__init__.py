@@ -1,6 +1,6 @@
 """The actions the simulated gateway answers, by service, version and name."""
 
-from . import caches, create, discover, groups, iam, kce, models, vpc
+from . import caches, components, create, discover, groups, iam, kce, models, vpc
 from .base import Action, Call, Nothing
 
 KCI, VPC = ("kci", "2020-07-02"), ("vpc", "2016-03-04")
@@ -35,6 +35,16 @@ ACTIONS: dict[tuple[str, str, str], Action] = {
     (*KCE_CLUSTERS, "DescribeCluster"): Action(kce.DescribeCluster, kce.describe, "ClusterSet"),
     (*KCE, "DescribeCluster"): Action(kce.DescribeCluster, kce.describe, "ClusterSet"),
     (*KCE, "DownloadClusterConfig"): Action(kce.DownloadClusterConfig, kce.download),
+    (*KCE, "InstallComponent"): Action(components.InstallComponent, components.install),
+    (*KCE, "ListComponentInstance"): Action(
+        components.ListComponentInstance, components.listed, "Data"
+    ),
+    (*KCE, "UpdateComponentInstance"): Action(
+        components.ChangeComponentInstance, components.update
+    ),
+    (*KCE, "DeleteComponentInstance"): Action(
+        components.ChangeComponentInstance, components.delete
+    ),
     (*VPC, "DescribeVpcs"): Action(vpc.DescribeVpcs, vpc.vpcs, "VpcSet"),
     (*VPC, "DescribeSubnets"): Action(vpc.DescribeSubnets, vpc.subnets, "SubnetSet"),
     (*VPC, "DescribeSecurityGroups"): Action(
