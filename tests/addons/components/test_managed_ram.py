@@ -1,0 +1,198 @@
+"""RAM users for add-ons: granted, handed to clusters, rotated and revoked, with real clients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from asgiref.sync import async_to_sync
+
+from addons.components import grants, ram
+from addons.components import secret as addon_secret
+from addons.components.ram import GrantError
+from addons.sentences import read
+from kube import DEPLOYMENTS
+from kube.secret import Secret
+from providers import accounts, registry, sealing
+from providers.errors import AccountTrouble, NotFound
+from providers.models import CloudAccount, RamGrant
+from providers.vendor import AccessKey, RamUsers
+from tests.addons import cast
+from tests.addons.components.test_managed import Ack, ack
+from tests.conftest import wait_until
+
+__all__ = ["ack"]
+
+ADDON = "ack-virtual-node"
+
+
+@pytest.fixture
+def place(ack: Ack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ack]:
+    monkeypatch.setattr(ram, "runtime", lambda: ack.runtime)
+    monkeypatch.setattr(grants, "_PAUSE", 0.05)
+    yield ack
+    for row in RamGrant.objects.filter(state=RamGrant.State.GRANTED):
+        ram.revoke(row, now=cast.NOW)
+
+
+def held(place: Ack) -> str:
+    found: str = place.ask(addon_secret.key_id_in)
+    return found
+
+
+def users(place: Ack, call: Any) -> Any:
+    async def run() -> Any:
+        api: RamUsers = await place.runtime.db(registry.users, place.account)
+        try:
+            return await call(api)
+        finally:
+            await api.aclose()
+
+    return place.runtime.run(run(), timeout=20)
+
+
+def test_a_grant_makes_user_policy_key_and_secret_and_repeating_it_changes_nothing(
+    place: Ack,
+) -> None:
+    rows = [
+        ram.grant(place.account, ADDON, actor="alice", now=cast.NOW, cluster=place.cluster)
+        for _again in range(2)
+    ]
+    row = rows[0]
+    assert rows[0].pk == rows[1].pk
+    assert row.policy == "ack-one-registered-cluster-policy-ack-virtual-node"
+    assert row.user.startswith("ack-one-user-")
+    assert len(row.user) == len("ack-one-user-") + 10
+    status = ram.query(place.account, ADDON)
+    assert status is not None
+    assert (status.granted, status.attached) == (True, True)
+    assert [key.id for key in status.keys] == [row.access_key_id]
+    assert status.clusters == {place.cluster.slug: True}
+    assert held(place) == row.access_key_id
+    assert grants.secret_of(row).reveal() not in f"{row.__dict__} {status}"
+
+
+def other_account(place: Ack, row: RamGrant) -> CloudAccount:
+    """A credential that holds the key of the grant."""
+    made = cast.account(
+        region=place.account.region,
+        endpoint=place.account.endpoint,
+        settings=place.account.settings,
+    )
+    secret = grants.secret_of(row)
+    sealing.seal_into(made, key_id=row.access_key_id, secret=secret, token=Secret(""))
+    made.save()
+    return made
+
+
+def test_the_key_may_do_what_the_addon_needs_and_nothing_else(place: Ack) -> None:
+    row = ram.grant(place.account, ADDON, actor="alice", now=cast.NOW)
+    theirs = other_account(place, row)
+    seen = async_to_sync(accounts.probe)(theirs)
+    assert [one.action for one in seen.capabilities if not one.ok] == []
+    assert row.user in seen.identity
+    with pytest.raises(GrantError) as refusal:
+        ram.grant(theirs, ADDON, actor="bob", now=cast.NOW)
+    assert refusal.value.code.startswith(("Forbidden", "NoPermission"))
+    assert "AliyunRAMFullAccess" in read(refusal.value.fix)
+
+
+def test_a_rotation_reaches_every_cluster_and_its_users_before_the_old_key_is_disabled(
+    place: Ack,
+) -> None:
+    row = ram.grant(place.account, ADDON, actor="alice", now=cast.NOW, cluster=place.cluster)
+    old = AccessKey(row.access_key_id, True, grants.secret_of(row))
+    place.ask(lambda kube: kube.create(DEPLOYMENTS, USER))
+    wait_until(lambda: not place.ask(lambda kube: addon_secret.restarting(kube, [NAME])))
+    ram.rotate(row, now=cast.NOW)
+    assert row.access_key_id != old.id
+    assert held(place) == row.access_key_id
+    deployment = place.get(DEPLOYMENTS, NAME, "kube-system")
+    assert deployment is not None
+    assert deployment["spec"]["template"]["metadata"]["annotations"]
+    with pytest.raises(AccountTrouble):
+        users(place, lambda api: api.who(old))
+    status = ram.query(place.account, ADDON)
+    assert status is not None
+    assert {key.id: key.active for key in status.keys} == {old.id: False, row.access_key_id: True}
+    second = row.access_key_id
+    ram.rotate(row, now=cast.NOW)
+    keys = users(place, lambda api: api.keys(row.user))
+    assert {key.id: key.active for key in keys} == {second: False, row.access_key_id: True}
+    place.ask(lambda kube: kube.delete(DEPLOYMENTS, NAME, "kube-system"))
+
+
+def test_a_key_whose_answer_was_lost_does_not_stay(place: Ack) -> None:
+    place.plant("CreateAccessKey", lost_answer=True)
+    with pytest.raises(GrantError) as lost:
+        ram.grant(place.account, ADDON, actor="alice", now=cast.NOW)
+    assert lost.value.code == "NoAnswer"
+    row = ram.grant(place.account, ADDON, actor="alice", now=cast.NOW)
+    keys = users(place, lambda api: api.keys(row.user))
+    assert [(key.id, key.active) for key in keys] == [(row.access_key_id, True)]
+
+
+def test_a_secret_of_others_is_replaced_only_when_it_is_said(place: Ack) -> None:
+    place.ask(lambda kube: addon_secret.write(kube, "LTAItheirs", Secret("x")))
+    row = ram.grant(place.account, ADDON, actor="alice", now=cast.NOW)
+    with pytest.raises(GrantError) as refusal:
+        ram.deliver(row, place.cluster, now=cast.NOW)
+    assert refusal.value.code == "OtherKey"
+    assert held(place) == "LTAItheirs"
+    ram.deliver(row, place.cluster, now=cast.NOW, replace=True)
+    assert held(place) == row.access_key_id
+
+
+def test_what_is_revoked_is_gone_in_cluster_and_cloud_and_may_be_granted_anew(place: Ack) -> None:
+    row = ram.grant(place.account, ADDON, actor="alice", now=cast.NOW, cluster=place.cluster)
+    user = row.user
+    ram.revoke(row, now=cast.NOW)
+    assert ram.query(place.account, ADDON) is None
+    assert held(place) == ""
+    assert row.sealed_secret == ""
+    with pytest.raises(NotFound):
+        users(place, lambda api: api.attached(user))
+    again = ram.grant(place.account, ADDON, actor="alice", now=cast.NOW)
+    assert again.user != user
+
+
+def test_an_addon_without_need_of_a_user_is_refused(place: Ack) -> None:
+    with pytest.raises(GrantError) as refusal:
+        ram.grant(place.account, "kube-apiserver", actor="alice", now=cast.NOW)
+    assert ADDON in read(refusal.value.fix)
+
+
+NAME = "reads-the-secret"
+USER = {
+    "apiVersion": "apps/v1",
+    "kind": "Deployment",
+    "metadata": {"name": NAME, "namespace": "kube-system"},
+    "spec": {
+        "replicas": 1,
+        "selector": {"matchLabels": {"app": NAME}},
+        "template": {
+            "metadata": {"labels": {"app": NAME}},
+            "spec": {
+                "containers": [
+                    {
+                        "name": "main",
+                        "image": "busybox:1.36",
+                        "command": ["sleep", "3600"],
+                        "env": [
+                            {
+                                "name": "KEY",
+                                "valueFrom": {
+                                    "secretKeyRef": {
+                                        "name": addon_secret.NAME,
+                                        "key": "access-key-id",
+                                    }
+                                },
+                            }
+                        ],
+                    }
+                ]
+            },
+        },
+    },
+}
