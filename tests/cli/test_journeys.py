@@ -1,0 +1,189 @@
+"""The walkthroughs by command line alone, on real processes, from an empty console."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from console.cli import onectl
+from console.cli.main import run
+from console.cli.shell import Shell
+from console.cli.tree import root
+from tests.chaos.house import QUICKLY, House
+from tests.cli.conftest import Said
+
+pytestmark = pytest.mark.chaos
+ACK, IDC, KCE = "ack-hangzhou", "idc-zhangjiakou", "kce-beijing"
+VK = "rbkci-virtual-kubelet"
+Json = dict[str, Any]
+
+
+class Desk:
+    """Somebody at a terminal: keys in files, commands, and what they said."""
+
+    def __init__(self, house: House, capsys: pytest.CaptureFixture[str]) -> None:
+        self.house = house
+        self._capsys = capsys
+        self.env = {
+            "SPILLWAY_URL": f"http://127.0.0.1:{house.port}",
+            "SPILLWAY_TOKEN": (house.directory / "token").read_text().strip(),
+            "HOME": str(house.directory / "home"),
+        }
+
+    def _run(self, command: click.Command, name: str, words: tuple[str, ...], more: Json) -> Said:
+        self._capsys.readouterr()
+        code = run(command, name=name, argv=list(words), shell=Shell({**self.env, **more}))
+        said = self._capsys.readouterr()
+        return Said(code, said.out, said.err)
+
+    def says(self, *words: str, **more: str) -> Said:
+        return self._run(root, "spillway", words, more)
+
+    def onectl(self, *words: str, cluster: str) -> Said:
+        more = {"KUBECONFIG": self.house.kubeconfig_of(cluster)}
+        return self._run(onectl.root, "onectl", words, more)
+
+    def done(self, *words: str, **more: str) -> str:
+        said = self.says(*words, **more)
+        assert said.code == 0, f"{words}: {said}"
+        return said.out
+
+    def told(self, *words: str) -> Any:
+        return json.loads(self.done(*words, "-o", "json"))
+
+
+@pytest.fixture(scope="module")
+def empty_house() -> Iterator[House]:
+    """Nothing is registered yet."""
+    directory = Path(tempfile.mkdtemp(prefix="sp-desk-"))
+    made = House(directory, clusters=(ACK, IDC, KCE), extra=QUICKLY)
+    made.filler.empty = True
+    try:
+        yield made.start()
+    finally:
+        made.stop()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def desk(empty_house: House, capsys: pytest.CaptureFixture[str]) -> Desk:
+    made = Desk(empty_house, capsys)
+    if not made.told("cluster", "list"):
+        _register(made)
+    return made
+
+
+def _register(desk: Desk) -> None:
+    clouds = desk.house.world.facts["clouds"]
+    for name, provider, cloud, region in (
+        ("aliyun", "eci", clouds["eci"], "cn-hangzhou"),
+        ("aliyun-idc", "eci", clouds["eci"]["regions"]["cn-zhangjiakou"], "cn-zhangjiakou"),
+        ("ksyun", "kci", clouds["kci"], clouds["kci"]["region"]),
+    ):
+        key = clouds[provider]["keys"][0]
+        secret = desk.house.directory / "key"
+        secret.write_text(key["access_key_secret"])
+        known = f"access_key_id={key['access_key_id']}"
+        words = ("credential", "add", name, "--provider", provider, "--region", region)
+        more = ("--endpoint", cloud["endpoint"], "--field", known)
+        desk.done(*words, *more, "--field-file", f"access_key_secret={secret}")
+    for slug, account in ((ACK, "aliyun"), (IDC, "aliyun-idc"), (KCE, "ksyun")):
+        file = ("--kubeconfig", desk.house.kubeconfig_of(slug))
+        region = next(
+            one["region"] for one in desk.house.world.facts["clusters"] if one["name"] == slug
+        )
+        words = ("cluster", "add", slug, "--slug", slug, *file, "--credential", account)
+        said = desk.done(*words, "--region", region)
+        assert said == f"Cluster {slug} registered.\n"
+
+
+def _nodes(desk: Desk, cluster: str) -> dict[str, str]:
+    """Name -> version of the virtual nodes that the API server has as Ready."""
+    found = json.loads(desk.house.kubectl("get", "nodes", "-o", "json", cluster=cluster))["items"]
+    return {
+        node["metadata"]["name"]: node["status"]["nodeInfo"]["kubeletVersion"]
+        for node in found
+        if node["metadata"]["labels"].get("type") == "virtual-kubelet"
+        and any(
+            c["type"] == "Ready" and c["status"] == "True" for c in node["status"]["conditions"]
+        )
+    }
+
+
+def _vk_values(desk: Desk) -> list[str]:
+    cloud = desk.house.world.facts["clouds"]["kci"]
+    account = next(row["id"] for row in desk.told("credential", "list") if row["name"] == "ksyun")
+    values = {
+        "credential": account,
+        "KCI_CLUSTER_ID": "kce-1",
+        "KCI_REGION": cloud["region"],
+        "KCI_SUBNET_ID": cloud["subnets"][0]["id"],
+        "KCI_SECURITY_GROUP_IDS": cloud["security_group_id"],
+        "nodename": "virtual-kubelet01",
+    }
+    return [word for key, value in values.items() for word in ("--set", f"{key}={value}")]
+
+
+def test_a_kce_cluster_gains_kci_and_gives_it_back(desk: Desk) -> None:
+    at = ("--cluster", KCE)
+    refused = desk.says("addon", "install", VK, "--dry-run", *at)
+    assert refused.code == 3
+    assert "KCI_CLUSTER_ID" in refused.out
+
+    values = _vk_values(desk)
+    plan = desk.told("addon", "install", VK, *values, "--dry-run", *at)
+    assert not plan["blocking"]
+    assert {row["object"] for row in plan["objects"]} >= {
+        "ServiceAccount kube-system/virtual-kubelet-sa",
+        "ClusterRoleBinding virtual-kubelet-rb",
+        "Deployment kube-system/virtual-kubelet",
+    }
+    assert desk.told("addon", "list", "-A") == []
+
+    said = desk.says("addon", "install", VK, *values, "--wait", *at)
+    assert said.out == f"Addon {VK}, version v1.3.1 installed.\n", said.err
+    assert "canary" in said.err
+    assert _nodes(desk, KCE) == {"virtual-kubelet01": "v1.17.6-vk-v1.6.0"}
+    assert desk.says("addon", "install", VK, *at).code == 3
+    _change_and_go_back(desk, at)
+    _leave(desk, at)
+
+
+def _change_and_go_back(desk: Desk, at: tuple[str, str]) -> None:
+    desk.house.kubectl(
+        *("-n", "kube-system", "scale", "deployment", "virtual-kubelet", "--replicas", "0"),
+        cluster=KCE,
+    )
+    drift = desk.says("addon", "drift", VK, *at)
+    assert drift.code == 1
+    assert "spec.replicas" in drift.out
+    desk.done("addon", "repair", VK, "--wait", *at)
+    assert desk.done("addon", "drift", VK, *at) == ""
+
+    desk.done("addon", "configure", VK, "--set", "cluster-domain=my.local", "--wait", *at)
+    changed = desk.told("addon", "describe", VK, *at)["installation"]["values"]
+    assert changed["cluster-domain"] == "my.local"
+    said = desk.done("addon", "rollback", VK, "--wait", *at)
+    assert said == f"Addon {VK} rolled back to version v1.3.1.\n"
+    assert "cluster-domain" not in desk.told("addon", "describe", VK, *at)["installation"]["values"]
+    actions = [row["action"] for row in desk.told("addon", "history", VK, *at)]
+    assert actions == ["rollback", "configure", "repair", "install"]
+
+
+def _leave(desk: Desk, at: tuple[str, str]) -> None:
+    said = desk.says("addon", "uninstall", VK, *at)
+    assert (said.code, "--yes" in said.err) == (2, True)
+    said = desk.says("addon", "uninstall", VK, "--yes", "--wait", *at)
+    assert said.out == f"Addon {VK} uninstalled.\n", said.err
+    assert _nodes(desk, KCE) == {}
+    assert desk.told("addon", "list", "-A") == []
+    last = desk.told("operation", "list", "--cluster", KCE, "--last", "1")[0]
+    steps = [step["name"] for step in desk.told("operation", "show", str(last["id"]))["steps"]]
+    assert "proof" in steps
