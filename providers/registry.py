@@ -35,7 +35,11 @@ PROVIDERS: dict[str, Entry] = {
         addons="providers.alibaba.cs.connect",
         users="providers.alibaba.ram.connect",
     ),
-    "kci": Entry("providers.kci.dialect.KciDialect", "providers.kci.connect.connect"),
+    "kci": Entry(
+        "providers.kci.dialect.KciDialect",
+        "providers.kci.connect.connect",
+        addons="providers.kingsoft.kce.connect",
+    ),
     "acs": Entry("providers.acs.dialect.AcsDialect", "providers.acs.connect.connect"),
 }
 

@@ -69,12 +69,13 @@ class OfferedAddon:
 
 @dataclass(frozen=True, slots=True)
 class InstalledAddon:
-    """`config` is what the vendor holds; `told` its own word for the state."""
+    """`config` is what the vendor holds, None where it does not tell; `told` its own word for the
+    state."""
 
     name: str
     version: str
     state: AddonState
-    config: Json = field(default_factory=dict)
+    config: Json | None = field(default_factory=dict)
     told: str = ""
 
 

@@ -177,7 +177,7 @@ async def _held(reach: Reach, cluster: Cluster) -> GateStatus:
         return GateStatus(False, why=_("The cloud does not list this component here."))
     except ProviderError as error:
         return GateStatus(False, why=stored("%(error)s", error=error))
-    return GateStatus(True, _gates(there.config))
+    return GateStatus(True, _gates(there.config or {}))
 
 
 def look(cluster: Cluster) -> GateStatus:

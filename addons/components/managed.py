@@ -62,18 +62,22 @@ class Wish:
 
     def merged(self, there: InstalledAddon) -> Json:
         """The whole configuration to write: others' values stay, what we took back goes."""
-        return gates.merged(there.config, wanted=self.config, before=self.before)
+        return gates.merged(there.config or {}, wanted=self.config, before=self.before)
 
     def same_version(self, there: InstalledAddon) -> bool:
         return there.version == self.version or not self.version
 
     def not_taken(self, there: InstalledAddon) -> list[str]:
-        """Keys that the vendor does not hold as they were asked."""
+        """Keys that the vendor does not hold as they were asked, as far as it tells."""
+        if there.config is None:
+            return []
         return gates.different(self.merged(there), there.config)
 
     def fulfilled(self, there: InstalledAddon | None) -> bool:
         if there is None or self.gone:
             return there is None and self.gone
+        if there.config is None and self.config != self.before:
+            return False
         ready = there.state is AddonState.READY
         return ready and self.same_version(there) and not self.not_taken(there)
 
@@ -173,7 +177,7 @@ async def recognised(reach: Reach, cluster: Cluster, component: str) -> Recognis
     part = component == gates.COMPONENT
     return Recognised(
         version=catalogue()[component].latest.version if part else there.version,
-        values=values_of(provider, component, there.config),
+        values=values_of(provider, component, there.config or {}),
         namespace="kube-system",
         release=name,
         evidence=f"{vendor.cluster_id}/{name}",
@@ -200,7 +204,7 @@ async def differing(
         found.append(Difference(name, "version", there.version, wish.version))
     wanted = wish.merged(there)
     return found + [
-        Difference(name, f"config.{key}", there.config.get(key), wanted.get(key))
+        Difference(name, f"config.{key}", (there.config or {}).get(key), wanted.get(key))
         for key in wish.not_taken(there)
     ]
 

@@ -86,9 +86,14 @@ class Wire:
         self._session: aiohttp.ClientSession | None = None
 
     async def call(
-        self, action: str, parameters: Mapping[str, Any], *, service: str = "kci"
+        self,
+        action: str,
+        parameters: Mapping[str, Any],
+        *,
+        service: str = "kci",
+        version: str = "",
     ) -> dict[str, Any]:
-        """The answer's JSON object.
+        """The answer's JSON object. `version`: of services whose actions have their own.
 
         Raises `Unavailable` when the call cannot have arrived, `UnknownOutcome` when it may have
         (no answer, an unreadable one), and the class of the error code otherwise.
@@ -97,7 +102,7 @@ class Wire:
         common = {
             "Service": service,
             "Action": action,
-            "Version": VERSIONS[service],
+            "Version": version or VERSIONS[service],
             "Region": self.region,
         }
         body = urlencode([*flatten(common), *flatten(parameters)]).encode()
