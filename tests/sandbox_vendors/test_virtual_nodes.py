@@ -167,6 +167,63 @@ async def test_wrong_keys_end_in_a_crash_loop_with_the_reason_in_the_log(house):
     assert cluster.client.look("nodes", "virtual-kubelet-cn-zhangjiakou-a") is None
 
 
+async def test_the_profile_is_followed_without_a_restart(house):
+    cluster = house.cluster("ack-hangzhou")
+    await ended(house, await install(house, "ack-hangzhou"))
+    effect = {"annotations": {"k8s.aliyun.com/eci-use-specs": "4-8Gi"}}
+    chosen = {"name": "big", "objectSelector": {"matchLabels": {"size": "big"}}, "effect": effect}
+    only = "vsw-bp1spillwaydemo0k001"
+    data = {"selectors": json.dumps([chosen]), "vSwitchIds": only}
+    body = {"data": data}
+    await cluster.client.patch("configmaps", "eci-profile", "kube-system", body)
+    plain = {"metadata": {"name": "web", "namespace": "default", "labels": {"size": "big"}}}
+    await cluster.client.create("pods", {**plain, "spec": {"containers": [WEB]}})
+    shown = await running(cluster)
+    assert shown["spec"]["nodeName"].startswith("virtual-kubelet-cn-hangzhou-")
+    (group,) = alive(house.world.eci.first)
+    assert (group.cpu, group.memory, group.vswitches) == (4.0, 8.0, [only])
+
+
+async def test_the_first_major_version_is_one_node_set_up_by_its_environment(house):
+    cluster = house.cluster("ack-hangzhou")
+    key, secret = house.pair()
+    values = {"ECI_VSWITCH": "vsw-bp1spillwaydemo0j001", "ECI_ACCESS_KEY": key}
+    container = {
+        "name": "virtual-node",
+        "image": "registry-vpc.cn-hangzhou.aliyuncs.com/acs/virtual-nodes-eci:v1.0.0.2-aliyun",
+        "env": [{"name": n, "value": v} for n, v in {**values, "ECI_SECRET_KEY": secret}.items()],
+    }
+    made = {
+        "metadata": {"name": "controller", "namespace": "kube-system"},
+        "spec": {"containers": [container]},
+    }
+    await cluster.client.create("pods", made)
+    await until(lambda: ready(cluster, "virtual-kubelet"), 15)
+    spec = {"containers": [WEB], "nodeName": "virtual-kubelet"}
+    meta = {"name": "web", "namespace": "default"}
+    await cluster.client.create("pods", {"metadata": meta, "spec": spec})
+    await running(cluster)
+    (group,) = alive(house.world.eci.first)
+    assert (group.zone, group.account_key) == ("cn-hangzhou-j", key)
+
+
+async def test_refusals_of_the_cloud_are_events_and_end_when_they_end(house):
+    cluster = house.cluster("idc-zhangjiakou")
+    await keys_into(cluster, house.pair("no permission"))
+    await ended(house, await install(house, "idc-zhangjiakou"))
+    await cluster.client.create("pods", pod())
+
+    def refused():
+        found = cluster.client.look("pods", "web", "default")
+        return found and found.get("status", {}).get("reason") == "ProviderFailed"
+
+    await until(refused, 15)
+    reasons = {event["reason"] for event in cluster.client.peek("events", "default")}
+    assert "ProviderCreateFailed" in reasons
+    house.world.aliyun.cloud.ram.keys[house.pair("no permission")[0]].permission = True
+    await running(cluster)
+
+
 @pytest.fixture
 async def kce(tmp_path):
     world = World(Settings(tmp_path, base_port=None, clusters=("kce-beijing",), speed=10.0))

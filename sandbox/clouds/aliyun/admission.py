@@ -7,6 +7,7 @@ size that is billed.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from sandbox.cluster.controllers.objects import labels_of
 
 from ..acs.admission import AcsAdmission
 from ..acs.knobs import Knobs
-from .virtualnode import ACS, wants_acs
+from .virtualnode import ACS, profile_of, wants_acs
 
 if TYPE_CHECKING:
     from sandbox.cluster.client import Client
@@ -47,13 +48,34 @@ class AckAdmission(AcsAdmission):
         """Route and size a new pod."""
         if attributes.operation != "CREATE" or attributes.resource.name != "pods":
             return
-        if self._routes() and self._routed(attributes, obj):
-            _send(obj["spec"])
+        if self._routes():
+            chosen = self._selected(attributes, obj)
+            if chosen or self._routed(attributes, obj):
+                _send(obj["spec"])
         if self._gates.get(GATE) and wants_acs(obj):
             super().mutate(attributes, obj)
 
     def validate(self, attributes: Attributes) -> None:
         """Nothing is refused: Services are the cluster's own."""
+
+    def _selected(self, attributes: Attributes, obj: Obj) -> bool:
+        """Apply the selectors of eci-profile that match; what the pod has already stays."""
+        try:
+            given = json.loads(profile_of(self._client).get("selectors") or "[]")
+        except ValueError:
+            return False
+        space = self._client.look("namespaces", attributes.namespace)
+        around = labels_of(space) if space else {}
+        chosen = False
+        for selector in given:
+            if not _matches(selector, around, labels_of(obj)):
+                continue
+            chosen = True
+            for field in ("annotations", "labels"):
+                effect = (selector.get("effect") or {}).get(field) or {}
+                meta = obj["metadata"]
+                meta[field] = {**effect, **(meta.get(field) or {})}
+        return chosen
 
     def _routed(self, attributes: Attributes, obj: Obj) -> bool:
         labels = labels_of(obj)
@@ -62,6 +84,16 @@ class AckAdmission(AcsAdmission):
         space = self._client.look("namespaces", attributes.namespace)
         around = labels_of(space) if space else {}
         return any(around.get(name) == value for name, value in _NAMESPACE)
+
+
+def _matches(selector: Obj, around: Mapping[str, str], labels: Mapping[str, str]) -> bool:
+    """One without conditions is for what goes to a virtual node anyway."""
+    wanted = [
+        (where, ((selector.get(field) or {}).get("matchLabels") or {}))
+        for where, field in ((around, "namespaceSelector"), (labels, "objectSelector"))
+    ]
+    asked = any(pairs for _, pairs in wanted)
+    return asked and all(where.get(k) == v for where, pairs in wanted for k, v in pairs.items())
 
 
 def _send(spec: Obj) -> None:

@@ -35,7 +35,7 @@ _TYPES = {"ack-pro": addons.PRO, "ack-registered": addons.REGISTERED}
 TIMEOUT = "AddonOperationFailed.WaitForAddonReadyTimeout"
 UNREACHABLE = "AddonOperationFailed.APIServerUnreachable"
 _ROLLOUT_LOOK = 0.1
-KEEP_TASKS = 1000
+KEEP_TASKS = 300
 
 
 @dataclass(frozen=True)

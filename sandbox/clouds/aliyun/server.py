@@ -147,7 +147,8 @@ class Gateway:
         fault = self._draw(envelope, flat)
         activated = self.cloud.cs.knobs.acs_activated
         answer = handler(rpc.Call(self.cloud.ram, key, params, envelope.now, activated))
-        self.cloud.keep()
+        if not envelope.action.startswith(("Get", "List")):
+            self.cloud.keep()
         _after(fault)
         return {"RequestId": envelope.request_id, **answer}
 
@@ -170,7 +171,8 @@ class Gateway:
                 envelope.now,
             )
         )
-        self.cloud.keep()
+        if envelope.method != "GET":
+            self.cloud.keep()
         _after(fault)
         return answer
 

@@ -58,6 +58,17 @@ def serves_acs(run: Run) -> bool:
     return parts(run.tag) >= parts(FIRST_WITH_ACS)
 
 
+def profile_of(client: Client) -> Mapping[str, str]:
+    """Return the data of a cluster's eci-profile."""
+    found = client.look("configmaps", PROFILE, NAMESPACE) or {}
+    return found.get("data") or {}
+
+
+def _first(run: Run) -> bool:
+    """Tell the first major version: one node, settings by environment alone."""
+    return run.tag.startswith("v1.")
+
+
 class EciVirtualNode:
     """The vendor's virtual kubelet in one cluster. ``acs_region`` is where the account has ACS."""
 
@@ -106,7 +117,7 @@ class EciVirtualNode:
     def nodes(self, run: Run) -> list[NodeConfig]:
         """Return a node per zone, or the one node of the first major version."""
         switches, region = self.switches(run), self.region(run).region
-        if run.tag.startswith("v1."):
+        if _first(run):
             name = run.argument("nodename") or "virtual-kubelet"
             return [_node(name, region, switches[0])]
         zones = {switch.zone: switch for switch in reversed(switches)}
@@ -118,7 +129,7 @@ class EciVirtualNode:
     def switches(self, run: Run) -> list[VSwitch]:
         """Return the vSwitches of eci-profile, of ECI_VSWITCH, or of the account."""
         network = self.region(run).network
-        given = self.profile().get("vSwitchIds") or run.env.get("ECI_VSWITCH", "")
+        given = self.profile(run).get("vSwitchIds") or run.env.get("ECI_VSWITCH", "")
         wanted = [part.strip() for part in given.split(",") if part.strip()]
         for name in wanted:
             if name not in network.vswitches:
@@ -127,13 +138,12 @@ class EciVirtualNode:
 
     def security_group(self, run: Run) -> str:
         """Return the security group of instances."""
-        given = self.profile().get("securityGroupId") or run.env.get("ECI_SECURITY_GROUP")
+        given = self.profile(run).get("securityGroupId") or run.env.get("ECI_SECURITY_GROUP")
         return given or self.region(run).network.default_security_group.id
 
-    def profile(self) -> Mapping[str, str]:
-        """Return the data of eci-profile."""
-        found = self.client.look("configmaps", PROFILE, NAMESPACE) if self.client else None
-        return (found or {}).get("data") or {}
+    def profile(self, run: Run) -> Mapping[str, str]:
+        """Return the data of eci-profile, which the first major version does not read."""
+        return {} if _first(run) or not self.client else profile_of(self.client)
 
     def _secret(self) -> dict[str, str]:
         found = self.client.look("secrets", KEYS_IN, NAMESPACE) if self.client else None

@@ -23,8 +23,8 @@ class VirtualNodes(Nodes):
         super().__init__(context, configs=())
 
     def claim(self, owner: str, configs: Sequence[NodeConfig]) -> bool:
-        """Have exactly these nodes alive for an owner; tells whether that is news."""
-        new = {config.name: config for config in configs}
+        """Have these nodes alive for an owner, and what it had; tells whether that is news."""
+        new = {**self._claims.get(owner, {}), **{config.name: config for config in configs}}
         if self._claims.get(owner) == new:
             return False
         if owner not in self._claims:
