@@ -11,6 +11,9 @@ from alibabacloud_ram20150501.client import Client as RamClient
 from darabonba.exceptions import DaraException
 
 from sandbox.clouds.groups.faults import Fault
+from sandbox.world import Settings, World
+
+from .conftest import House
 
 VIRTUAL_NODE = "ack-virtual-node"
 
@@ -173,3 +176,35 @@ async def test_the_address_of_eci_answers_for_cs_and_ram_too(house):
     assert len(listed.body.clusters) == 2
     users = await RamClient(house.config(cloud="eci")).list_users_async(ram.ListUsersRequest())
     assert {user.user_name for user in users.body.users.user} == {"full-access", "no-permission"}
+
+
+async def test_a_cancelled_upgrade_leaves_the_version_and_frees_the_add_on(house):
+    await ended(house, await install(house, "ack-hangzhou", version="v2.10.4"))
+    client, cluster = house.cs(), house.id("ack-hangzhou")
+    house.world.aliyun.cloud.turn({"stage_seconds": 30.0})
+    wanted = cs.UpgradeClusterAddonsRequestBody(component_name=VIRTUAL_NODE, next_version="v2.13.0")
+    request = cs.UpgradeClusterAddonsRequest(body=[wanted])
+    task_id = (await client.upgrade_cluster_addons_async(cluster, request)).body.task_id
+    await client.cancel_component_upgrade_async(cluster, VIRTUAL_NODE)
+    assert (await client.describe_task_info_async(task_id)).body.state == "canceled"
+    shown = (await client.get_cluster_addon_instance_async(cluster, VIRTUAL_NODE)).body
+    assert (shown.version, shown.state) == ("v2.10.4", "active")
+    house.world.aliyun.cloud.turn({"stage_seconds": 0.0})
+    again = (await client.upgrade_cluster_addons_async(cluster, request)).body.task_id
+    assert (await ended(house, again)).state == "success"
+
+
+async def test_a_task_that_a_restart_of_the_world_interrupted_goes_on(tmp_path):
+    settings = Settings(tmp_path, base_port=None, clusters=("ack-hangzhou",), speed=10.0)
+    world = World(settings)
+    await world.start()
+    world.aliyun.cloud.turn({"stage_seconds": 30.0})
+    task_id = await install(House(world), "ack-hangzhou")
+    await world.stop()
+    again = World(settings)
+    again.aliyun.cloud.turn({"stage_seconds": 0.0})
+    await again.start()
+    try:
+        assert (await ended(House(again), task_id)).state == "success"
+    finally:
+        await again.stop()
