@@ -21,7 +21,7 @@ from django.utils.translation import gettext as _
 from addons import operations
 from addons.announce import announce
 from addons.components import affected as affects
-from addons.components import apply, checks, drifting, managed, recognise, release
+from addons.components import apply, checks, drifting, managed, recognise, release, vendors
 from addons.components import values as value_rules
 from addons.components.base import Component, Delivery, Json, Release, Version, within
 from addons.components.catalogue import catalogue
@@ -186,6 +186,8 @@ def _meant(
         raise ComponentError("unknown", _("The catalogue has no such component.")) from error
     row = release.installation_for(cluster, name)
     _fits_state(row, action)
+    if row is None and not delivery and Delivery.MANAGED in component.deliveries:
+        vendors.find_once(cluster, runtime())
     delivery = delivery or (row.delivery if row else default_delivery(cluster, component))
     if delivery not in component.deliveries:
         raise ComponentError("unsupported", _("It is not delivered that way."))
@@ -253,7 +255,13 @@ def _chosen(
 
 
 def _kept(row: Installation | None, current: Version | None, chosen: Version) -> Json:
-    return value_rules.carried(current, chosen, row.values) if row else {}
+    return value_rules.carried(current, chosen, _values_there(row)) if row else {}
+
+
+def _values_there(row: Installation) -> Json:
+    """What was set last: by the last success, or by a first install that came half way."""
+    newest = None if row.version else row.revisions.first()
+    return dict(newest.values if newest else row.values)
 
 
 def _earlier(

@@ -93,9 +93,11 @@ def owns_node(release: Release, node: Json) -> bool:
     return bool(node["metadata"]["name"] == release.effective["nodename"])
 
 
-def instance_tags(release: Release) -> Mapping[str, str]:
+def instance_tags(release: Release) -> Mapping[str, str] | None:
     """The labels that the virtual kubelet puts on its instances (KCI help, labels)."""
     values = release.effective
+    if not values.get("KCI_CLUSTER_ID"):
+        return None
     return {"cluster-id": values["KCI_CLUSTER_ID"], "node-name": values["nodename"]}
 
 

@@ -10,8 +10,8 @@ from addons.components import apply, helm
 from addons.components.base import Json
 from addons.components.steps import adoption, removal
 from addons.components.steps.canary import canary
-from addons.components.steps.common import nodes_ready, preflight, record, snapshot, work_of
-from addons.components.steps.rollout import rollout
+from addons.components.steps.common import preflight, record, snapshot, work_of
+from addons.components.steps.rollout import nodes_or_crash, rollout
 from addons.components.work import Work
 from addons.models import Operation
 from addons.operations import NotYet, StepFailed, Steps
@@ -89,7 +89,7 @@ _CHANGE: Steps = (
     ("rbac-and-crds", rbac_and_crds),
     ("apply", apply_rest),
     ("rollout", rollout),
-    ("nodes-ready", nodes_ready),
+    ("nodes-ready", nodes_or_crash),
     ("canary", canary),
     ("record", record_with_helm),
 )

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_noop as _
 
 from addons.components import apply
 from addons.components.base import Json
-from addons.components.steps.common import work_of
+from addons.components.steps.common import nodes_ready, work_of
 from addons.models import Operation
 from addons.operations import NotYet, StepFailed
 from addons.runtime.contract import Context
@@ -18,8 +18,8 @@ from kube import PODS, Kube
 from kube.errors import KubeError
 
 WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
-_HOPELESS = frozenset({"CrashLoopBackOff", "ImagePullBackOff", "InvalidImageName"})
-_RESTARTS = 3
+_CRASHING = "CrashLoopBackOff"
+_RESTARTS = 2
 _LAST_LINES = 5
 
 
@@ -43,6 +43,17 @@ async def rollout(ctx: Context, operation: Operation) -> str:
                 stored(text, object=apply.name_of(obj), ready=ready, wanted=wanted), seconds=0.5
             )
     return stored(_("%(n)s workloads are up"), n=len(workloads))
+
+
+async def nodes_or_crash(ctx: Context, operation: Operation) -> str:
+    """As `nodes_ready`; a controller that crashes a moment after its start is told as such."""
+    work = await work_of(ctx, operation)
+    kube = await ctx.kube(work.cluster_id)
+    for obj in work.objects if work.wanted.component.brings_nodes else ():
+        live = await apply.find(kube, obj) if obj["kind"] in WORKLOADS else None
+        if live is not None:
+            await _crashing(kube, live)
+    return await nodes_ready(ctx, operation)
 
 
 def progress(live: Mapping[str, Any]) -> tuple[int, int]:
@@ -76,7 +87,7 @@ async def _crashing(kube: Kube, live: Json) -> None:
         for status in (pod.get("status") or {}).get("containerStatuses") or ():
             waiting = (status.get("state") or {}).get("waiting") or {}
             reason = waiting.get("reason", "")
-            if reason in _HOPELESS and status.get("restartCount", 0) >= _RESTARTS:
+            if reason == _CRASHING and status.get("restartCount", 0) >= _RESTARTS:
                 words = await _last_words(kube, pod, status["name"])
                 raise StepFailed(
                     stored(

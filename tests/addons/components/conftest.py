@@ -1,12 +1,11 @@
-"""A cluster of the simulated world, operations driven by hand, and a stand-in virtual kubelet."""
+"""A cluster of the simulated world, operations driven by hand, and KCI's account."""
 
 from __future__ import annotations
 
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -23,21 +22,20 @@ from kube import (
     CUSTOM_RESOURCE_DEFINITIONS,
     DEPLOYMENTS,
     NODES,
-    PODS,
     SECRETS,
     SERVICE_ACCOUNTS,
     Kube,
 )
-from kube.errors import KubeError, NotFound
+from kube.errors import NotFound
 from kube.secret import Secret
 from providers import sealing
 from providers.models import CloudAccount
 from tests.addons import cast
-from tests.addons.pods.conftest import registered
+from tests.addons.pods.conftest import Control, registered
 from tests.conftest import World
 
 Json = dict[str, Any]
-LIMITS = Limits(concurrency=8, slice_seconds=0.3, lease_seconds=15.0)
+LIMITS = Limits(concurrency=8, slice_seconds=0.01, lease_seconds=15.0)
 
 
 @dataclass
@@ -47,9 +45,8 @@ class Place:
     runtime: Runtime
     cluster: Cluster
     account: CloudAccount
-    # Names of nodes that the stand-in keeps, as a vendor's virtual kubelet would.
-    played: set[str] = field(default_factory=set)
-    deployment: str = "virtual-kubelet"
+    control: Control
+    cloud: Json
 
     def ask(self, function: Callable[[Kube], Any]) -> Any:
         async def call() -> Any:
@@ -91,7 +88,6 @@ class Place:
         while not (value := until()):
             log = [line["text"] for line in about.log[-5:]] if about else ""
             assert time.monotonic() < end, f"not true within {seconds} s: {log}"
-            self.play()
             self.drain()
         return value
 
@@ -107,67 +103,10 @@ class Place:
     def row(self, component: str) -> Installation | None:
         return Installation.objects.filter(cluster=self.cluster, component=component).first()
 
-    def play(self) -> None:
-        """A Node while the Deployment is up; pods bound to it run, and go when they are deleted."""
-        for name in self.played:
-            self.ask(lambda kube, name=name: _play(kube, name, self.deployment))
-
 
 def _open(cluster_id: int) -> list[str]:
     rows = Operation.objects.filter(cluster=cluster_id, state__in=RUNNING)
     return [f"operation:{pk}" for pk in rows.values_list("pk", flat=True)]
-
-
-async def _play(kube: Kube, name: str, deployment: str) -> None:
-    pods = await kube.list(PODS, "kube-system", labels=f"k8s-app={deployment}")
-    if any((p["status"] or {}).get("phase") == "Running" for p in pods.items):
-        await _register(kube, name)
-    for pod in (await kube.list(PODS, fields=f"spec.nodeName={name}")).items:
-        meta = pod["metadata"]
-        try:
-            if meta.get("deletionTimestamp"):
-                await kube.delete(PODS, meta["name"], meta["namespace"], grace_seconds=0)
-            elif (pod.get("status") or {}).get("phase") == "Pending":
-                now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-                ready = {"type": "Ready", "status": "True", "lastTransitionTime": now}
-                status = {"phase": "Running", "startTime": now, "conditions": [ready]}
-                await kube.patch(
-                    PODS,
-                    meta["name"],
-                    {"status": status},
-                    meta["namespace"],
-                    subresource="status",
-                )
-        except NotFound:
-            continue
-
-
-async def _register(kube: Kube, name: str) -> None:
-    ready = [{"type": "Ready", "status": "True", "reason": "KubeletReady"}]
-    node = {
-        "apiVersion": "v1",
-        "kind": "Node",
-        "metadata": {"name": name, "labels": {"type": "virtual-kubelet"}},
-        "spec": {
-            "taints": [
-                {
-                    "key": "virtual-kubelet.io/provider",
-                    "value": "kingsoftcloud",
-                    "effect": "NoSchedule",
-                }
-            ]
-        },
-        "status": {
-            "conditions": ready,
-            "capacity": {"cpu": "100", "memory": "400Gi", "pods": "1000"},
-            "allocatable": {"cpu": "100", "memory": "400Gi", "pods": "1000"},
-        },
-    }
-    try:
-        await kube.create(NODES, node)
-    except KubeError:
-        return
-    await kube.patch(NODES, name, {"status": node["status"]}, subresource="status")
 
 
 @pytest.fixture
@@ -175,16 +114,23 @@ def place(
     world: World, runtime: Runtime, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Place]:
     monkeypatch.setattr(manage, "runtime", lambda: runtime)
-    account = cast.account(provider="kci", region="cn-beijing-6")
+    control = Control(world.facts["control_url"])
+    cloud = world.facts["clouds"]["kci"]
+    control.call("PUT", "/kci/knobs", {"schedule_seconds": 0, "pull_seconds": 0.1})
+    account = cast.account(provider="kci", region=cloud["region"], endpoint=cloud["endpoint"])
+    key = next(k for k in cloud["keys"] if k.get("note") == "full access")
     sealing.seal_into(
-        account, key_id="AKLTtest", secret=Secret("a very secret key"), token=Secret("")
+        account,
+        key_id=key["access_key_id"],
+        secret=Secret(key["access_key_secret"]),
+        token=Secret(""),
     )
     account.save()
     cluster = registered(world, account)
     cluster.version = "v1.36.1"
     cluster.kind = "self-managed"
     cluster.save()
-    made = Place(runtime, cluster, account)
+    made = Place(runtime, cluster, account, control, cloud)
     yield made
     runtime.run(_clean(runtime, cluster.pk), timeout=20)
 
@@ -209,18 +155,15 @@ async def _clean(runtime: Runtime, cluster_id: int) -> None:
         await kube.delete(NODES, node["metadata"]["name"])
 
 
-@pytest.fixture
-def kci(place: Place) -> Place:
-    """Its values are `VALUES`; the virtual kubelet is the stand-in."""
-    place.played.add("vk-kci")
-    return place
-
-
 def values(place: Place, **more: Any) -> Json:
+    """Of rbkci-virtual-kubelet, with a node of its own."""
+    subnet = place.cloud["subnets"][0]
     return {
         "credential": place.account.pk,
         "KCI_CLUSTER_ID": f"c-{uuid.uuid4().hex[:8]}",
-        "KCI_REGION": "cn-beijing-6",
-        "nodename": "vk-kci",
+        "KCI_REGION": place.cloud["region"],
+        "KCI_SUBNET_ID": subnet["id"],
+        "KCI_SECURITY_GROUP_IDS": place.cloud["security_group_id"],
+        "nodename": f"vk-{uuid.uuid4().hex[:6]}",
         **more,
     }
