@@ -89,6 +89,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("orphans/adopt/", orphans.adopt, name="orphans-adopt"),
     path("operations/", operations.operations, name="operations"),
     path("operations/<int:pk>/", operations.operation, name="operation"),
+    path("operations/<int:pk>/log/", operations.log, name="operation-log"),
     path("operations/<int:pk>/cancel/", operations.cancel, name="operation-cancel"),
     path("operations/<int:pk>/retry/", operations.retry, name="operation-retry"),
     path("fleet-upgrades/<int:pk>/", fleet.upgrade, name="fleet-upgrade"),

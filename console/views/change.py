@@ -25,7 +25,7 @@ from addons.components.base import Delivery, Json, Version
 from addons.components.catalogue import say
 from addons.components.manage import ComponentError, Plan
 from addons.components.steps import actions_of
-from addons.components.values import carried
+from addons.components.values import carried, flat
 from addons.runtime.loop import runtime
 from console import audit
 from console.access import Role, usable_account, visible
@@ -390,11 +390,23 @@ def _planned(change: Change, made: Plan) -> dict[str, Any]:
     return {
         "plan": plan_shape(made),
         "rows": [one for one in made.rows if one.state != "same"],
+        "chosen": _chosen(change, made),
         "cost": sorted(made.cost.items()),
         "rollback_to": back.version if back else "",
         "in_cluster": made.delivery == Delivery.IN_CLUSTER,
         "delivery": str(DELIVERIES[made.delivery]),
     }
+
+
+def _chosen(change: Change, made: Plan) -> list[tuple[str, Any]]:
+    """What was set, credentials by their names."""
+    named = {one.key for one in asked_of(made.version.schema) if one.picker == "credential"}
+    team = change.place.cluster.team
+    names = dict(CloudAccount.objects.filter(team=team).values_list("pk", "name"))
+    return [
+        (key, names.get(value, value) if key in named else value)
+        for key, value in flat(made.values_after).items()
+    ]
 
 
 @require_POST

@@ -58,7 +58,7 @@ PAGES: dict[str, tuple[str, ...]] = {
             ),
             *("GET pod-log", "GET pod-log-download", "GET operation", "GET credential"),
             *("GET cluster-components", "GET component", "GET component-tab"),
-            *("GET component-resources", "GET fleet-upgrade"),
+            *("GET component-resources", "GET fleet-upgrade", "GET operation-log"),
         ),
         MEMBERS,
     ),
