@@ -85,6 +85,42 @@ async def test_installing_through_cs_brings_nodes_that_run_pods_at_eci_and_acs(h
     assert not list(house.world.acs.living())
 
 
+async def test_logs_are_followed_until_the_container_ends_and_exec_answers(house):
+    cluster = house.cluster("ack-hangzhou")
+    await ended(house, await install(house, "ack-hangzhou"))
+    script = {"name": "c", "image": "busybox", "command": ["sh", "-c", "echo a; sleep 9; echo b"]}
+    await cluster.client.create("pods", pod(container=script, restartPolicy="Never"))
+    shown = await running(cluster)
+    backend = cluster.kubelets[shown["spec"]["nodeName"]]
+    frames = [f async for f in backend.exec(shown, "c", ["echo", "hi"], None, False)]
+    assert frames[0] == (1, b"hi\n")
+    lines = [chunk async for chunk in backend.logs(shown, "c", follow=True)]
+    assert lines == [b"a\n", b"b\n"]
+    await until(lambda: phase(cluster) == "Succeeded")
+    tail = [chunk async for chunk in backend.logs(shown, "c", tail_lines=1)]
+    assert tail == [b"b\n"]
+
+
+async def test_an_image_that_is_missing_and_a_zone_without_stock_show_on_the_pod(house):
+    cluster = house.cluster("ack-hangzhou")
+    await ended(house, await install(house, "ack-hangzhou"))
+    wrong = {"name": "c", "image": "does-not-exist:1"}
+    await cluster.client.create("pods", pod("wrong", container=wrong))
+
+    def reason():
+        found = cluster.client.look("pods", "wrong", "default")
+        for status in (found.get("status") or {}).get("containerStatuses") or []:
+            return status["state"].get("waiting", {}).get("reason")
+        return None
+
+    await until(lambda: reason() in {"ErrImagePull", "ImagePullBackOff"}, 15)
+    zones = {"cn-hangzhou-j": False, "cn-hangzhou-k": False}
+    house.world.eci.first.turn({"stock": zones})
+    await cluster.client.create("pods", pod("late", restartPolicy="Never"))
+    await until(lambda: phase(cluster, "late") == "Failed", 15)
+    assert "stock" in cluster.client.look("pods", "late", "default")["status"]["message"].lower()
+
+
 async def test_uninstalling_leaves_the_instances_and_the_nodes_go_silent(house):
     cluster = house.cluster("ack-hangzhou")
     await ended(house, await install(house, "ack-hangzhou"))
