@@ -23,6 +23,7 @@ from django.utils.text import slugify
 
 from addons.announce import announce
 from addons.clusters.checklist import Check, Checklist, Facts
+from addons.components import vendors
 from addons.models import Cluster
 from addons.runtime.clients import address_policy, build_kube, purpose, target_of
 from addons.runtime.loop import runtime
@@ -158,10 +159,11 @@ def _announce(cluster: Cluster) -> None:
 
 
 def check_again(cluster: Cluster, *, now: datetime) -> Cluster:
-    """Run the checklist on the stored credential and save what it found."""
+    """Run the checklist on the stored credential, look for the cluster at its vendor, and save."""
     checks, facts = examine(target_of(cluster), now)
     _put_checks(cluster, checks, facts, now)
     cluster.save(update_fields=["checks", "checked_at", "version", "last_seen_at"])
+    vendors.find(cluster)
     _announce(cluster)
     return cluster
 

@@ -10,7 +10,8 @@ address of its API server among those the vendor lists; a person may set it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import logging
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol, TypeVar
@@ -19,13 +20,18 @@ from urllib.parse import urlsplit
 from django.utils.translation import gettext_noop as _
 
 from addons.models import Cluster
+from addons.runtime.loop import Runtime, runtime
 from kube import CONFIGMAPS, Kube
 from kube import errors as kube_errors
+from kube.errors import KubeError
 from providers import registry
+from providers.errors import ProviderError
 from providers.models import CloudAccount
 from providers.vendor import ManagedAddons, ManagedCluster
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
+_FIND_SECONDS = 20.0
 _PROFILE = ("ack-cluster-profile", "kube-system")
 _NO_ACCOUNT = _("No credential of the team reaches the add-on API of this cluster's cloud.")
 _ADD_ACCOUNT = _("Add an AccessKey of the account that owns the cluster, with the cs permissions.")
@@ -78,16 +84,27 @@ async def vendor_of(reach: Reach, cluster: Cluster) -> AsyncIterator[Vendor]:
     accounts = await reach.db(accounts_of, cluster)
     if not accounts:
         raise NoVendor(_NO_ACCOUNT, _ADD_ACCOUNT)
+    refusal: ProviderError | None = None
     for account in accounts:
-        api = registry.addons(account, cluster.region or account.region)
+        api = registry.addons(account, _region(cluster, account))
         try:
-            cluster_id = await _known(reach, cluster, account, api)
+            try:
+                cluster_id = await _known(reach, cluster, account, api)
+            except ProviderError as error:
+                refusal, cluster_id = refusal or error, ""
             if cluster_id:
                 yield Vendor(api, account, cluster_id)
                 return
         finally:
             await api.aclose()
+    if refusal is not None:
+        raise refusal
     raise NoVendor(_NOT_KNOWN, _SET_ID)
+
+
+def _region(cluster: Cluster, account: CloudAccount) -> str:
+    """Where the cluster is, in the account's own cloud; other clouds have other regions."""
+    return cluster.region if cluster.account_id == account.pk and cluster.region else account.region
 
 
 async def _known(reach: Reach, cluster: Cluster, account: CloudAccount, api: ManagedAddons) -> str:
@@ -131,7 +148,49 @@ def keep(cluster: Cluster, account: CloudAccount, found: ManagedCluster) -> None
     Cluster.objects.filter(pk=cluster.pk).update(vendor_id=found.id, vendor_facts=facts)
 
 
-async def ask(reach: Reach, cluster: Cluster, question: Callable[[Vendor], Awaitable[T]]) -> T:
-    """One question to the cluster's vendor."""
-    async with vendor_of(reach, cluster) as vendor:
-        return await question(vendor)
+def find(cluster: Cluster, over: Runtime | None = None) -> str:
+    """Look for the cluster at the vendors of the team's keys; its id there, empty: nobody knows it.
+
+    From any thread but the loop's. Trouble with a cloud or the cluster counts as not found, and is
+    looked for again at the next `find`.
+    """
+    reach = over or runtime()
+
+    async def look() -> str:
+        async with vendor_of(reach, cluster) as vendor:
+            return vendor.cluster_id
+
+    try:
+        return reach.run(look(), timeout=_FIND_SECONDS)
+    except NoVendor:
+        cluster.vendor_facts = {"unknown": True}
+        rows = Cluster.objects.filter(pk=cluster.pk, vendor_id="")
+        rows.update(vendor_facts=cluster.vendor_facts)
+    except (ProviderError, KubeError, TimeoutError) as error:
+        log.info("whether a vendor knows cluster %s could not be told: %s", cluster.slug, error)
+    return ""
+
+
+def find_once(cluster: Cluster, over: Runtime | None = None) -> str:
+    """`find`, unless the answer is known already."""
+    if cluster.vendor_id or cluster.vendor_facts:
+        return cluster.vendor_id
+    return find(cluster, over)
+
+
+def choose(cluster: Cluster, vendor_id: str) -> None:
+    """Set the id by hand, after the vendor confirmed it; an empty one is looked for anew.
+
+    Raises `NoVendor` when no key of the team reaches a cluster of that id, or `ProviderError`.
+    """
+    cluster.vendor_id, cluster.vendor_facts = vendor_id, {}
+    if not vendor_id:
+        Cluster.objects.filter(pk=cluster.pk).update(vendor_id="", vendor_facts={})
+        find(cluster)
+        return
+
+    async def confirm() -> None:
+        async with vendor_of(runtime(), cluster):
+            return
+
+    runtime().run(confirm(), timeout=_FIND_SECONDS)

@@ -10,7 +10,7 @@ import pytest
 from django.contrib.auth.models import Group
 
 from addons import operations
-from addons.components import gates, manage, managed
+from addons.components import gates, manage, managed, vendors
 from addons.components.vendors import vendor_of
 from addons.models import Operation
 from addons.runtime.loop import Runtime
@@ -69,6 +69,7 @@ class Ack(Place):
 def ack(world: World, runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ack]:
     monkeypatch.setattr(manage, "runtime", lambda: runtime)
     monkeypatch.setattr(gates, "runtime", lambda: runtime)
+    monkeypatch.setattr(vendors, "runtime", lambda: runtime)
     monkeypatch.setattr(managed, "POLL_SECONDS", 0.05)
     monkeypatch.setattr(managed, "SHOWS_AFTER", timedelta(seconds=0.5))
     cloud, eci = world.facts["clouds"]["aliyun"], world.facts["clouds"]["eci"]
@@ -230,9 +231,27 @@ def test_a_cluster_that_no_key_of_the_team_reaches_says_what_to_do(ack: Ack) -> 
     assert GATE in status.manual
 
 
+def test_a_feature_gate_is_seen_working_by_a_pod_that_is_never_made(ack: Ack) -> None:
+    before = gates.look(ack.cluster)
+    assert (before.settable, before.works) == (True, False)
+    assert configured(ack, featureGates=GATE).state == Operation.State.SUCCEEDED
+    after = gates.look(ack.cluster)
+    assert (after.works, after.gates) == (True, {"ACSPodResourcesMutation": "true"})
+
+
+def test_a_cluster_id_set_by_hand_is_confirmed_by_the_vendor(ack: Ack) -> None:
+    known = vendors.find(ack.cluster)
+    assert known.startswith("c")
+    with pytest.raises(vendors.NoVendor):
+        vendors.choose(ack.cluster, "c0")
+    vendors.choose(ack.cluster, known)
+    ack.cluster.refresh_from_db()
+    assert (ack.cluster.vendor_id, ack.cluster.vendor_facts["id"]) == (known, known)
+
+
 def test_ack_virtual_node_comes_runs_a_canary_changes_and_goes_with_proof(ack: Ack) -> None:
     node = "ack-virtual-node"
-    done = ack.run(node, "install", version="v2.10.5", delivery="managed", values={})
+    done = ack.run(node, "install", version="v2.10.5", values={})
     assert done.state == Operation.State.SUCCEEDED, (done.error, done.log)
     nodes = [n["metadata"]["name"] for n in ack.ask(_virtual).items]
     assert nodes
