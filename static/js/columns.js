@@ -59,8 +59,10 @@ const withSub = (key, main, sub, extra = {}) => ({
   key,
   sign: (row) => `${main(row)}|${sub(row)}`,
   paint: (cell, row) => {
-    cell.replaceChildren(span(extra.mono ? "mono e" : "e", main(row) || dash));
+    const first = span(`e ${extra.mono ? "mono" : ""}`, main(row) || dash);
+    cell.replaceChildren(first);
     if (sub(row)) {
+      first.classList.add("first");
       cell.append(span("sub", sub(row), sub(row)));
     }
   },
@@ -135,12 +137,12 @@ const meter = (key, label, used, capacity, extra = {}) => ({
 });
 
 const pods = [
-  named("name", () => gettext("Name"), { width: 212 }),
-  status((row) => row.blocker || row.reason, { width: 206, grow: 4 }),
+  named("name", () => gettext("Name"), { width: 212, grow: 2 }),
+  status((row) => row.blocker || row.reason, { width: 196, grow: 3 }),
   withSub("namespace", (row) => row.namespace, (row) => row.cluster_name, {
     label: () => gettext("Namespace"), width: 140, grow: 1, priority: 6, sort: "namespace" }),
   { ...provider, width: 76, priority: 2 },
-  plain("instance_id", { label: () => gettext("Instance"), width: 122, grow: 0.5, priority: 4, mono: true }),
+  plain("instance_id", { label: () => gettext("Instance"), width: 132, grow: 3, priority: 4, mono: true }),
   size,
   plain("node", { label: () => gettext("Node"), width: 180, grow: 1, priority: 8, sort: "node" }),
   plain("ready", { label: () => gettext("Ready"), width: 62, priority: 7, right: true }),
