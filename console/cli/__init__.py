@@ -16,7 +16,7 @@ def spillway() -> None:
     sys.exit(run(root, name="spillway"))
 
 
-def onectl() -> None:
+def as_onectl() -> None:
     from console.cli.main import run
     from console.cli.onectl import root
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from addons.models import Operation, PodRow, VirtualNode
+from addons.models import Cluster, Installation, Operation, PodRow, VirtualNode
 from console.cli import api
 from tests.cli.conftest import Say, sayer
 from tests.console import cast as people
@@ -251,3 +251,62 @@ def test_no_command_shows_a_secret(
     assert env["SPILLWAY_TOKEN"] not in text
     assert "s3cret" not in text
     assert "t0ken" not in text
+
+
+def _installed(of: Cluster) -> Installation:
+    return Installation.objects.create(
+        cluster=of,
+        component="ack-virtual-node",
+        delivery="in_cluster",
+        release="ack-virtual-node",
+        version="v2.9.7",
+        state="installed",
+    )
+
+
+def test_a_fleet_upgrade_is_started_paused_resumed_and_cancelled(say: Say, fleet: Fleet) -> None:
+    others = [people.cluster(fleet.cluster.team) for _ in range(4)]
+    Cluster.objects.update(kind="ack")
+    for one in others:
+        _installed(one)
+    words = ("fleet", "upgrade", "ack-virtual-node", "--version", "v2.13.0", "--batch", "2")
+    said = say(*words, "--canary", others[2].slug, "-o", "json")
+    assert said.code == 0, said.err
+    made = json.loads(said.out)
+    assert made["members"][0]["cluster"] == others[2].slug
+    assert [one["wave"] for one in made["members"]] == [0, 1, 1, 2]
+    number = str(made["id"])
+    assert "Paused" in say("fleet", "pause", number).out
+    assert say("fleet", "pause", "999").code == 4
+    assert "Running" in say("fleet", "resume", number).out
+    assert "Cancelled" in say("fleet", "cancel", number).out
+    ended = say("fleet", "watch", number)
+    assert (ended.code, "cancelled" in ended.err) == (1, True)
+    assert number in say("fleet", "list", "--state", "cancelled").out
+    assert say("fleet", "resume", number).code == 3
+
+
+def test_an_addon_that_is_not_there_is_not_found(say: Say, fleet: Fleet) -> None:
+    at = ("--cluster", fleet.cluster.slug)
+    assert say("addon", "upgrade", "ack-virtual-node", *at).code == 4
+    assert say("addon", "install", "none-such", *at).code == 4
+    assert say("addon", "history", "ack-virtual-node", *at).code == 4
+
+
+def test_the_catalogue_is_listed_and_a_cluster_says_why_not(say: Say, fleet: Fleet) -> None:
+    assert "rbkci-virtual-kubelet" in say("addon", "list").out
+    rows = json.loads(say("addon", "list", "--cluster", fleet.cluster.slug, "-o", "json").out)
+    refused = [row for row in rows if not row["compatible"]]
+    assert all(row["why"] for row in refused)
+    assert {row["name"] for row in rows} >= {"ack-virtual-node", "hosted-virtual-node"}
+
+
+def test_without_a_cluster_the_only_one_is_meant_and_several_are_named(
+    say: Say, fleet: Fleet
+) -> None:
+    assert say("addon", "history", "ack-virtual-node").code == 4
+    other = people.cluster(fleet.cluster.team)
+    said = say("addon", "history", "ack-virtual-node")
+    assert said.code == 2
+    assert other.slug in said.err
+    assert fleet.cluster.slug in said.err
