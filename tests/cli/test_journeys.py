@@ -21,7 +21,7 @@ from tests.cli.conftest import Said
 
 pytestmark = pytest.mark.chaos
 ACK, IDC, KCE = "ack-hangzhou", "idc-zhangjiakou", "kce-beijing"
-VK = "rbkci-virtual-kubelet"
+VK, ACK_NODE = "rbkci-virtual-kubelet", "ack-virtual-node"
 Json = dict[str, Any]
 
 
@@ -187,3 +187,27 @@ def _leave(desk: Desk, at: tuple[str, str]) -> None:
     last = desk.told("operation", "list", "--cluster", KCE, "--last", "1")[0]
     steps = [step["name"] for step in desk.told("operation", "show", str(last["id"]))["steps"]]
     assert "proof" in steps
+
+
+def test_an_ack_cluster_is_upgraded_to_acs_and_its_feature_gate_set(desk: Desk) -> None:
+    at = ("--cluster", ACK)
+    old = desk.done("addon", "install", ACK_NODE, "--version", "v2.10.5", "--wait", *at)
+    assert old == f"Addon {ACK_NODE}, version v2.10.5 installed.\n"
+    zones = {"virtual-kubelet-cn-hangzhou-j", "virtual-kubelet-cn-hangzhou-k"}
+    assert set(_nodes(desk, ACK)) == zones
+
+    plan = desk.told("addon", "upgrade", ACK_NODE, "--dry-run", *at)
+    assert (plan["version"], plan["blocking"]) == ("v2.13.0", False)
+    said = desk.done("addon", "upgrade", ACK_NODE, "--wait", *at)
+    assert said == f"Addon {ACK_NODE} upgraded to version v2.13.0.\n"
+    assert set(_nodes(desk, ACK)) == zones
+
+    gate = "featureGates=ACSPodResourcesMutation=true"
+    said = desk.done("addon", "install", "kube-apiserver", "--set", gate, "--wait", *at)
+    assert said == "Addon kube-apiserver, version v2025.05 installed.\n"
+    shown = desk.told("addon", "describe", "kube-apiserver", *at)["installation"]
+    assert shown["values"]["featureGates"] == "ACSPodResourcesMutation=true"
+
+    for name in ("kube-apiserver", ACK_NODE):
+        desk.done("addon", "uninstall", name, "--yes", "--wait", *at)
+    assert _nodes(desk, ACK) == {}
