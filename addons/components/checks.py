@@ -19,9 +19,9 @@ from addons.components.base import Component, Json, Version
 from addons.models import Cluster, Installation
 from addons.sentences import stored
 from kube import Kube
-from kube.errors import KubeError
+from kube.errors import Forbidden, KubeError, Unauthorized
 from providers.base import Provider
-from providers.errors import ProviderError
+from providers.errors import AccountTrouble, ProviderError
 
 T = TypeVar("T")
 
@@ -64,9 +64,10 @@ class Question:
 
 CheckFunction = Callable[[Reach, Question], Awaitable[Sequence[Check]]]
 
+_FOR_GOOD = (Forbidden, Unauthorized, AccountTrouble)
 _CLUSTER = "addons.components.checks_cluster"
 _CLOUD = "addons.components.checks_cloud"
-_ASKED = ("vendor", "activation", "region", "account", "quota", "subnets")
+_ASKED = ("vendor", "activation", "region", "account", "addon_key", "quota", "subnets")
 CHECKS: dict[str, str] = {
     "versions": f"{_CLUSTER}.versions",
     "components": f"{_CLUSTER}.components",
@@ -79,15 +80,24 @@ CHECKS: dict[str, str] = {
 
 
 async def run(
-    reach: Reach, question: Question, paths: Mapping[str, str] | None = None
+    reach: Reach,
+    question: Question,
+    paths: Mapping[str, str] | None = None,
+    *,
+    patient: bool = False,
 ) -> list[Check]:
-    """Every check's findings, in order; one that cannot be made is a finding of its own."""
+    """Every check's findings, in order; one that cannot be made is a finding of its own.
+
+    `patient`: what a cluster or cloud refuses for the moment is raised, so that the caller waits.
+    """
     found: list[Check] = []
     for code, path in (paths or CHECKS).items():
         function: CheckFunction = import_string(path)
         try:
             found += await function(reach, question)
         except (KubeError, ProviderError) as error:
+            if patient and not isinstance(error, _FOR_GOOD):
+                raise
             found.append(
                 Check(
                     code,

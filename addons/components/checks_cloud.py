@@ -12,7 +12,8 @@ from typing import Any
 
 from django.utils.translation import gettext_noop as _
 
-from addons.components import gates, vendors
+from addons.components import gates, grants, vendors
+from addons.components import secret as addon_secret
 from addons.components.base import Delivery
 from addons.components.checks import Check, CheckFunction, Question, Reach
 from addons.components.managed import ACTIVATE_ACS, fix_of
@@ -222,6 +223,29 @@ async def quota(reach: Reach, question: Question) -> Sequence[Check]:
     if float(found.cpu_used) > _SHARE * float(found.cpu_max):
         return [Check("quota", "warn", title, detail, fix)]
     return [Check("quota", "ok", title, detail)]
+
+
+async def addon_key(reach: Reach, question: Question) -> Sequence[Check]:
+    """The Secret that the add-on works with, where it works with one."""
+    if question.action not in _PREPARES or not _works_with_secret(question):
+        return []
+    title = _("The add-on's key")
+    found = await addon_secret.key_id_in(await reach.kube(question.cluster.pk))
+    if found:
+        detail = stored(_("The cluster holds the key %(key)s."), key=f"{found[:4]}••••{found[-4:]}")
+        return [Check("addon-key", "ok", title, detail)]
+    detail = stored(_("kube-system has no Secret %(name)s."), name=addon_secret.NAME)
+    fix = _("Grant the add-on a RAM user and hand its key to this cluster, then try again.")
+    return [Check("addon-key", "bad", title, detail, fix)]
+
+
+def _works_with_secret(question: Question) -> bool:
+    if question.component.name not in grants.POLICIES:
+        return False
+    if question.delivery == Delivery.IN_CLUSTER:
+        return not question.values.get("credential")
+    registered = question.cluster.vendor_facts.get("kind") == "ack-registered"
+    return question.delivery == Delivery.MANAGED and registered
 
 
 # --- the network ----------------------------------------------------------------------------------

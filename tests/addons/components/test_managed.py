@@ -25,6 +25,7 @@ from tests.addons.pods.conftest import Control, registered
 from tests.conftest import World, wait_until
 
 API_SERVER = "kube-apiserver"
+ADDON = "ack-virtual-node"
 GATE = "ACSPodResourcesMutation=true"
 
 
@@ -65,13 +66,8 @@ class Ack(Place):
         wait_until(lambda: self.runtime.run(change(), timeout=10))
 
 
-@pytest.fixture
-def ack(world: World, runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ack]:
-    monkeypatch.setattr(manage, "runtime", lambda: runtime)
-    monkeypatch.setattr(gates, "runtime", lambda: runtime)
-    monkeypatch.setattr(vendors, "runtime", lambda: runtime)
-    monkeypatch.setattr(managed, "POLL_SECONDS", 0.05)
-    monkeypatch.setattr(managed, "SHOWS_AFTER", timedelta(seconds=0.5))
+def ack_of(world: World, runtime: Runtime) -> Ack:
+    """The first cluster of a world, with the account that it belongs to."""
     cloud, eci = world.facts["clouds"]["aliyun"], world.facts["clouds"]["eci"]
     key = next(one for one in cloud["keys"] if one["note"] == "full access")
     account = cast.account(
@@ -84,9 +80,20 @@ def ack(world: World, runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Iter
     sealing.seal_into(account, key_id=key["access_key_id"], secret=secret, token=Secret(""))
     account.save()
     cluster = registered(world, account)
+    return Ack(runtime, cluster, account, Control(world.facts["control_url"]), cloud)
+
+
+@pytest.fixture
+def ack(world: World, runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ack]:
+    monkeypatch.setattr(manage, "runtime", lambda: runtime)
+    monkeypatch.setattr(gates, "runtime", lambda: runtime)
+    monkeypatch.setattr(vendors, "runtime", lambda: runtime)
+    monkeypatch.setattr(managed, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(managed, "SHOWS_AFTER", timedelta(seconds=0.5))
+    made = ack_of(world, runtime)
+    account, cluster = made.account, made.cluster
     cluster.version, cluster.kind = "v1.36.1-aliyun.1", "ack"
     cluster.save()
-    made = Ack(runtime, cluster, account, Control(world.facts["control_url"]), cloud)
     made.turn(stage_seconds=0.05)
     yield made
     made.control.call("POST", "/reset", {})
@@ -250,7 +257,7 @@ def test_a_cluster_id_set_by_hand_is_confirmed_by_the_vendor(ack: Ack) -> None:
 
 
 def test_ack_virtual_node_comes_runs_a_canary_changes_and_goes_with_proof(ack: Ack) -> None:
-    node = "ack-virtual-node"
+    node = ADDON
     done = ack.run(node, "install", version="v2.10.5", values={})
     assert done.state == Operation.State.SUCCEEDED, (done.error, done.log)
     nodes = [n["metadata"]["name"] for n in ack.ask(_virtual).items]
