@@ -14,19 +14,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from addons.components import manage
-from addons.models import Cluster, FleetUpgrade, Installation
+from addons.components import apply, manage, release
+from addons.models import Cluster, FleetUpgrade, Installation, Revision
 from addons.runtime import resync
 from addons.runtime.clients import purpose
 from addons.runtime.drain import Limits, drain
 from addons.runtime.loop import Runtime
-from kube import Kube, parse_kubeconfig
+from kube import DEPLOYMENTS, Kube, parse_kubeconfig
 from kube.secret import Secret
 from providers import vault
 from tests.addons import cast
 from tests.conftest import wait_until
 
 NAME, OLD, NEW = "ack-co-scheduler", "v1.0.1", "v1.1.0"
+IMAGE = "registry-cn-hangzhou.ack.aliyuncs.com/acs/ack-co-scheduler"
 LIMITS = Limits(concurrency=16, slice_seconds=0.5, lease_seconds=30.0)
 AT_ONCE = 12
 
@@ -102,6 +103,63 @@ class House:
         rows = Installation.objects.filter(cluster__in=self.clusters, component=NAME)
         self.work(lambda: rows.filter(state="installed").count() == len(begun), seconds=seconds)
         return list(rows.select_related("cluster").order_by("cluster__name"))
+
+    def put(self, version: str = OLD) -> list[Installation]:
+        """As an install would leave it: the objects in every cluster, the rows here."""
+        rows = [self._row(cluster, version) for cluster in self.clusters]
+
+        async def everywhere() -> None:
+            await asyncio.gather(*(self._objects(row) for row in rows))
+
+        self.runtime.run(everywhere(), timeout=120)
+        return rows
+
+    def _row(self, cluster: Cluster, version: str) -> Installation:
+        row = Installation.objects.create(
+            cluster=cluster,
+            component=NAME,
+            delivery="in_cluster",
+            release=NAME,
+            version=version,
+            state=Installation.State.INSTALLED,
+        )
+        row.revisions.create(
+            number=1,
+            action="install",
+            version=version,
+            objects_applied=release.labelled(release.installed(row)),
+            status=Revision.Status.DEPLOYED,
+            actor="alice",
+            created_at=cast.NOW,
+        )
+        return row
+
+    async def _objects(self, row: Installation) -> None:
+        kube = await self.runtime.kube(row.cluster_id)
+        for obj in apply.ordered(release.labelled(release.installed(row))):
+            await apply.put(kube, obj)
+
+    def meddle(self, cluster: Cluster) -> None:
+        """Somebody sets the image by hand: the field is theirs from then on."""
+        container = {"name": NAME, "image": f"{IMAGE}:v1.0.2"}
+        obj = {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": NAME, "namespace": "kube-system"},
+            "spec": {"template": {"spec": {"containers": [container]}}},
+        }
+        where = (DEPLOYMENTS, NAME, obj, "kube-system")
+        by = {"field_manager": "somebody", "force": True}
+        self.ask(cluster, lambda kube: kube.patch(*where, kind="apply", **by))
+
+    def images(self, *clusters: Cluster) -> set[str]:
+        """What the clusters themselves say."""
+
+        async def image(kube: Kube) -> str:
+            live = await kube.get(DEPLOYMENTS, NAME, "kube-system")
+            return str(live["spec"]["template"]["spec"]["containers"][0]["image"])
+
+        return {self.ask(cluster, image) for cluster in clusters}
 
     def repair(self, row: Installation) -> None:
         """Take back the fields that others took; begun, not waited for."""

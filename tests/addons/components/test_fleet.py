@@ -5,19 +5,16 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.db.models import QuerySet
 
-from addons.components import fleet, manage
-from addons.models import Cluster, FleetUpgrade, Installation, Operation
+from addons.components import fleet
+from addons.models import FleetUpgrade, Installation, Operation
 from addons.runtime.loop import Runtime
-from kube import DEPLOYMENTS, Kube
-from tests.addons.components.fleet_house import NAME, NEW, OLD, House, register, serving
+from tests.addons.components.fleet_house import IMAGE, NAME, NEW, OLD, House, register, serving
 
 COUNT = 50
-IMAGE = "registry-cn-hangzhou.ack.aliyuncs.com/acs/ack-co-scheduler"
 
 
 @pytest.fixture(scope="module")
@@ -30,39 +27,12 @@ def served() -> Iterator[list[dict[str, str]]]:
 
 
 @pytest.fixture
-def house(
-    served: list[dict[str, str]], runtime: Runtime, settings: Any, monkeypatch: pytest.MonkeyPatch
-) -> House:
-    monkeypatch.setattr(manage, "runtime", lambda: runtime)
+def house(served: list[dict[str, str]], runtime: Runtime) -> House:
     return House(runtime, [register(**one) for one in served])
-
-
-async def _meddle(kube: Kube) -> None:
-    """Somebody sets the image by hand: the field is theirs from then on."""
-    container = {"name": NAME, "image": f"{IMAGE}:v1.0.2"}
-    obj = {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": NAME, "namespace": "kube-system"},
-        "spec": {"template": {"spec": {"containers": [container]}}},
-    }
-    await kube.patch(
-        DEPLOYMENTS, NAME, obj, "kube-system", kind="apply", field_manager="somebody", force=True
-    )
 
 
 def rows_now() -> QuerySet[Installation]:
     return Installation.objects.filter(component=NAME)
-
-
-def _images(house: House, *clusters: Cluster) -> set[str]:
-    """What the clusters themselves say."""
-
-    async def image(kube: Kube) -> str:
-        live = await kube.get(DEPLOYMENTS, NAME, "kube-system")
-        return str(live["spec"]["template"]["spec"]["containers"][0]["image"])
-
-    return {house.ask(cluster, image) for cluster in clusters}
 
 
 def _states(upgrade: FleetUpgrade) -> list[set[str]]:
@@ -73,12 +43,13 @@ def _states(upgrade: FleetUpgrade) -> list[set[str]]:
     return [found[wave] for wave in sorted(found)]
 
 
+@pytest.mark.slow
 def test_fifty_clusters_go_in_waves_of_ten_a_failure_stops_the_next_and_a_retry_ends_it(
     house: House,
 ) -> None:
-    rows = house.install()
+    rows = house.put()
     broken = rows[15]
-    house.ask(broken.cluster, _meddle)
+    house.meddle(broken.cluster)
     upgrade = fleet.start(house.clusters[0].team, NAME, NEW, rows, batch=10, actor="alice")
 
     house.settled(upgrade, "stopped")
@@ -88,7 +59,7 @@ def test_fifty_clusters_go_in_waves_of_ten_a_failure_stops_the_next_and_a_retry_
     assert "somebody" in failed.detail
     changed = Operation.objects.filter(kind="upgrade-component")
     assert changed.count() == 21
-    assert _images(house, broken.cluster, rows[-1].cluster) == {f"{IMAGE}:v1.0.2", f"{IMAGE}:{OLD}"}
+    assert house.images(broken.cluster, rows[-1].cluster) == {f"{IMAGE}:v1.0.2", f"{IMAGE}:{OLD}"}
 
     house.repair(broken)
     fleet.resume(upgrade)
@@ -96,4 +67,4 @@ def test_fifty_clusters_go_in_waves_of_ten_a_failure_stops_the_next_and_a_retry_
     assert _states(upgrade) == [{"done"}] * 6
     assert changed.count() == COUNT + 1
     assert set(rows_now().values_list("version", "state")) == {(NEW, "installed")}
-    assert _images(house, *house.clusters) == {f"{IMAGE}:{NEW}"}
+    assert house.images(*house.clusters) == {f"{IMAGE}:{NEW}"}
