@@ -14,6 +14,7 @@ from console.api.fleet_upgrades import FleetUpgrades
 from console.api.nodes import Nodes
 from console.api.pods import Pods
 from console.api.providers import Providers
+from console.api.ram import RamGrantOne, RamGrantRotation, RamGrants
 
 app_name = "api"
 router = SimpleRouter()
@@ -37,5 +38,12 @@ urlpatterns = [
     path("views/<slug:topic>/ids/", live.Ids.as_view(), name="view-ids"),
     path("views/<slug:topic>/rows/", live.Rows.as_view(), name="view-rows"),
     path("schema/", SpectacularAPIView.as_view(api_version="1"), name="schema"),
+    path("credentials/<int:pk>/ram-grants/", RamGrants.as_view(), name="ram-grants"),
+    path("credentials/<int:pk>/ram-grants/<slug:addon>/", RamGrantOne.as_view(), name="ram-grant"),
+    path(
+        "credentials/<int:pk>/ram-grants/<slug:addon>/rotate/",
+        RamGrantRotation.as_view(),
+        name="ram-grant-rotate",
+    ),
     *router.urls,
 ]

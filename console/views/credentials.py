@@ -26,7 +26,7 @@ from console.fields import FieldsForm
 from console.keys import dialects, known, new_key, policy, shown_key, sources, used_by
 from console.refusals import EXPLAINED, Refusal, explain, user_kind
 from kube.secret import Secret
-from providers import accounts
+from providers import accounts, registry
 from providers.base import Dialect, Field, TemporaryKeys
 from providers.models import CloudAccount
 
@@ -213,6 +213,7 @@ def _page(request: HttpRequest, account: CloudAccount, form: FieldsForm | None) 
         "policy": policy(dialect) if dialect else None,
         "age_days": (timezone.now() - account.rotated_at).days,
         "old_days": ROTATE_AFTER_DAYS,
+        "has_users": registry.has_users(account.provider),
         "halt_text": reasons.sentence(account.halt_reason, account.halt_detail),
     }
     partial = request.headers.get("HX-Request") and request.GET.get("part") == "top"

@@ -27,7 +27,7 @@ from console import tokens
 from console.models import ApiToken, Membership
 from kube.secret import Secret
 from providers import base, sealing, seen, vault
-from providers.models import CloudAccount, Instance, LogTail, Orphan
+from providers.models import CloudAccount, Instance, LogTail, Orphan, RamGrant
 
 PASSWORD = "correct-horse-battery"
 NAMES = ("alice", "bob", "vera", "charlie")
@@ -266,6 +266,19 @@ def fleet_upgrade(*installations: Installation, **fields: Any) -> FleetUpgrade:
     return made
 
 
+def ram_grant(of: CloudAccount) -> RamGrant:
+    return RamGrant.objects.create(
+        account=of,
+        addon="ack-virtual-node",
+        user="ack-one-user-0123456789",
+        policy="ack-one-registered-cluster-policy-ack-virtual-node",
+        access_key_id="LTAI0123456789",
+        state=RamGrant.State.GRANTED,
+        actor="alice",
+        created_at=timezone.now(),
+    )
+
+
 def token(user: User, scope: str = "write", **fields: Any) -> tuple[ApiToken, str]:
     return tokens.create(user, name="ci", scope=scope, expires_at=fields.get("expires_at"))
 
@@ -297,4 +310,5 @@ def make_fleet(team: Group) -> Fleet:
     )
     installed = installation(home)
     upgrade = fleet_upgrade(installed)
+    ram_grant(key)
     return Fleet(key, home, where, running, orphan(key), operation(home), installed, upgrade)

@@ -58,7 +58,12 @@ PAGES: dict[str, tuple[str, ...]] = {
             ),
             *("GET pod-log", "GET pod-log-download", "GET operation", "GET credential"),
             *("GET cluster-components", "GET component", "GET component-tab"),
-            *("GET component-resources", "GET fleet-upgrade", "GET operation-log"),
+            *(
+                "GET ram-grants",
+                "GET component-resources",
+                "GET fleet-upgrade",
+                "GET operation-log",
+            ),
         ),
         MEMBERS,
     ),
@@ -70,11 +75,14 @@ PAGES: dict[str, tuple[str, ...]] = {
             *("POST credential-resume", "POST component-drift", "GET component-change"),
             *("GET component-step", "POST component-step", "GET component-plan"),
             *("POST component-start", "POST fleet-pause", "POST fleet-resume"),
-            *("POST fleet-retry", "POST fleet-cancel"),
+            *("POST fleet-retry", "POST fleet-cancel", "POST ram-grant", "POST ram-rotate"),
         ),
         OPERATORS,
     ),
-    **dict.fromkeys(("POST cluster-remove", "POST node-remove", "POST credential-remove"), OWNERS),
+    **dict.fromkeys(
+        ("POST cluster-remove", "POST node-remove", "POST credential-remove", "POST ram-revoke"),
+        OWNERS,
+    ),
     **dict.fromkeys(
         (
             *("GET cluster-new", "GET cluster-new-context", "GET cluster-new-check"),
@@ -109,6 +117,7 @@ API: dict[str, tuple[str, ...]] = {
             *("GET api:credentials-detail", "GET api:credentials-catalogue"),
             *("GET api:installations-detail", "GET api:installations-revisions"),
             *("GET api:installations-drift", "GET api:fleet-upgrades-detail"),
+            "GET api:ram-grants",
         ),
         MEMBERS,
     ),
@@ -123,14 +132,19 @@ API: dict[str, tuple[str, ...]] = {
             *("POST api:installations-upgrade", "POST api:installations-configure"),
             *("POST api:installations-rollback", "POST api:installations-repair"),
             *("POST api:fleet-upgrades-pause", "POST api:fleet-upgrades-resume"),
-            "POST api:fleet-upgrades-cancel",
+            *("POST api:fleet-upgrades-cancel", "POST api:ram-grants"),
+            "POST api:ram-grant-rotate",
         ),
         OPERATORS,
     ),
     **dict.fromkeys(
         (
             *("DELETE api:clusters-detail", "DELETE api:nodes-detail"),
-            *("DELETE api:credentials-detail", "POST api:installations-uninstall"),
+            *(
+                "DELETE api:credentials-detail",
+                "POST api:installations-uninstall",
+                "DELETE api:ram-grant",
+            ),
         ),
         OWNERS,
     ),
@@ -155,6 +169,7 @@ contexts: [{name: c, context: {cluster: c, user: u}}]
 KEY = {"access_key_id": "LTAI0000", "access_key_secret": "s"}
 BODIES: dict[str, Any] = {
     "POST api:tokens": {"name": "ci"},
+    "POST api:ram-grants": {"addon": "ack-virtual-node"},
     "POST api:clusters-rotate": {"kubeconfig": KUBECONFIG},
     "POST api:clusters-list": {"kubeconfig": KUBECONFIG, "name": "x"},
     "POST api:clusters-parse": {"kubeconfig": KUBECONFIG},
@@ -241,6 +256,7 @@ def nowhere(redis_server: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
         *("addons.clusters.register", "addons.keys", "console.api.credentials"),
         *("console.supply", "console.pairs", "console.views.add_node"),
         *("console.views.change", "console.views.installation", "addons.components.manage"),
+        *("addons.components.ram", "addons.components.gates"),
     ):
         monkeypatch.setattr(f"{module}.runtime", lambda: made)
     yield
@@ -269,6 +285,11 @@ def url_of(name: str, fleet: Fleet, token: int) -> str:
         "api:orphans": {"pk": fleet.orphan.pk},
         "api:credentials": {"pk": fleet.account.pk},
         "api:components": {"pk": VK},
+        "api:ram-grants": {"pk": fleet.account.pk},
+        "api:ram-grant": {"pk": fleet.account.pk, "addon": "ack-virtual-node"},
+        "ram-grants": {"pk": fleet.account.pk},
+        "ram-grant": {"pk": fleet.account.pk},
+        "ram": {"pk": fleet.account.pk, "addon": "ack-virtual-node"},
         "api:fleet-upgrades": {"pk": fleet.fleet_upgrade.pk},
         "fleet": {"pk": fleet.fleet_upgrade.pk},
         "api:installations": {"pk": fleet.installation.pk},
