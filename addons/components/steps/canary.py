@@ -1,7 +1,8 @@
 """The canary: one small pod on a new virtual node, seen running, then removed.
 
 It is bound to the node by name, so that no scheduler takes it elsewhere; it asks for the smallest
-size that clouds sell, ends by itself, and is taken away whatever becomes of it.
+size that clouds sell, ends by itself, and is taken away whatever becomes of it. It restarts on
+failure, because virtual kubelets give a pod that never restarts up at the first refusal.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def manifest(name: str, namespace: str, node: str) -> Json:
         },
         "spec": {
             "nodeName": node,
-            "restartPolicy": "Never",
+            "restartPolicy": "OnFailure",
             "activeDeadlineSeconds": SECONDS,
             "terminationGracePeriodSeconds": 0,
             "automountServiceAccountToken": False,

@@ -34,7 +34,7 @@ def question_of(work: Work) -> checks.Question:
 async def preflight(ctx: Context, operation: Operation) -> str:
     """Every check once more; the first that blocks ends the operation with its fix."""
     work = await work_of(ctx, operation)
-    found = await checks.run(ctx, question_of(work))
+    found = await checks.run(ctx, question_of(work), patient=True)
     for check in found:
         if check.state == "bad":
             raise StepFailed(check.detail or check.title, check.fix)
