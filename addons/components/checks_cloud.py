@@ -20,6 +20,7 @@ from addons.components.managed import ACTIVATE_ACS, fix_of
 from addons.components.vendors.names import vendor_name
 from addons.models import Cluster
 from addons.sentences import stored
+from providers import registry
 from providers.base import Catalogue, Quotas, Subnet
 from providers.errors import AccountTrouble, NotFound, ProviderError
 from providers.models import CloudAccount
@@ -85,6 +86,10 @@ async def _offered(
     if question.component.name == gates.COMPONENT and not cluster.control_plane:
         detail = stored(_("Clusters of kind %(kind)s have no such API."), kind=cluster.kind)
         return Check("control-plane", "bad", title, detail, gates.MANUAL)
+    if registry.dialect(found.account.provider).vendor != question.component.vendor:
+        detail = stored(_("%(name)s belongs to another cloud."), name=cluster.name)
+        fix = _("Choose another way of delivery.")
+        return Check("offered", "bad", title, detail, fix)
     name = vendor_name(found.account.provider, question.component.name)
     wanted = question.version.version if question.component.name != gates.COMPONENT else ""
     try:

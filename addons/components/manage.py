@@ -186,7 +186,7 @@ def _meant(
         raise ComponentError("unknown", _("The catalogue has no such component.")) from error
     row = release.installation_for(cluster, name)
     _fits_state(row, action)
-    if row is None and not delivery and Delivery.MANAGED in component.deliveries:
+    if row is None and not delivery and component.deliveries[0] == Delivery.MANAGED:
         vendors.find_once(cluster, runtime())
     delivery = delivery or (row.delivery if row else default_delivery(cluster, component))
     if delivery not in component.deliveries:
@@ -204,9 +204,9 @@ def _meant(
 
 
 def default_delivery(cluster: Cluster, component: Component) -> str:
-    """The vendor's own way where the vendor is known to know the cluster, else the first other."""
-    managed_too = Delivery.MANAGED in component.deliveries
-    if managed_too and (cluster.vendor_id or len(component.deliveries) == 1):
+    """The first that is listed; the vendor's own way only where the vendor knows the cluster."""
+    managed_first = component.deliveries[0] == Delivery.MANAGED
+    if managed_first and (cluster.vendor_id or len(component.deliveries) == 1):
         return Delivery.MANAGED.value
     return next(one.value for one in component.deliveries if one != Delivery.MANAGED)
 

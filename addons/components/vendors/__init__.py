@@ -141,7 +141,8 @@ def _address(url: str) -> tuple[str, int]:
 
 def keep(cluster: Cluster, account: CloudAccount, found: ManagedCluster) -> None:
     """What the vendor says of the cluster, on its row."""
-    facts = asdict(found) | {"account": account.pk}
+    vendor = registry.dialect(account.provider).vendor
+    facts = asdict(found) | {"account": account.pk, "vendor": vendor}
     for name in ("endpoints", "subnets"):
         facts[name] = list(facts[name])
     cluster.vendor_id, cluster.vendor_facts = found.id, facts

@@ -1,4 +1,4 @@
-"""J2: a registered cluster, by grant, managed add-on and safe uninstall."""
+"""A registered cluster by grant and managed add-on; a KCE cluster by KCE's own component API."""
 
 from __future__ import annotations
 
@@ -14,8 +14,12 @@ from addons.models import Operation
 from addons.runtime.loop import Runtime
 from addons.sentences import read
 from kube import NODES, Kube
+from kube.secret import Secret
+from providers import sealing
 from tests.addons import cast
+from tests.addons.components.conftest import Place
 from tests.addons.components.test_managed import ADDON, Ack, ack_of
+from tests.addons.pods.conftest import Control, registered
 from tests.conftest import World
 
 
@@ -60,3 +64,53 @@ def test_a_registered_cluster_is_granted_a_key_then_gets_its_nodes_and_loses_the
     status = gates.look(idc.cluster)
     assert (status.settable, status.works) == (False, False)
     assert "API server" in read(status.why)
+
+
+@pytest.fixture
+def kce(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    for module in (manage, vendors):
+        monkeypatch.setattr(module, "runtime", lambda: runtime)
+    monkeypatch.setattr(managed, "POLL_SECONDS", 0.05)
+    with tempfile.TemporaryDirectory(prefix="sp-kce-") as directory:
+        world = World(Path(directory), clusters="kce-beijing")
+        world.start()
+        cloud, control = world.facts["clouds"]["kci"], Control(world.facts["control_url"])
+        knobs = {"schedule_seconds": 0, "pull_seconds": 0.1, "component_seconds": 0.2}
+        control.call("PUT", "/kci/knobs", knobs)
+        account = cast.account(provider="kci", region=cloud["region"], endpoint=cloud["endpoint"])
+        key = next(k for k in cloud["keys"] if k.get("note") == "full access")
+        secret = Secret(key["access_key_secret"])
+        sealing.seal_into(account, key_id=key["access_key_id"], secret=secret, token=Secret(""))
+        account.save()
+        cluster = registered(world, account)
+        cluster.version, cluster.kind, cluster.region = "v1.36.1", "kce", cloud["region"]
+        cluster.save()
+        yield Place(runtime, cluster, account, control, cloud)
+        world.stop()
+
+
+def test_the_virtual_kubelet_of_kci_is_managed_by_kce(kce: Place) -> None:
+    name = "rbkci-virtual-kubelet"
+    assert vendors.find(kce.cluster)
+    assert kce.cluster.vendor_facts["vendor"] == "kingsoft"
+    given = {
+        "TEMP_AKSK_CM": "user-temp-aksk",
+        "KCI_CLUSTER_ID": kce.cluster.vendor_id,
+        "KCI_REGION": kce.cloud["region"],
+        "KCI_SUBNET_ID": kce.cloud["subnets"][0]["id"],
+        "KCI_SECURITY_GROUP_IDS": kce.cloud["security_group_id"],
+        "nodename": "virtual-kubelet01",
+    }
+    done = kce.run(name, "install", delivery="managed", values=given)
+    assert done.state == Operation.State.SUCCEEDED, (done.error, done.log)
+    assert [node["metadata"]["name"] for node in kce.ask(_virtual).items] == ["virtual-kubelet01"]
+    row = kce.row(name)
+    assert row is not None
+    assert manage.drift(row) == []
+    changed = {**given, "cluster-domain": "cluster.local"}
+    done = kce.run(name, "configure", values=changed)
+    assert done.state == Operation.State.SUCCEEDED, (done.error, done.log)
+    done = kce.run(name, "uninstall")
+    assert done.state == Operation.State.SUCCEEDED, (done.error, done.log)
+    assert kce.ask(_virtual).items == []
+    assert kce.row(name) is None
