@@ -37,6 +37,7 @@ _CHANGE = f"{_COMPONENT}do/<slug:action>/"
 component_patterns = [
     path(_COMPONENT, installation.component, name="component"),
     path(f"{_COMPONENT}drift/", installation.drift, name="component-drift"),
+    path(f"{_COMPONENT}gates/now/", installation.gates, name="component-gates"),
     path(f"{_COMPONENT}objects/", installation.resources, name="component-resources"),
     path(f"{_COMPONENT}<slug:tab>/", installation.component, name="component-tab"),
     path(_CHANGE, change.begin, name="component-change"),

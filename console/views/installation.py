@@ -18,7 +18,7 @@ from django.views.decorators.http import require_POST, require_safe
 from addons.components import apply, manage
 from addons.components.base import Component, Json, Version, merged
 from addons.components.catalogue import localised, say
-from addons.components.gates import parsed, spelled
+from addons.components.gates import ACS_MUTATION, look
 from addons.components.life import running_on
 from addons.components.values import Row, carried, flat, three_way
 from addons.models import Cluster, Installation, Revision
@@ -30,7 +30,6 @@ from console.live.installed import installation_rows
 from console.live.rows import operation_rows
 from console.offers import (
     DELIVERIES,
-    GATES,
     Card,
     card,
     found_component,
@@ -203,17 +202,8 @@ def _configuration(place: Place) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Gate:
-    name: str
-    current: str
-    known: bool
-
-
-def _gates(place: Place) -> dict[str, Any]:
-    now = merged((place.version or place.component.latest).defaults(), place.values)
-    text = str(now.get(spelled(now, GATES)) or "")
-    return {"gates": sorted(parsed(text).items())}
+def _gates(_place: Place) -> dict[str, Any]:
+    return {}
 
 
 def _resources(place: Place) -> dict[str, Any]:
@@ -279,6 +269,40 @@ def drift(request: HttpRequest, slug: str, name: str) -> HttpResponse:
         messages.success(request, text % {"n": len(found)})
         audit.record(request, "component.drift", f"{slug}/{name}", team=place.cluster.team)
     return redirect("component", slug, name)
+
+
+@require_safe
+@login_required
+def gates(request: HttpRequest, slug: str, name: str) -> HttpResponse:
+    """Feature gates as cloud and API server tell now: a fragment, so that no page waits."""
+    place = place_of(request, slug, name)
+    if not has_gates(place.component):
+        raise Http404
+    row = place.installation
+    context: dict[str, Any] = {
+        "cluster": place.cluster,
+        "component": place.component,
+        "mutation": ACS_MUTATION,
+        "role": role_in(request.user, place.cluster.team),
+        "change": "configure" if row and row.version else "install",
+    }
+    try:
+        found = look(place.cluster)
+    except EXPLAINED as error:
+        context["refusal"] = explain(error)
+    else:
+        names = dict.fromkeys([ACS_MUTATION, *found.gates])
+        context |= {
+            "gates": [
+                {"name": gate, "value": found.gates.get(gate, ""), "works": found.works}
+                for gate in names
+            ],
+            "settable": found.settable,
+            "why": read(found.why),
+            "manual": read(found.manual),
+            "detail": read(found.detail),
+        }
+    return render(request, "pages/component/gates_now.html", context)
 
 
 # --- what stands in the cluster now -------------------------------------------------------------

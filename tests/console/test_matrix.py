@@ -58,6 +58,7 @@ PAGES: dict[str, tuple[str, ...]] = {
             ),
             *("GET pod-log", "GET pod-log-download", "GET operation", "GET credential"),
             *("GET cluster-components", "GET component", "GET component-tab"),
+            "GET component-gates",
             *(
                 "GET ram-grants",
                 "GET component-resources",
@@ -297,6 +298,7 @@ def url_of(name: str, fleet: Fleet, token: int) -> str:
         "component": {"slug": fleet.cluster.slug, "name": VK},
         "component-everywhere": {"name": VK},
         "component-tab": {"slug": fleet.cluster.slug, "name": VK, "tab": "history"},
+        "component-gates": {**here, "name": "kube-apiserver"},
         "component-change": {**here, "action": "configure"},
         "component-start": {**here, "action": "configure"},
         "component-step": {**here, "action": "configure", "step": "parameters"},
