@@ -54,7 +54,8 @@ class VirtualPods(Controller[Key]):
             self.queue.add(key_of(old))
         if new is None or not self._nodes.owner_of(node_of(new)):
             return
-        if old is None or deleting(new) or new["spec"] != old["spec"]:
+        changed = old is None or new["spec"] != old["spec"] or _told(new) != _told(old)
+        if changed or deleting(new):
             self.queue.add(key_of(new))
 
     def _hand(self, pod: Obj) -> Context:
@@ -170,3 +171,8 @@ class VirtualPods(Controller[Key]):
         await self._hand(pod).events.emit(
             source, pod, reason, message, kind=kind, host=node_of(pod)
         )
+
+
+def _told(pod: Obj) -> object:
+    """What an agent inside an instance may have told of the containers."""
+    return (pod.get("status") or {}).get("containerStatuses")
