@@ -164,6 +164,27 @@ async def test_a_lost_answer_leaves_a_task_that_can_be_found(house):
     assert [task.task_type for task in tasks.body.tasks] == ["cluster_addon_install"]
 
 
+async def test_throttling_and_errors_are_planted_by_action(house):
+    faults = house.world.aliyun.cloud.cs.faults
+    faults.plant(Fault(action="ListAddons", code="Throttling.User", retry_after_ms=1500))
+    faults.plant(Fault(action="ListAddons", code="ServiceUnavailable"))
+    asked = cs.ListAddonsRequest(cluster_id=house.id("ack-hangzhou"))
+    with pytest.raises(DaraException) as throttled:
+        await house.cs().list_addons_async(asked)
+    assert (throttled.value.code, throttled.value.retry_after) == ("Throttling.User", 1500)
+    assert await refusal(house.cs().list_addons_async(asked)) == "ServiceUnavailable"
+    assert (await house.cs().list_addons_async(asked)).body.addons
+
+
+async def test_ack_co_scheduler_runs_in_a_registered_cluster(house):
+    task = await install(house, "idc-zhangjiakou", "ack-co-scheduler", "v1.1.0")
+    assert (await ended(house, task)).state == "success"
+    client = house.cluster("idc-zhangjiakou").client
+    assert client.look("deployments.apps", "ack-co-scheduler", "kube-system")
+    wrong = install(house, "ack-hangzhou", "ack-co-scheduler", "v1.1.0")
+    assert await refusal(wrong) == "AddonNotFound"
+
+
 async def test_only_who_may_may(house):
     client = house.cs(house.pair("no permission"))
     listing = client.list_addons_async(cs.ListAddonsRequest(cluster_id=house.id("ack-hangzhou")))

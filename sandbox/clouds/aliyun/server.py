@@ -44,6 +44,7 @@ class Envelope:
     form: dict[str, str] = field(default_factory=dict)
     action: str = ""
     key_id: str = ""
+    retry_after_ms: int | None = None
 
     @property
     def flat(self) -> dict[str, str]:
@@ -104,6 +105,8 @@ class Gateway:
             return web.Response(status=499)
         self._log(envelope, status, code)
         headers = {"x-acs-request-id": envelope.request_id}
+        if envelope.retry_after_ms is not None:
+            headers["x-acs-retry-after"] = str(envelope.retry_after_ms)
         return web.Response(
             body=msgspec.json.encode(answer),
             status=status,
@@ -199,6 +202,7 @@ class Gateway:
 
     def _draw(self, envelope: Envelope, flat: dict[str, str]) -> Fault | None:
         fault = self.cloud.cs.faults.draw(envelope.action, flat, 1)
+        envelope.retry_after_ms = fault.retry_after_ms if fault else None
         if fault and fault.when == "before" and not fault.lost_answer:
             raise fault.error()
         return fault
