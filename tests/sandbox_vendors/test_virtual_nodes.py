@@ -168,18 +168,25 @@ async def test_a_registered_cluster_sends_pods_by_their_label(house):
     await keys_into(cluster, house.pair())
     assert (await ended(house, await install(house, "idc-zhangjiakou"))).state == "success"
     await until(lambda: ready(cluster, "virtual-kubelet-cn-zhangjiakou-a"), 20)
-    labelled = {
-        "metadata": {"name": "gpu", "namespace": "default"},
-        "spec": {
-            "restartPolicy": "Never",
-            "containers": [{"name": "c", "image": "busybox", "command": ["echo", "hi"]}],
-        },
+    job = {"name": "c", "image": "cuda-vector-add:v0.1"}
+    job["resources"] = {"limits": {"nvidia.com/gpu": "1"}}
+    meta = {
+        "name": "gpu-pod",
+        "namespace": "default",
+        "labels": {"alibabacloud.com/eci": "true"},
+        "annotations": {"k8s.aliyun.com/eci-use-specs": "ecs.gn5-c4g1.xlarge"},
     }
-    labelled["metadata"]["labels"] = {"alibabacloud.com/eci": "true"}
-    await cluster.client.create("pods", labelled)
-    await until(lambda: phase(cluster, "gpu") == "Succeeded", 15)
-    done = cluster.client.look("pods", "gpu", "default")
-    assert done["spec"]["nodeName"].startswith("virtual-kubelet-cn-zhangjiakou-")
+    spec = {"restartPolicy": "Never", "containers": [job]}
+    await cluster.client.create("pods", {"metadata": meta, "spec": spec})
+    await until(lambda: phase(cluster, "gpu-pod") == "Succeeded", 15)
+    done = cluster.client.look("pods", "gpu-pod", "default")
+    node = done["spec"]["nodeName"]
+    assert node.startswith("virtual-kubelet-cn-zhangjiakou-")
+    assert done["metadata"]["annotations"]["k8s.aliyun.com/eci-instance-spec"] == (
+        "ecs.gn5-c4g1.xlarge"
+    )
+    lines = [line async for line in cluster.kubelets[node].logs(done, "c")]
+    assert b"PASSED" in b"".join(lines)
 
 
 async def test_wrong_keys_end_in_a_crash_loop_with_the_reason_in_the_log(house):
