@@ -20,10 +20,11 @@ from console.cli.errors import CommandError, Unreachable, of_problem
 Json = dict[str, Any]
 Params = Mapping[str, str | int | Sequence[str] | None]
 
-TIMEOUT = (5.0, 120.0)
+# To connect, and for an answer: what asks clouds and clusters takes its time.
+TIMEOUT = (5.0, 180.0)
 TRIES = 4
-# What a person still waits for, in seconds.
-_LONGEST_WAIT = 20.0
+# What a person still waits for in all, in seconds, while Spillway says to ask again.
+_LONGEST_WAIT = 60.0
 _PAGE = 500
 _IN_PROGRESS = "idempotency_in_progress"
 
@@ -90,7 +91,8 @@ class Api:
         key: str = "",
     ) -> Any:
         headers = {"Idempotency-Key": key} if key else {}
-        for left in reversed(range(TRIES)):
+        failures, waited = 0, 0.0
+        while True:
             try:
                 answer = self._session.request(
                     method,
@@ -102,15 +104,16 @@ class Api:
                     allow_redirects=False,
                 )
             except requests.RequestException as error:
-                if not left:
+                failures += 1
+                if failures == TRIES:
                     raise self._unreachable(error) from error
-                self._sleep(0.3 * (TRIES - left))
+                self._sleep(0.3 * failures)
                 continue
             wait = _wait(answer)
-            if wait is None or not left:
+            if wait is None or waited + wait > _LONGEST_WAIT:
                 return _read(answer, self._config.url)
+            waited += wait
             self._sleep(wait)
-        raise AssertionError("the last try returns or raises")
 
     def _unreachable(self, error: requests.RequestException) -> Unreachable:
         why = {
@@ -139,7 +142,7 @@ def _body(answer: requests.Response) -> Any:
 def _wait(answer: requests.Response) -> float | None:
     """Seconds until it is worth asking again; None when the answer stands."""
     told = answer.headers.get("Retry-After", "")
-    if answer.status_code in {429, 503} and told.isdecimal() and int(told) <= _LONGEST_WAIT:
+    if answer.status_code in {429, 503} and told.isdecimal():
         return float(told)
     body = _body(answer) if answer.status_code == 409 else None
     return 1.0 if isinstance(body, dict) and body.get("code") == _IN_PROGRESS else None

@@ -90,7 +90,8 @@ def leaving(plan: Json) -> str:
     if not affected:
         return ""
     costs = [f"{amount} {currency}/h" for currency, amount in plan["cost_per_hour"].items()]
-    head = f"{len(affected)} pods run there{', for ' + ' + '.join(costs) if costs else ''}:"
+    pods = "1 pod runs" if len(affected) == 1 else f"{len(affected)} pods run"
+    head = f"{pods} there{', for ' + ' + '.join(costs) if costs else ''}:"
     return f"{head}\n{table(affected, _AFFECTED)}"
 
 

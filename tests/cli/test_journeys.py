@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -16,7 +18,8 @@ from console.cli import onectl
 from console.cli.main import run
 from console.cli.shell import Shell
 from console.cli.tree import root
-from tests.chaos.house import QUICKLY, House
+from tests.chaos import manifests
+from tests.chaos.house import QUICKLY, House, wait_until
 from tests.cli.conftest import Said
 
 pytestmark = pytest.mark.chaos
@@ -117,6 +120,16 @@ def _nodes(desk: Desk, cluster: str) -> dict[str, str]:
     }
 
 
+def _phases(desk: Desk, app: str) -> list[str]:
+    return [pod["status"]["phase"] for pod in desk.house.pods(app, cluster=IDC)]
+
+
+def _billed(desk: Desk) -> list[Json]:
+    """What the cloud's own ledger says still costs in the region of the registered cluster."""
+    found: list[Json] = desk.house.world.get("/eci/instances?region=cn-zhangjiakou")
+    return [one for one in found if one["deleted_at"] is None and one["ended_at"] is None]
+
+
 def _vk_values(desk: Desk) -> list[str]:
     cloud = desk.house.world.facts["clouds"]["kci"]
     account = next(row["id"] for row in desk.told("credential", "list") if row["name"] == "ksyun")
@@ -211,3 +224,42 @@ def test_an_ack_cluster_is_upgraded_to_acs_and_its_feature_gate_set(desk: Desk) 
     for name in ("kube-apiserver", ACK_NODE):
         desk.done("addon", "uninstall", name, "--yes", "--wait", *at)
     assert _nodes(desk, ACK) == {}
+
+
+def test_a_registered_cluster_bursts_to_eci_by_the_vendors_own_words(desk: Desk) -> None:
+    said = desk.onectl("ram-user", "grant", "--addon", ACK_NODE, cluster=IDC)
+    granted = re.fullmatch(
+        r"Ram policy ack-one-registered-cluster-policy-ack-virtual-node"
+        r" granted to ram user (ack-one-user-[0-9a-f]{10}) successfully\.\n",
+        said.out,
+    )
+    assert granted, said
+    secret = json.loads(
+        desk.house.kubectl(
+            *("-n", "kube-system", "get", "secret", "alibaba-addon-secret", "-o", "json"),
+            cluster=IDC,
+        )
+    )
+    assert set(secret["data"]) == {"access-key-id", "access-key-secret"}
+    asked = desk.says("ram-user", "query", "--addon", ACK_NODE, "--cluster", IDC)
+    assert granted[1] in asked.out
+    key = base64.b64decode(secret["data"]["access-key-secret"]).decode()
+    assert key not in asked.out + asked.err + said.err
+
+    said = desk.onectl("addon", "install", ACK_NODE, cluster=IDC)
+    assert said.out == f"Addon {ACK_NODE}, version v2.13.0 installed.\n", said
+    assert "virtual-kubelet-cn-zhangjiakou-a" in _nodes(desk, IDC)
+    assert f"{ACK_NODE} " in desk.onectl("addon", "list", cluster=IDC).out
+
+    desk.house.apply(manifests.bound("nginx", "virtual-kubelet-cn-zhangjiakou-a"), cluster=IDC)
+    wait_until(lambda: _phases(desk, "nginx") == ["Running"], seconds=60, what="nginx runs")
+    assert len(_billed(desk)) == 1
+    said = desk.onectl("addon", "uninstall", ACK_NODE, cluster=IDC)
+    assert said.out == f"Addon {ACK_NODE} uninstalled.\n", said
+    assert re.search(r"1 pod runs there, for [0-9.]+ CNY/h:\n", said.err), said.err
+    assert _phases(desk, "nginx") == []
+    assert _billed(desk) == []
+    assert _nodes(desk, IDC) == {}
+    said = desk.onectl("ram-user", "revoke", "--addon", ACK_NODE, cluster=IDC)
+    assert granted[1] in said.out
+    assert desk.onectl("ram-user", "query", "--addon", ACK_NODE, cluster=IDC).code == 4
