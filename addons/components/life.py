@@ -16,6 +16,8 @@ from addons.sentences import stored
 
 # Steps that change the cluster or the cloud: from their start on, a failure leaves a mark.
 TOUCHING = frozenset({"rbac-and-crds", "apply", "ask", "cordon", "instances", "delete"})
+# What an operation remembers of what it began and saw.
+_PASSING = frozenset({"canary", "children", "managed"})
 _STATE = {"install": Installation.State.INSTALLING, "uninstall": Installation.State.UNINSTALLING}
 
 
@@ -103,7 +105,17 @@ class Components:
         Installation.objects.filter(pk=row.pk).update(
             state=state_of(operation.arguments["action"]), operation=operation
         )
+        if _overtaken(operation):
+            self._from_the_start(operation, row)
         self._try_again(operation)
+
+    def _from_the_start(self, operation: Operation, row: Installation) -> None:
+        """What it did is no longer there: all steps anew, and a revision of its own."""
+        row.revisions.filter(operation=operation).update(operation=None)
+        operation.steps.update(state=Step.State.WAITING)
+        kept = {key: value for key, value in operation.arguments.items() if key not in _PASSING}
+        operation.arguments = kept
+        operation.save(update_fields=["arguments"])
 
     def _try_again(self, operation: Operation) -> None:
         """Operations that it began go on too; a canary that failed is sent once more."""
@@ -114,6 +126,17 @@ class Components:
         ended = (Operation.State.FAILED, Operation.State.CANCELLED)
         for child in Operation.objects.filter(pk__in=begun, state__in=ended):
             operations.retry(child)
+
+
+def _overtaken(operation: Operation) -> bool:
+    """Whether another operation changed the component since, as its own rollback does."""
+    later = Operation.objects.filter(
+        cluster=operation.cluster_id,
+        target=operation.target,
+        kind__endswith="-component",
+        pk__gt=operation.pk,
+    )
+    return any(touched(other) for other in later)
 
 
 def running_on(row: Installation) -> Operation | None:

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from addons.components import apply, manage, release
-from addons.models import Cluster, FleetUpgrade, Installation, Revision
+from addons.models import Cluster, FleetUpgrade, Installation, Operation, Revision
+from addons.operations import RUNNING
 from addons.runtime import resync
 from addons.runtime.clients import purpose
 from addons.runtime.drain import Limits, drain
 from addons.runtime.loop import Runtime
-from kube import DEPLOYMENTS, Kube, parse_kubeconfig
+from kube import DEPLOYMENTS, NODES, Kube, parse_kubeconfig
 from kube.secret import Secret
 from providers import vault
 from tests.addons import cast
@@ -151,6 +152,14 @@ class House:
         where = (DEPLOYMENTS, NAME, obj, "kube-system")
         by = {"field_manager": "somebody", "force": True}
         self.ask(cluster, lambda kube: kube.patch(*where, kind="apply", **by))
+
+    def cordon(self, cluster: Cluster, closed: bool) -> None:
+        spec = {"spec": {"unschedulable": closed}}
+        self.ask(cluster, lambda kube: kube.patch(NODES, "node-1", spec))
+
+    def idle(self) -> None:
+        """Until no operation is under way, rollbacks included."""
+        self.work(lambda: not Operation.objects.filter(state__in=RUNNING).exists())
 
     def images(self, *clusters: Cluster) -> set[str]:
         """What the clusters themselves say."""

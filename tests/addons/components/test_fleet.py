@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.db.models import QuerySet
 
+from addons import operations
 from addons.components import fleet
 from addons.models import FleetUpgrade, Installation, Operation
 from addons.runtime.loop import Runtime
@@ -68,3 +70,29 @@ def test_fifty_clusters_go_in_waves_of_ten_a_failure_stops_the_next_and_a_retry_
     assert changed.count() == COUNT + 1
     assert set(rows_now().values_list("version", "state")) == {(NEW, "installed")}
     assert house.images(*house.clusters) == {f"{IMAGE}:{NEW}"}
+
+
+def test_a_retry_after_the_rollback_applies_everything_again(
+    served: list[dict[str, str]], runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = House(runtime, [register(**served[0])])
+    (row,) = house.put()
+    monkeypatch.setattr(operations, "DEADLINE", timedelta(seconds=1))
+    house.cordon(row.cluster, True)
+    upgrade = fleet.start(row.cluster.team, NAME, NEW, [row], actor="alice")
+    house.settled(upgrade, "stopped")
+    failed = upgrade.members.get().operation
+    assert failed is not None
+    house.idle()
+    row.refresh_from_db()
+    assert (row.version, house.images(row.cluster)) == (OLD, {f"{IMAGE}:{OLD}"})
+
+    monkeypatch.undo()
+    house.cordon(row.cluster, False)
+    operations.retry(failed)
+    house.idle()
+    row.refresh_from_db()
+    assert (row.version, row.state) == (NEW, "installed")
+    assert house.images(row.cluster) == {f"{IMAGE}:{NEW}"}
+    statuses = list(row.revisions.values_list("status", flat=True))
+    assert statuses == ["deployed", "superseded", "failed", "superseded"]

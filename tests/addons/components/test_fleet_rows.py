@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from addons.components import fleet
+from addons.components import fleet, manage
 from addons.components.manage import ComponentError
 from addons.components.matrix import matrix
 from addons.models import FleetUpgrade, Installation, Operation
@@ -97,6 +99,28 @@ def test_nothing_is_forgotten_when_redis_is(
         look(upgrade)
         look(upgrade)
     assert (upgrade.state, states(upgrade)) == ("succeeded", ["done"] * 5)
+
+
+def test_a_crash_while_a_wave_begins_costs_neither_a_cluster_nor_a_second_operation(
+    rows: list[Installation], look: Look, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upgrade = look(begun(rows))
+    end("succeeded")
+    real, begins = manage.start, itertools.count(1)
+
+    def dies_at_the_second(*args: Any, **given: Any) -> Operation:
+        started = real(*args, **given)
+        if next(begins) == 2:
+            raise MemoryError
+        return started
+
+    monkeypatch.setattr(manage, "start", dies_at_the_second)
+    look(upgrade)
+    assert states(upgrade) == ["done", "running", *["waiting"] * 3]
+    assert Operation.objects.count() == 2
+    look(upgrade)
+    assert states(upgrade) == ["done", "running", "running", "waiting", "waiting"]
+    assert Operation.objects.count() == 3
 
 
 def test_a_pause_begins_nothing_and_a_cancel_leaves_the_rest_out(
