@@ -502,6 +502,9 @@ def start(
         raise ComponentError("invalid", _("Instances are deleted or left."))
     with transaction.atomic():
         Cluster.objects.select_for_update().get(pk=cluster.pk)
+        known = _by_key(cluster, component, key)
+        if known is not None:
+            return known
         row = _row(cluster, meant)
         _not_busy(row)
         arguments = _arguments(meant, row, action, instances=instances, key=key)
@@ -583,5 +586,7 @@ def _arguments(
         "instances": instances,
         "key": key,
         "auto_rollback": _auto_rollback(meant, action),
+        # What came no further than its checks has nothing in the cluster: others' may be there.
+        "untouched": not row.version and not row.revisions.exists(),
         "was": {"state": row.state, "mark": row.mark, "version": row.version},
     }

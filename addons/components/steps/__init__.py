@@ -7,6 +7,7 @@ from typing import Any
 
 from django.utils.module_loading import import_string
 
+from addons.components.steps import removal
 from addons.operations import Steps
 
 _HERE = "addons.components.steps"
@@ -18,8 +19,16 @@ DELIVERIES = {
 }
 
 
+FORGET: Steps = (("forget", removal.forget),)
+
+
 def steps_for(arguments: Mapping[str, Any]) -> Steps:
-    """Raises KeyError for an action that the delivery does not have."""
+    """Raises KeyError for an action that the delivery does not have.
+
+    To uninstall what was never begun is to forget it: like-named things there are somebody else's.
+    """
+    if arguments["action"] == "uninstall" and arguments.get("untouched"):
+        return FORGET
     found: Mapping[str, Steps] = import_string(DELIVERIES[arguments["delivery"]])
     return found[arguments["action"]]
 

@@ -198,3 +198,23 @@ def test_what_others_installed_is_adopted_with_its_version_and_values(place: Pla
     configured = {**row.values, "credential": place.account.pk, "KCI_KUBE_PROXY": True}
     done = place.run(NAME, "configure", values=configured)
     assert done.state == Operation.State.SUCCEEDED, (done.error, done.log)
+
+
+def test_an_install_that_its_checks_stopped_is_forgotten_without_touching_others(
+    place: Place,
+) -> None:
+    given = installed(place)
+    row = place.row(NAME)
+    assert row
+    row.delete()
+    operation = place.run(NAME, "install", values=given)
+    assert operation.state == Operation.State.FAILED
+    assert given["nodename"] in operation.error, "the name is taken"
+    assert place.row(NAME).mark == "Nothing was changed in the cluster."  # type: ignore[union-attr]
+    done = place.run(NAME, "uninstall")
+    assert done.state == Operation.State.SUCCEEDED, (done.error, done.log)
+    assert [step.name for step in done.steps.all()] == ["forget"]
+    node = place.get(NODES, given["nodename"])
+    assert node
+    assert not node["spec"].get("unschedulable")
+    assert place.get(DEPLOYMENTS, "virtual-kubelet", SPACE)
