@@ -26,7 +26,7 @@ from kube.secret import Secret
 from providers import registry, sealing
 from providers.base import NewKey, Verification, Verify
 from providers.errors import AccountTrouble, ProviderError
-from providers.models import CloudAccount, Instance
+from providers.models import CloudAccount, Instance, RamGrant
 
 # `CloudAccount.trouble` of a followed key that nobody renewed.
 KEY_STALE = "TemporaryKeyStale"
@@ -197,6 +197,8 @@ def users(account: CloudAccount) -> list[User]:
         if model is Instance:
             found.append(_user("running instances", rows.filter(state__in=Instance.OPEN)))
             found.append(_user("ended instances", rows.filter(state=Instance.State.CLOSED)))
+        elif model is RamGrant:
+            found.append(_user("RAM grants", rows.exclude(state=RamGrant.State.REVOKED)))
         else:
             found.append(_user(str(model._meta.verbose_name_plural), rows))
     return [user for user in found if user.count]
@@ -219,6 +221,7 @@ def remove(account: CloudAccount, *, drop_history: bool = False) -> None:
         left = users(account)
         if left:
             raise InUse(left)
+        RamGrant.objects.filter(account=account).delete()
         account.delete()
 
 

@@ -117,10 +117,19 @@ async def granted(reach: Reach, row: RamGrant) -> None:
         await ram.attach(row.policy, row.user)
         if row.access_key_id in ("", ASKED):
             await _forget_unknown(ram, row)
-            await _save(reach, row, access_key_id=ASKED)
+            await reach.db(_claim, row)
             await _keep_key(reach, row, await ram.create_key(row.user))
         await _accepted(ram, row)
     await _save(reach, row, state=RamGrant.State.GRANTED)
+
+
+def _claim(row: RamGrant) -> None:
+    """Say that a key is asked for, unless somebody else did so meanwhile."""
+    rows = RamGrant.objects.filter(pk=row.pk, access_key_id=row.access_key_id)
+    if not rows.update(access_key_id=ASKED):
+        fix = _("Look again in a moment.")
+        raise GrantError("Busy", _("Somebody else is granting it now."), fix)
+    row.access_key_id = ASKED
 
 
 async def _forget_unknown(ram: RamUsers, row: RamGrant) -> None:

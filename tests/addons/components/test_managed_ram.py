@@ -147,7 +147,9 @@ def test_a_secret_of_others_is_replaced_only_when_it_is_said(place: Ack) -> None
 def test_what_is_revoked_is_gone_in_cluster_and_cloud_and_may_be_granted_anew(place: Ack) -> None:
     row = ram.grant(place.account, ADDON, actor="alice", now=cast.NOW, cluster=place.cluster)
     user = row.user
+    assert "RAM grants" in [used.kind for used in accounts.users(place.account)]
     ram.revoke(row, now=cast.NOW)
+    assert "RAM grants" not in [used.kind for used in accounts.users(place.account)]
     assert ram.query(place.account, ADDON) is None
     assert held(place) == ""
     assert row.sealed_secret == ""
