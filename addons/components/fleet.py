@@ -33,8 +33,10 @@ __all__ = ["cancel", "eligible", "matrix", "pause", "resume", "retry", "start", 
 
 State = FleetUpgrade.State
 OPEN = (State.RUNNING, State.PAUSED)
-_STOPPED = gettext_noop("%(n)s clusters failed in wave %(wave)s; what had not begun was not begun.")
-_FAILED = gettext_noop("Every wave had its turn; %(n)s clusters failed.")
+_STOPPED = gettext_noop("%(names)s failed; the waves after wave %(wave)s did not begin.")
+_FAILED = gettext_noop("Every wave had its turn; %(names)s failed.")
+# Clusters that a sentence names before it breaks off.
+_NAMED = 5
 _THERE = gettext_noop("It had this version already.")
 _WAITS = gettext_noop("It waits: %(why)s")
 _NEVER = gettext_noop("The fleet upgrade was cancelled before its turn.")
@@ -270,7 +272,7 @@ def _look(pk: int, now: datetime) -> Move | None:
         upgrade = FleetUpgrade.objects.select_for_update().filter(pk=pk).first()
         if upgrade is None:
             return None
-        members = list(upgrade.members.select_related("operation"))
+        members = list(upgrade.members.select_related("operation", "installation__cluster"))
         for member in members:
             _follow(member, now)
         move = decide(_rule(upgrade), members, now)
@@ -299,11 +301,11 @@ def _ended(
 ) -> None:
     upgrade.state, upgrade.ended_at, upgrade.reason = state, now, ""
     failed = [one for one in members if one.state == FleetMember.State.FAILED]
-    if failed and upgrade.stop_on_failure:
-        wave = max(one.wave for one in failed)
-        upgrade.reason = stored(_STOPPED, n=len(failed), wave=wave)
-    elif failed:
-        upgrade.reason = stored(_FAILED, n=len(failed))
+    if failed:
+        text = _STOPPED if upgrade.stop_on_failure else _FAILED
+        slugs = [one.installation.cluster.slug for one in failed]
+        names = ", ".join(slugs[:_NAMED]) + (" …" if len(slugs) > _NAMED else "")
+        upgrade.reason = stored(text, names=names, wave=max(one.wave for one in failed))
     upgrade.save(update_fields=["state", "ended_at", "reason"])
 
 
