@@ -18,6 +18,7 @@ from addons.sentences import read
 from kube import NODES, Kube
 from kube.secret import Secret
 from providers import sealing
+from providers.alibaba.cs import Cs
 from providers.vendor import AddonState
 from tests.addons import cast
 from tests.addons.components.conftest import Place
@@ -159,6 +160,41 @@ def test_an_install_whose_answer_was_lost_is_found_and_not_asked_for_again(ack: 
     assert len(ack.control.call("GET", "/aliyun/calls?action=InstallClusterAddons")) == 1
     ack.turn(stage_seconds=0.05)
     assert ack.run("ack-virtual-node", "uninstall").state == Operation.State.SUCCEEDED
+
+
+class Died(Exception):
+    """What a worker that is killed leaves: the call is out, nobody keeps its answer."""
+
+
+def test_a_worker_that_dies_after_a_request_leaves_it_to_the_next_one(
+    ack: Ack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead: list[str] = []
+
+    def dying(method: str) -> Any:
+        made = getattr(Cs, method)
+
+        async def request(self: Cs, *args: Any, **kwargs: Any) -> str:
+            task: str = await made(self, *args, **kwargs)
+            if method not in dead:
+                dead.append(method)
+                raise Died
+            return task
+
+        return request
+
+    for method in ("install", "upgrade", "uninstall"):
+        monkeypatch.setattr(Cs, method, dying(method))
+    for action, more in (
+        ("install", {"version": "v2.10.5"}),
+        ("upgrade", {"version": "v2.13.0"}),
+        ("uninstall", {}),
+    ):
+        done = ack.run(ADDON, action, **more)
+        assert done.state == Operation.State.SUCCEEDED, (done.error, done.log)
+    assert dead == ["install", "upgrade", "uninstall"]
+    for call in ("InstallClusterAddons", "UpgradeClusterAddons", "UnInstallClusterAddons"):
+        assert len(ack.control.call("GET", f"/aliyun/calls?action={call}")) == 1, call
 
 
 def test_a_task_that_fails_says_why_and_a_retry_asks_again(ack: Ack) -> None:
