@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import uvicorn
+from celery import current_app
 from django.core.cache import cache
 
 from console.cli.main import run
@@ -27,7 +28,11 @@ class Said:
 
 
 @pytest.fixture
-def console(transactional_db: None, redis_server: Any, settings: Any) -> Iterator[str]:
+def console(
+    transactional_db: None, redis_server: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
+    broker = redis_server.url.replace("unix", "redis+socket")
+    monkeypatch.setattr(current_app.conf, "broker_url", broker)
     settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
     settings.ALLOWED_HOSTS = ["127.0.0.1"]
     settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)

@@ -6,6 +6,8 @@ import base64
 import json
 import re
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -263,3 +265,31 @@ def test_a_registered_cluster_bursts_to_eci_by_the_vendors_own_words(desk: Desk)
     said = desk.onectl("ram-user", "revoke", "--addon", ACK_NODE, cluster=IDC)
     assert granted[1] in said.out
     assert desk.onectl("ram-user", "query", "--addon", ACK_NODE, cluster=IDC).code == 4
+
+
+def test_an_older_cluster_has_the_addon_as_an_application_that_helm_lists(desk: Desk) -> None:
+    at = ("--cluster", ACK)
+    cloud = desk.house.world.facts["clouds"]["eci"]
+    account = next(row["id"] for row in desk.told("credential", "list") if row["name"] == "aliyun")
+    sets = (
+        f"ECI_VSWITCH={cloud['vswitches'][0]['id']}",
+        f"ECI_SECURITY_GROUP={cloud['security_group_id']}",
+        f"credential={account}",
+    )
+    words = [word for one in sets for word in ("--set", one)]
+    said = desk.done(
+        *("addon", "install", ACK_NODE, "--version", "v1.0.0.2-aliyun"),
+        *("--delivery", "in-cluster", *words, "--wait", *at),
+    )
+    assert said == f"Addon {ACK_NODE}, version v1.0.0.2-aliyun installed.\n"
+    assert "virtual-kubelet" in _nodes(desk, ACK)
+    helm = Path(sys.executable).parent / "helm"
+    listed = subprocess.run(
+        [helm, "--kubeconfig", desk.house.kubeconfig_of(ACK), "list", "-n", "kube-system", "-q"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert listed.stdout.split() == [ACK_NODE]
+    desk.done("addon", "uninstall", ACK_NODE, "--yes", "--wait", *at)
+    assert _nodes(desk, ACK) == {}
