@@ -152,6 +152,7 @@ def test_an_upgrade_that_fails_goes_back_by_itself_and_says_so(place: Place) -> 
     operation = place.start("greeter", "upgrade", values=bad)
     place.work(lambda: _in_step(operation, "rollout"), about=operation)
     step = operation.steps.get(name="rollout")
+    assert step.started_at
     step.started_at -= timedelta(minutes=11)
     step.save()
     place.ended(operation)

@@ -96,6 +96,7 @@ def test_keys_are_in_the_secret_and_nowhere_else(place: Place) -> None:
     row = place.row(NAME)
     assert row
     revision = row.revisions.get()
+    assert row.operation
     texts = [str(revision.objects_applied), str(row.values), str(row.operation.arguments)]
     texts += [str(manage.drift(row)), str(row.operation.log)]
     texts.append(str(place.get(DEPLOYMENTS, "virtual-kubelet", SPACE)))
