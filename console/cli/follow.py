@@ -28,14 +28,22 @@ def operation(shell: Shell, number: int) -> Json:
 
     Raises `CommandError` when it failed or was cancelled, with its cause and fix.
     """
+    try:
+        return _ended(_followed(shell, number))
+    except KeyboardInterrupt:
+        shell.note(f"The operation goes on; `spillway operation watch {number}` looks again.")
+        raise
+
+
+def _followed(shell: Shell, number: int) -> Json:
     shown = 0
     for found in _looks(shell, number):
-        log = found.get("log", [])
+        log = found["log"]
         for line in log[shown:]:
             shell.note(_log_line(line))
         shown = len(log)
         if found["state"] in {"succeeded", "failed", "cancelled"}:
-            return _ended(found)
+            return found
     raise AssertionError("looks do not end")
 
 

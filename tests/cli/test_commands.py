@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from django.conf import settings
 
 from addons.models import Cluster, Installation, Operation, PodRow, VirtualNode
 from console.cli import api
@@ -310,3 +313,36 @@ def test_without_a_cluster_the_only_one_is_meant_and_several_are_named(
     assert said.code == 2
     assert other.slug in said.err
     assert fleet.cluster.slug in said.err
+
+
+def test_an_interrupt_says_that_the_operation_goes_on(say: Say, fleet: Fleet) -> None:
+    def interrupt(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    said = say("operation", "watch", str(fleet.operation.pk), sleep=interrupt)
+    assert said.code == 130
+    assert f"spillway operation watch {fleet.operation.pk}" in said.err
+    assert Operation.objects.get(pk=fleet.operation.pk).state == "queued"
+
+
+def test_the_server_speaks_the_language_of_the_terminal(say: Say) -> None:
+    english, chinese = (
+        say("pod", "list", SPILLWAY_TOKEN="spw_wrong", LANG=name).err
+        for name in ("en_US.UTF-8", "zh_CN.UTF-8")
+    )
+    assert english.isascii()
+    assert re.search(r"[\u4e00-\u9fff]", chinese)
+
+
+def test_completion_offers_the_clusters_there_are(env: dict[str, str], fleet: Fleet) -> None:
+    words = f"spillway cluster describe {fleet.cluster.slug[:4]}"
+    asked = {"_SPILLWAY_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": "3"}
+    done = subprocess.run(
+        [sys.executable, "-m", "console.cli"],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=settings.BASE_DIR,
+        env={**env, **asked},
+    )
+    assert done.stdout.split() == [f"plain,{fleet.cluster.slug}"]
