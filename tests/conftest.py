@@ -17,6 +17,7 @@ from celery import current_app
 from django.conf import settings
 
 from addons.runtime.loop import Runtime
+from addons.runtime.loop import runtime as own_runtime
 from console.management.commands.redis import find_binary
 from tests.postgres import Postgres, binaries
 
@@ -37,6 +38,15 @@ def django_db_modify_db_settings(django_db_modify_db_settings: None) -> None:
     if "sqlite" in database["ENGINE"]:
         name = str(Path(settings.DATA_DIR) / "test.sqlite3")
         database.setdefault("TEST", {})["NAME"] = name
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_runtime_ends(django_db_setup: None) -> Iterator[None]:
+    """Whatever a test started by `runtime()` ends before the test database is dropped."""
+    yield
+    if own_runtime.cache_info().currsize:
+        own_runtime().stop()
+        own_runtime.cache_clear()
 
 
 class RedisServer:

@@ -57,7 +57,10 @@ def test_nobody_else_reads_the_environment() -> None:
     reading = [
         str(file.relative_to(ROOT))
         for file in files
-        if re.search(r"os\.(environ|getenv)", file.read_text()) and file.name not in allowed
+        if re.search(r"os\.(environ|getenv)", file.read_text())
+        and file.name not in allowed
+        # The command line runs on other machines, where no settings are.
+        and "cli" not in file.relative_to(ROOT).parts
     ]
     assert reading == []
 
