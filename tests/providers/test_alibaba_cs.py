@@ -13,6 +13,7 @@ from kube.secret import Secret
 from providers.alibaba.cs import Cs
 from providers.alibaba.errors import COMMON, by_status
 from providers.alibaba.signing import Key
+from providers.alibaba.wire import Wire
 from providers.errors import (
     AccountTrouble,
     Busy,
@@ -23,7 +24,8 @@ from providers.errors import (
     UnknownOutcome,
 )
 from providers.vendor import AddonState, TaskState
-from tests.providers.aliyun_cloud import PRO, REGISTERED, Simulated, simulated
+from tests.providers.aliyun_cloud import PRO, REGION, REGISTERED, Simulated, simulated
+from tests.providers.cloud import LOOPBACK
 
 NODE = "ack-virtual-node"
 
@@ -86,6 +88,17 @@ async def test_an_addon_is_installed_upgraded_configured_and_uninstalled(cloud: 
     assert await done(cs, await cs.uninstall(PRO.id, NODE)) is TaskState.DONE
     with pytest.raises(NotFound):
         await cs.addon(PRO.id, NODE)
+
+
+async def test_a_product_may_answer_at_an_address_of_its_own(cloud: Simulated) -> None:
+    nobody = "http://127.0.0.1:9"
+    wire = Wire(
+        cloud.key(), region=REGION, override=nobody, endpoints={"cs": cloud.url}, policy=LOOPBACK
+    )
+    assert await Cs(wire).clusters()
+    with pytest.raises(Unavailable):
+        await wire.call("GetCallerIdentity", {}, product="sts")
+    await wire.aclose()
 
 
 async def test_what_is_offered_has_its_schema(cloud: Simulated) -> None:

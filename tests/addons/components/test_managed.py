@@ -75,7 +75,6 @@ def ack_of(world: World, runtime: Runtime) -> Ack:
         provider="eci",
         region="cn-hangzhou",
         endpoint=eci["endpoint"],
-        settings={"endpoints": dict.fromkeys(("cs", "ram", "acc"), cloud["cs_endpoint"])},
     )
     secret = Secret(key["access_key_secret"])
     sealing.seal_into(account, key_id=key["access_key_id"], secret=secret, token=Secret(""))
@@ -260,6 +259,15 @@ def test_what_the_clouds_say_before_an_install_names_region_quota_and_subnets(ac
     [check] = [one for one in plan.checks if one.code == "region"]
     assert check.state == "bad", check
     assert "cn-hangzhou" in check.fix
+
+
+def test_a_key_that_may_not_create_blocks_and_one_that_may_not_exec_only_warns(ack: Ack) -> None:
+    for action, state in (("ExecContainerCommand", "warn"), ("CreateContainerGroup", "bad")):
+        ack.account.capabilities = [{"action": action, "ok": False, "grant": f"eci:{action}"}]
+        ack.account.save()
+        plan = manage.plan(ack.cluster, ADDON, action="install", delivery="managed")
+        [check] = [one for one in plan.checks if one.code == "permissions"]
+        assert (check.state, f"eci:{action}" in check.detail) == (state, True)
 
 
 def test_a_cluster_that_no_key_of_the_team_reaches_says_what_to_do(ack: Ack) -> None:
