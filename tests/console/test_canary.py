@@ -334,8 +334,10 @@ def test_no_secret_comes_out(
     account, cluster = house.credentials(monkeypatch), house.clusters()
     house.token()
     node = make.node(cluster, account)
+    component = make.installation(cluster)
     fleet = Fleet(
-        account, cluster, node, make.pod(node), make.orphan(account), make.operation(cluster)
+        *(account, cluster, node, make.pod(node), make.orphan(account)),
+        *(make.operation(cluster), component, make.fleet_upgrade(component)),
     )
     house.post("credential-verify", {}, account.pk)
     house.post("operation-cancel", {}, fleet.operation.pk)
