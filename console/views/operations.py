@@ -88,6 +88,7 @@ def _of_component(found: Operation) -> dict[str, Any]:
     changes = given.get("action") in {"upgrade", "configure", "rollback"}
     return {
         "component": found.target in catalogue(),
+        "nav": "components",
         "aim": given.get("version") if given.get("action") in {"install", "upgrade"} else "",
         "rollback_to": back.version if back else "",
         "back_to": deployed.number if latest and deployed and changes else None,

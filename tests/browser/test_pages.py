@@ -31,6 +31,7 @@ pytestmark = pytest.mark.browser
 TABS = {
     "cluster-tab": ["checks", "settings"],
     "pod-tab": ["containers", "logs", "yaml", "instance"],
+    "component-tab": ["versions", "configuration", "resources", "history"],
 }
 # The cluster and the cloud of the seeded rows do not answer; the page says so in words.
 EXPECTED = re.compile(r"status of 50[234]")
@@ -124,7 +125,27 @@ def clouds(fleet: cast.Fleet) -> list[str]:
         *(reverse("credential", args=[key.pk]) for key in (acs, kci, own)),
         reverse("node", args=[mine.pk]),
         reverse("pod-tab", args=[pod.pk, "instance"]),
+        *components(fleet),
     ]
+
+
+def components(fleet: cast.Fleet) -> list[str]:
+    """The steps of the wizards that need no draft, and a tab of one component alone."""
+    slug, name = fleet.cluster.slug, fleet.installation.component
+    steps = (
+        *(
+            ("install", step, "hosted-virtual-node")
+            for step in ("version", "network", "parameters")
+        ),
+        *(("configure", step, name) for step in ("network", "parameters", "preflight")),
+        ("uninstall", "review", name),
+    )
+    address = [
+        reverse("component-step", args=[slug, of, action, step]) for action, step, of in steps
+    ]
+    fleet_new = f"{reverse('fleet-new')}?component={name}"
+    gates = reverse("component-tab", args=[slug, "kube-apiserver", "gates"])
+    return [*address, f"{address[4]}?as=yaml", fleet_new, gates]
 
 
 def _node(fleet: cast.Fleet, key: CloudAccount, **fields: Any) -> VirtualNode:
@@ -143,12 +164,18 @@ def addresses(user: User, values: dict[str, object]) -> list[str]:
             continue
         kwargs: dict[str, object] = {}
         names = set(pattern.pattern.converters)
+        if {"action", "addon"} & names:
+            continue
         if names and fleet is None:
             continue
         if "slug" in names:
             kwargs["slug"] = values["slug"]
+        if "name" in names:
+            kwargs["name"] = "rbkci-virtual-kubelet"
         if "pk" in names:
-            kind = {"credential": "account"}.get(root := pattern.name.split("-")[0], root)
+            kind = {"credential": "account", "fleet": "fleet_upgrade"}.get(
+                root := pattern.name.split("-")[0], root
+            )
             kwargs["pk"] = getattr(fleet, kind).pk if hasattr(fleet, kind) else 1
         for tab in TABS[pattern.name] if "tab" in names else [""]:
             path = reverse(pattern.name, kwargs={**kwargs, **({"tab": tab} if tab else {})})

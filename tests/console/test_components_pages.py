@@ -7,6 +7,7 @@ from django.test import Client
 from django.urls import reverse
 
 from addons.models import Installation
+from tests.console import cast as make
 from tests.console.cast import Cast, Fleet
 
 VK = "rbkci-virtual-kubelet"
@@ -49,3 +50,70 @@ def test_nobody_else_sees_it(cast: Cast, installed: Installation) -> None:
     client.force_login(cast.charlie)
     slug = installed.cluster.slug
     assert client.get(reverse("component", args=[slug, VK])).status_code == 404
+
+
+def address(fleet: Fleet, action: str, step: str) -> str:
+    return reverse("component-step", args=[fleet.cluster.slug, VK, action, step])
+
+
+def test_wizard_keeps_its_draft_from_step_to_step(page: Client, fleet: Fleet) -> None:
+    network, parameters = (address(fleet, "configure", s) for s in ("network", "parameters"))
+    answer = page.post(network, {"KCI_REGION": "cn-beijing-6"})
+    assert (answer.status_code, answer["Location"]) == (302, parameters)
+    given = {"KCI_CLUSTER_ID": "c-2", "nodename": "vk-9", "rbac": "least-privilege"}
+    answer = page.post(parameters, given)
+    assert answer["Location"] == address(fleet, "configure", "preflight")
+    text = page.get(f"{parameters}?as=yaml").content.decode()
+    assert "nodename: vk-9" in text
+    assert "rbac: least-privilege" in text
+
+
+def test_wizard_says_at_the_field_what_is_wrong(page: Client, fleet: Fleet) -> None:
+    answer = page.post(address(fleet, "configure", "parameters"), {"nodename": "NOT A NAME"})
+    assert answer.status_code == 422
+    assert "This does not have the form that is asked for." in answer.content.decode()
+
+
+def test_credential_of_another_team_cannot_be_named(page: Client, cast: Cast, fleet: Fleet) -> None:
+    theirs = make.account(cast.other, provider="kci")
+    step = address(fleet, "configure", "network")
+    answer = page.post(f"{step}?as=yaml", {"as": "yaml", "yaml": f"credential: {theirs.pk}"})
+    assert answer.status_code == 404
+    body = {"cluster": fleet.cluster.slug, "component": VK, "values": {"credential": theirs.pk}}
+    answer = page.post("/api/v1/installations/", body, content_type="application/json")
+    assert answer.status_code == 404
+
+
+def test_operation_shows_its_log_from_a_cursor_on(page: Client, fleet: Fleet) -> None:
+    url = reverse("operation-log", args=[fleet.operation.pk])
+    first = page.get(url).json()
+    assert [line.partition(" ")[2] for line in first["lines"]] == ["preflight: ok"]
+    assert page.get(url, {"cursor": first["cursor"]}).json()["lines"] == []
+    entry = {"at": "2026-01-01T00:00:00+00:00", "text": "ready: no", "level": "warn"}
+    fleet.operation.log = [*fleet.operation.log, entry]
+    fleet.operation.save()
+    assert len(page.get(url, {"cursor": first["cursor"]}).json()["lines"]) == 1
+
+
+def test_rest_lists_catalogue_installations_and_revisions(page: Client, fleet: Fleet) -> None:
+    slug = fleet.cluster.slug
+    rows = page.get("/api/v1/components/", {"cluster": slug, "group": "core"}).json()["results"]
+    mine = next(row for row in rows if row["name"] == VK)
+    assert (mine["installed"], mine["compatible"]) == ("v1.3.1", True)
+    whole = page.get(f"/api/v1/components/{VK}/").json()
+    assert whole["versions"][0]["schema"]["properties"]["KCI_REGION"]["title"] == "Region"
+    listed = page.get("/api/v1/installations/", {"component": VK}).json()["results"]
+    assert [row["cluster"] for row in listed] == [slug]
+    revisions = page.get(f"/api/v1/installations/{listed[0]['id']}/revisions/").json()["results"]
+    assert [row["number"] for row in revisions] == [2, 1]
+
+
+def test_rest_refuses_with_a_reason_and_a_fix(page: Client, fleet: Fleet) -> None:
+    body = {"cluster": fleet.cluster.slug, "component": VK}
+    answer = page.post("/api/v1/installations/", body, content_type="application/json")
+    told = answer.json()
+    assert (answer.status_code, told["code"]) == (409, "component_installed")
+    assert told["fix"]
+    body["component"] = "nothing"
+    answer = page.post("/api/v1/installations/", body, content_type="application/json")
+    assert (answer.status_code, answer.json()["code"]) == (404, "component_unknown")
