@@ -6,7 +6,7 @@ ComponentError   `code` says what kind: unknown, incompatible, invalid, busy, in
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,13 +76,15 @@ def meant(
     _fits_state(row, action)
     if row is None and not delivery and component.deliveries[0] == Delivery.MANAGED:
         vendors.find_once(cluster, runtime)
+    asked_for = delivery
     delivery = delivery or (row.delivery if row else default_delivery(cluster, component))
     if delivery not in component.deliveries:
         raise ComponentError("unsupported", _("It is not delivered that way."))
     if action not in actions_of(delivery):
         raise ComponentError("unsupported", _("This delivery cannot do that."))
     if action == "adopt":
-        return _recognised(cluster, component, delivery, row, runtime)
+        ways = (asked_for,) if asked_for else _ways(component, delivery)
+        return _recognised(cluster, component, ways, row, runtime)
     if action == "rollback":
         return _earlier(component, row, revision, delivery)
     current = current_version(component, row)
@@ -179,19 +181,30 @@ def _earlier(
     return Meant(component, version, dict(found.values), delivery, row, found)
 
 
+def _ways(component: Component, first: str) -> tuple[str, ...]:
+    """How others may have put it there: what is likeliest first."""
+    rest = [one.value for one in component.deliveries if one.value not in (first, Delivery.HOSTED)]
+    return (first, *(way for way in rest if way != Delivery.MANAGED))
+
+
 def _recognised(
     cluster: Cluster,
     component: Component,
-    delivery: str,
+    ways: Sequence[str],
     row: Installation | None,
     runtime: Runtime,
 ) -> Meant:
-    async def ask() -> Recognised | None:
-        if delivery == Delivery.MANAGED:
+    async def ask(way: str) -> Recognised | None:
+        if way == Delivery.MANAGED:
             return await managed.recognised(runtime, cluster, component.name)
         return await recognise.recognise(await runtime.kube(cluster.pk), component)
 
-    found: Recognised | None = asked(runtime, ask())
+    delivery, found = ways[0], None
+    for way in ways:
+        found = asked(runtime, ask(way))
+        if found is not None:
+            delivery = way
+            break
     if found is None:
         raise ComponentError("not-installed", _("Nothing of it was found in the cluster."))
     version = component.version(found.version)

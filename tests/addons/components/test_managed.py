@@ -15,7 +15,7 @@ from addons.components.vendors import vendor_of
 from addons.models import Operation
 from addons.runtime.loop import Runtime
 from addons.sentences import read
-from kube import NODES, Kube
+from kube import DEPLOYMENTS, NODES, Kube
 from kube.secret import Secret
 from providers import sealing
 from providers.alibaba.cs import Cs
@@ -48,7 +48,7 @@ class Ack(Place):
 
         async def ask() -> dict[str, Any]:
             async with vendor_of(self.runtime, self.cluster) as vendor:
-                return (await vendor.api.addon(vendor.cluster_id, API_SERVER)).config
+                return (await vendor.api.addon(vendor.cluster_id, API_SERVER)).config or {}
 
         return self.runtime.run(ask(), timeout=10)
 
@@ -159,6 +159,32 @@ def test_an_install_whose_answer_was_lost_is_found_and_not_asked_for_again(ack: 
     assert len(ack.control.call("GET", "/aliyun/calls?action=InstallClusterAddons")) == 1
     ack.turn(stage_seconds=0.05)
     assert ack.run("ack-virtual-node", "uninstall").state == Operation.State.SUCCEEDED
+
+
+def test_what_others_put_into_the_cluster_is_recognised_though_the_cloud_does_not_list_it(
+    ack: Ack,
+) -> None:
+    container = {
+        "name": "virtual-node",
+        "image": "registry-vpc.cn-hangzhou.aliyuncs.com/acs/virtual-nodes-eci:v2.10.5",
+        "env": [{"name": "ECI_VSWITCH", "value": "vsw-1"}],
+    }
+    labels = {"app": "ack-virtual-node-controller"}
+    deployment = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "ack-virtual-node-controller", "namespace": "kube-system"},
+        "spec": {
+            "replicas": 0,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+        },
+    }
+    ack.ask(lambda kube: kube.create(DEPLOYMENTS, deployment))
+    plan = manage.plan(ack.cluster, ADDON, action="adopt")
+    assert (plan.delivery, plan.version.version) == ("in_cluster", "v2.10.5")
+    assert plan.values_after["ECI_VSWITCH"] == "vsw-1"
+    ack.ask(lambda kube: kube.delete(DEPLOYMENTS, labels["app"], "kube-system"))
 
 
 class Died(Exception):
