@@ -29,7 +29,7 @@ class LogPane extends HTMLElement {
     this.following = true;
     this.unseen = 0;
     this.query = "";
-    this.matches = [];
+    this.hits = [];
     this.match = -1;
     const given = this.querySelector("pre");
     const text = given?.textContent.replace(/\n$/, "") || "";
@@ -91,7 +91,7 @@ class LogPane extends HTMLElement {
     }
     document.addEventListener("keydown", this.onKeyBound = (event) => {
       const step = { n: 1, N: -1 }[event.key];
-      if (step && this.matches.length && shortcutAllowed(event)) {
+      if (step && this.hits.length && shortcutAllowed(event)) {
         event.preventDefault();
         this.step(step);
       }
@@ -208,7 +208,7 @@ class LogPane extends HTMLElement {
       this.dropped += cut;
       this.find();
     } else if (this.query) {
-      this.matches.push(...search(this.lines, this.query, start));
+      this.hits.push(...search(this.lines, this.query, start));
       this.paintCount();
     }
     this.unseen = this.following ? 0 : this.unseen + texts.length;
@@ -269,7 +269,7 @@ class LogPane extends HTMLElement {
   lineElement(line, at) {
     const body = el("span", { class: severity(line.text) || null });
     if (this.query && line.text.toLowerCase().includes(this.query)) {
-      body.append(...this.marked(line.text, at === this.matches[this.match]));
+      body.append(...this.marked(line.text, at === this.hits[this.match]));
     } else {
       body.append(line.text || " ");
     }
@@ -320,11 +320,11 @@ class LogPane extends HTMLElement {
   /* searching */
   find() {
     this.query = this.field.value.toLowerCase();
-    this.matches = this.query ? search(this.lines, this.query, 0) : [];
-    this.match = this.matches.length ? this.nearest() : -1;
+    this.hits = this.query ? search(this.lines, this.query, 0) : [];
+    this.match = this.hits.length ? this.nearest() : -1;
     this.paintCount();
     if (this.match >= 0) {
-      this.show(this.matches[this.match]);
+      this.show(this.hits[this.match]);
     } else {
       this.render();
     }
@@ -332,15 +332,15 @@ class LogPane extends HTMLElement {
 
   nearest() {
     const top = Math.floor(this.view.scrollTop / LINE);
-    const at = this.matches.findIndex((line) => line >= top);
-    return at < 0 ? this.matches.length - 1 : at;
+    const at = this.hits.findIndex((line) => line >= top);
+    return at < 0 ? this.hits.length - 1 : at;
   }
 
   step(by) {
-    if (this.matches.length) {
-      this.match = (this.match + by + this.matches.length) % this.matches.length;
+    if (this.hits.length) {
+      this.match = (this.match + by + this.hits.length) % this.hits.length;
       this.paintCount();
-      this.show(this.matches[this.match]);
+      this.show(this.hits[this.match]);
     }
   }
 
@@ -356,7 +356,7 @@ class LogPane extends HTMLElement {
   }
 
   paintCount() {
-    this.count.textContent = this.query ? `${number(this.match + 1)} / ${number(this.matches.length)}` : "";
+    this.count.textContent = this.query ? `${number(this.match + 1)} / ${number(this.hits.length)}` : "";
   }
 
   download() {
