@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy
 from addons import keys
 from addons.clusters import messages as texts
 from addons.clusters import register
-from addons.components import grants, manage
+from addons.components import grants, manage, vendors
 from addons.sentences import read
 from console.kubeconfig_messages import said
 from console.sentences import joined
@@ -185,6 +185,10 @@ def _grant(error: grants.GrantError) -> Refusal:
     return Refusal("ram_grant_refused", read(error.message), read(error.fix), 422)
 
 
+def _vendor(error: vendors.NoVendor) -> Refusal:
+    return Refusal("cluster_not_known", read(error.message), read(error.fix), 422)
+
+
 def _source(error: keys.SourceError) -> Refusal:
     return Refusal("key_source", error.message, error.fix, 422)
 
@@ -206,6 +210,7 @@ _SAID: tuple[tuple[type[Exception], Callable[[Any], Refusal]], ...] = (
     (keys.SourceError, _source),
     (manage.ComponentError, _component),
     (grants.GrantError, _grant),
+    (vendors.NoVendor, _vendor),
     (accounts.AccountError, _account),
     (ProviderError, _cloud),
     (register.RegisterError, _cluster),

@@ -15,6 +15,8 @@ from rest_framework.response import Response
 
 from addons import operations
 from addons.clusters import messages, rbac, register
+from addons.components import vendors
+from addons.models import Cluster
 from addons.sentences import read
 from addons.sweep import orphans
 from console import audit
@@ -27,6 +29,13 @@ from console.live.rows import Row, iso
 from console.refusals import EXPLAINED, explain
 from kube import Kubeconfig, Target, parse_kubeconfig
 from providers.models import CloudAccount
+
+
+def _choose_vendor_id(cluster: Cluster, vendor_id: str) -> None:
+    try:
+        vendors.choose(cluster, vendor_id)
+    except EXPLAINED as error:
+        raise Problem.of(explain(error)) from error
 
 
 def _account(request: Request, pk: int | None, team: Group) -> CloudAccount | None:
@@ -161,7 +170,10 @@ class Clusters(TopicViewSet):
         values = dict(given.validated_data)
         if "credential" in values:
             values["account"] = _account(request, values.pop("credential"), found.team)
+        vendor_id = values.pop("vendor_id", None)
         register.change(found, values)
+        if vendor_id is not None:
+            _choose_vendor_id(found, vendor_id)
         audit.record(request, "cluster.change", found.slug, team=found.team)
         return Response(self.row(found))
 

@@ -390,6 +390,12 @@ class ClusterChange(s.Serializer[Any]):
     credential = s.IntegerField(required=False, allow_null=True)
     tags = s.DictField(child=s.CharField(max_length=128), required=False)
     paused = s.BooleanField(required=False)
+    vendor_id = s.CharField(
+        max_length=64,
+        required=False,
+        allow_blank=True,
+        help_text="Its id at its cloud, confirmed there; empty: it is looked for anew",
+    )
 
 
 class PlacementRequest(s.Serializer[Any]):
