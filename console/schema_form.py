@@ -231,7 +231,7 @@ def _made(asked: Asked, accounts: Any, offers: Mapping[str, Any]) -> forms.Field
         return forms.BooleanField(**{**common, "required": False}, widget=switch)
     if asked.kind in {"integer", "number"}:
         kind = forms.IntegerField if asked.kind == "integer" else forms.FloatField
-        bounds = {"min_value": sub.get("minimum"), "max_value": sub.get("maximum")}
+        bounds: dict[str, Any] = {"min_value": sub.get("minimum"), "max_value": sub.get("maximum")}
         return kind(**common, **bounds, widget=forms.NumberInput(attrs=_TEXT))
     options = _options(asked, offers)
     if options and (asked.kind in {"words", "rows"} or asked.many):
@@ -251,7 +251,7 @@ def _credential(asked: Asked, accounts: Any, common: dict[str, Any]) -> forms.Fi
     field = forms.ModelChoiceField(
         found, **common, empty_label="–", widget=forms.Select(attrs=_SELECT)
     )
-    field.label_from_instance = lambda row: f"{row.name} ({row.provider.upper()} {row.region})"  # type: ignore[method-assign]
+    field.label_from_instance = lambda row: f"{row.name} ({row.provider.upper()} {row.region})"  # type: ignore[method-assign, assignment]
     return field
 
 

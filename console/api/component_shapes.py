@@ -50,7 +50,7 @@ class ComponentShape(s.Serializer[Any]):
     latest = s.CharField()
     permissions = PermissionShape(many=True)
     documentation = _text()
-    source = _text(help_text="What the catalogue entry was made from")
+    source = _text(help_text="What the catalogue entry was made from")  # type: ignore[assignment]
     dated = s.DateField(allow_null=True)
     installed = _text(required=False, help_text="With `cluster`: the version that is there")
     installation = s.IntegerField(required=False, allow_null=True, help_text="With `cluster`")

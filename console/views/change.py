@@ -294,7 +294,8 @@ def _offers(account: CloudAccount | None) -> tuple[Json, str]:
 
 def _values(request: HttpRequest, change: Change, step: str) -> HttpResponse:
     values = _preselected(request, change) if step == "network" else change.values
-    offers, error = {}, ""
+    offers: Json = {}
+    error = ""
     if step == "network":
         offers, error = _offers(_chosen_account(request, change, values))
     looking = request.method == "POST" and request.POST.get("go") == "look"
@@ -386,7 +387,8 @@ def plan(request: HttpRequest, slug: str, name: str, action: str, step: str) -> 
 
 def _planned(change: Change, made: Plan) -> dict[str, Any]:
     row = change.place.installation
-    back = row.revisions.filter(number=made.auto_rollback).first() if row else None
+    number = made.auto_rollback
+    back = row.revisions.filter(number=number).first() if row and number else None
     return {
         "plan": plan_shape(made),
         "rows": [one for one in made.rows if one.state != "same"],
