@@ -79,4 +79,6 @@ def test_the_rest_works_without_it(tmp_path: Path, name: str) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    assert json.loads(done.stdout.splitlines()[-1]) == [other for other in PROVIDERS if other != name]
+    assert json.loads(done.stdout.splitlines()[-1]) == [
+        other for other in PROVIDERS if other != name
+    ]
