@@ -7,7 +7,6 @@ longer apply goes, and a field that another manager owns is a conflict that name
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -252,8 +251,3 @@ def differences(before: Any, after: Any, path: str = "") -> list[tuple[str, Any,
 def _named(items: Sequence[Any]) -> bool:
     names = [one.get("name") for one in items if isinstance(one, dict)]
     return len(names) == len(items) == len(set(names)) and all(names)
-
-
-def digest(objects: Sequence[Json]) -> str:
-    """A text that two equal lists of objects share."""
-    return json.dumps(objects, sort_keys=True)

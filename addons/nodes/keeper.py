@@ -106,6 +106,8 @@ class Keeper:
         try:
             await self._kube.patch(LEASES, self._node.name, body, NAMESPACE)
         except NotFound:
+            if not await self._wanted():
+                return
             uid = self._known.metadata.uid if self._known else ""
             fresh = spec.lease(self._node.name, uid, now)
             await self._kube.create(LEASES, fresh, NAMESPACE)
@@ -119,6 +121,17 @@ class Keeper:
                 await announce_async(self._runtime.redis, "nodes", [self._node.pk])
         except (DatabaseError, TimeoutError) as error:
             log.warning("heartbeat of %s is not noted: %r", self._node.name, error)
+
+    async def _wanted(self) -> bool:
+        """Whether what is missing shall be there, by the row as it is now.
+
+        Our copy of the row may be older than its removal, which deletes Node and Lease.
+        """
+        try:
+            return await self._runtime.db(rows.wanted, self._node.pk)
+        except DatabaseError as error:
+            log.warning("the row of %s cannot be read now: %s", self._node.name, error)
+            return False
 
     def _absent_for_good(self) -> bool:
         """It is being removed and its Node is gone: nothing must bring it back."""
@@ -151,7 +164,7 @@ class Keeper:
         try:
             known = await self._kube.get(NODES, self._node.name, type=Node)
         except NotFound:
-            if self._node.removing_at is None:
+            if await self._wanted():
                 await self._register()
             return STATUS_SECONDS
         await self._taint(known)

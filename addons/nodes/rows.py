@@ -68,3 +68,8 @@ def silent(pk: int) -> bool:
 def set_capacity(pk: int, capacity: dict[str, str]) -> bool:
     rows = VirtualNode.objects.filter(pk=pk).exclude(capacity=capacity)
     return bool(rows.update(capacity=capacity))
+
+
+def wanted(pk: int) -> bool:
+    """Whether the node shall be in the cluster."""
+    return VirtualNode.objects.filter(pk=pk, removing_at=None).exists()

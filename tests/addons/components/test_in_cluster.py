@@ -33,7 +33,7 @@ def web(name: str, node: str, replicas: int) -> Json:
     pod = {
         "nodeSelector": {"kubernetes.io/hostname": node},
         "tolerations": [{"key": "virtual-kubelet.io/provider", "operator": "Exists"}],
-        "terminationGracePeriodSeconds": 0,
+        "terminationGracePeriodSeconds": 1,
         "containers": [container],
     }
     return {
@@ -136,7 +136,8 @@ def test_a_safe_uninstall_drains_by_budgets_and_proves_that_nothing_is_left(plac
         "spec": {"minAvailable": 6, "selector": {"matchLabels": {"app": "safe"}}},
     }
     place.ask(lambda k: k.create(BUDGETS, budget))
-    place.work(lambda: len(running(place, given["KCI_CLUSTER_ID"])) == 6, seconds=40)
+    place.work(lambda: _available(place, "safe") == 6, seconds=40)
+    assert len(running(place, given["KCI_CLUSTER_ID"])) == 6
     plan = manage.plan(place.cluster, NAME, action="uninstall")
     assert len(plan.affected) == 6
     assert {one.owner.partition("-")[0] for one in plan.affected} == {"ReplicaSet safe"}
@@ -161,6 +162,11 @@ def test_a_safe_uninstall_drains_by_budgets_and_proves_that_nothing_is_left(plac
     assert place.get(LEASES, node, "kube-node-lease") is None
     assert place.row(NAME) is None
     place.ask(lambda k: k.delete(DEPLOYMENTS, "safe", "default"))
+
+
+def _available(place: Place, name: str) -> int:
+    found = place.get(DEPLOYMENTS, name, "default")
+    return int(((found or {}).get("status") or {}).get("availableReplicas", 0))
 
 
 def _log(operation: Operation) -> list[Json]:
