@@ -7,6 +7,7 @@ longer apply goes, and a field that another manager owns is a conflict that name
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -26,6 +27,7 @@ ORDER = (
     *("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob"),
 )
 FIRST = frozenset(ORDER[:7])
+_KEYLIKE = re.compile(r"\[\w*(?:KEY|SECRET|TOKEN|PASSWORD)\w*\]")
 _NOISE = ("managedFields", "resourceVersion", "generation", "creationTimestamp", "uid", "selfLink")
 
 
@@ -205,7 +207,7 @@ async def compare(kube: Kube, wanted: Sequence[Json]) -> list[Difference]:
             continue
         would = await _would_be(kube, obj)
         found += [
-            Difference(name_of(obj), field, before, after)
+            Difference(name_of(obj), field, hidden(field, before), hidden(field, after))
             for field, before, after in differences(_bare(live), _bare(would))
         ]
     return found
@@ -246,6 +248,15 @@ def differences(before: Any, after: Any, path: str = "") -> list[tuple[str, Any,
             for found in differences(left.get(key), right.get(key), f"{path}[{key}]")
         ]
     return [] if before == after else [(path.removeprefix("."), before, after)]
+
+
+def hidden(field: str, value: Any) -> Any:
+    """What others wrote out as an environment variable may be a key: it is not shown."""
+    if value is None or not _KEYLIKE.search(field):
+        return value
+    if isinstance(value, dict):
+        return {key: "***" if key == "value" else text for key, text in value.items()}
+    return "***" if field.endswith(".value") else value
 
 
 def _named(items: Sequence[Any]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from addons.components.apply import differences, hidden
 from addons.components.catalogue import catalogue
 from addons.components.kits import kit_of, rendered
 from addons.components.kits.ack_virtual_node import RULES as ACK_RULES
@@ -205,3 +206,19 @@ def test_the_key_of_add_ons_is_written_and_taken_away(place: Place) -> None:
     assert set(secret["data"]) == {"access-key-id", "access-key-secret"}
     assert place.run(name, "uninstall").state == Operation.State.SUCCEEDED
     assert place.get(SECRETS, "alibaba-addon-secret", "kube-system") is None
+
+
+def test_keys_that_others_wrote_into_an_environment_are_not_shown_as_drift() -> None:
+    theirs = [{"name": "KCI_SECRET_KEY", "value": "open"}, {"name": "KCI_REGION", "value": "r"}]
+    reference = {"secretKeyRef": {"name": "keys", "key": "KCI_SECRET_KEY"}}
+    ours = [
+        {"name": "KCI_SECRET_KEY", "valueFrom": reference},
+        {"name": "KCI_REGION", "value": "s"},
+    ]
+    for wanted in (ours, ours[1:]):
+        told = [
+            (field, hidden(field, before), hidden(field, after))
+            for field, before, after in differences({"env": theirs}, {"env": wanted})
+        ]
+        assert "open" not in str(told)
+        assert ("env[KCI_REGION].value", "r", "s") in told
