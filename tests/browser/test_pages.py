@@ -34,7 +34,8 @@ TABS = {
     "component-tab": ["versions", "configuration", "resources", "history"],
 }
 # The cluster and the cloud of the seeded rows do not answer; the page says so in words.
-EXPECTED = re.compile(r"status of 50[234]")
+# Logs of a silent cloud are told by 409.
+EXPECTED = re.compile(r"status of (409|50[234])")
 SIDEWAYS = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 SETTLED = """() => !document.querySelector(".supply-wait")
   && [...document.querySelectorAll("vn-table")].every((t) => "ready" in t.dataset)
