@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from addons.components import apply, manage, release
+from addons.components.steps.rollout import complete
 from addons.models import Cluster, FleetUpgrade, Installation, Operation, Revision
 from addons.operations import RUNNING
 from addons.runtime import resync
@@ -139,6 +140,10 @@ class House:
         kube = await self.runtime.kube(row.cluster_id)
         for obj in apply.ordered(release.labelled(release.installed(row))):
             await apply.put(kube, obj)
+        # An earlier test may have left another image there, whose pod has to go first.
+        async with asyncio.timeout(60):
+            while not complete(await kube.get(DEPLOYMENTS, NAME, "kube-system")):
+                await asyncio.sleep(0.05)
 
     def meddle(self, cluster: Cluster) -> None:
         """Somebody sets the image by hand: the field is theirs from then on."""
@@ -154,8 +159,17 @@ class House:
         self.ask(cluster, lambda kube: kube.patch(*where, kind="apply", **by))
 
     def cordon(self, cluster: Cluster, closed: bool) -> None:
+        """Back when the cluster's controllers have seen it: the taint is there, or gone."""
         spec = {"spec": {"unschedulable": closed}}
         self.ask(cluster, lambda kube: kube.patch(NODES, "node-1", spec))
+        end = time.monotonic() + 10
+        while True:
+            node = self.ask(cluster, lambda kube: kube.get(NODES, "node-1"))
+            keys = {taint["key"] for taint in node["spec"].get("taints") or ()}
+            if ("node.kubernetes.io/unschedulable" in keys) is closed:
+                return
+            assert time.monotonic() < end, f"node-1 is not cordoned: {closed}"
+            time.sleep(0.05)
 
     def idle(self) -> None:
         """Until no operation is under way, rollbacks included."""
@@ -175,7 +189,7 @@ class House:
         cluster = row.cluster
         manage.start(cluster, NAME, action="repair", actor="alice", team=cluster.team)
 
-    def work(self, until: Callable[[], Any], *, seconds: float = 60.0) -> Any:
+    def work(self, until: Callable[[], Any], *, seconds: float = 180.0) -> Any:
         return self.runtime.run(self._work(until, seconds), timeout=seconds + 30)
 
     async def _work(self, until: Callable[[], Any], seconds: float) -> Any:
