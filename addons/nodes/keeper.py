@@ -122,8 +122,8 @@ class Keeper:
         except (DatabaseError, TimeoutError) as error:
             log.warning("heartbeat of %s is not noted: %r", self._node.name, error)
 
-    async def _wanted(self) -> bool:
-        """Whether what is missing shall be there, by the row as it is now.
+    async def _wanted(self) -> bool | None:
+        """Whether what is missing shall be there, by the row as it is now; None: not known now.
 
         Our copy of the row may be older than its removal, which deletes Node and Lease.
         """
@@ -131,7 +131,7 @@ class Keeper:
             return await self._runtime.db(rows.wanted, self._node.pk)
         except DatabaseError as error:
             log.warning("the row of %s cannot be read now: %s", self._node.name, error)
-            return False
+            return None
 
     def _absent_for_good(self) -> bool:
         """It is being removed and its Node is gone: nothing must bring it back."""
@@ -164,9 +164,10 @@ class Keeper:
         try:
             known = await self._kube.get(NODES, self._node.name, type=Node)
         except NotFound:
-            if await self._wanted():
+            wanted = await self._wanted()
+            if wanted:
                 await self._register()
-            return STATUS_SECONDS
+            return RETRY_SECONDS if wanted is None else STATUS_SECONDS
         await self._taint(known)
         await self._report(known)
         return STATUS_SECONDS
