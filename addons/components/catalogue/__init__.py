@@ -4,7 +4,7 @@
 lie beside this one; further ones are imported into the data directory (`manage.py catalogue`).
 """
 
-from addons.components.catalogue.library import (
+from addons.components.catalogue.bundled import (
     CatalogueError,
     catalogue,
     import_file,
