@@ -271,6 +271,40 @@ class Step(models.Model):
         ordering = ["index"]
 
 
+class Hold(models.Model):
+    """No new instances for a namespace, or none on a node, until it is lifted.
+
+    `source` is who holds (`budget:3`); pods that run are left alone. A node is held by a cordon,
+    which is taken back with the hold when it was not there before (`cordoned`).
+    """
+
+    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="holds")
+    node = models.ForeignKey(
+        VirtualNode, on_delete=models.CASCADE, null=True, blank=True, related_name="holds"
+    )
+    namespace = models.CharField(max_length=253, blank=True)
+    source = models.CharField(max_length=64)
+    reason = models.TextField()
+    cordoned = models.BooleanField(default=False)
+    placed_at = models.DateTimeField()
+    lifted_at = models.DateTimeField(null=True, blank=True)
+    lifted_by = models.CharField(max_length=150, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["cluster", "namespace", "source"],
+                condition=models.Q(lifted_at=None, node=None),
+                name="one_hold_per_namespace",
+            ),
+            models.UniqueConstraint(
+                fields=["node", "source"],
+                condition=models.Q(lifted_at=None, node__isnull=False),
+                name="one_hold_per_node",
+            ),
+        ]
+
+
 class Identity(models.Model):
     """The one row that names this installation on the instances it pays for; never changes."""
 

@@ -2,12 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.conf import settings
 from django.contrib.auth.models import Group
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+
+from console.appended import Appended, AppendedRows, AppendOnly
+from console.billing.models import (
+    BillDay,
+    BillItem,
+    Budget,
+    BudgetEvent,
+    Channel,
+    DiscountRule,
+    Export,
+    PriceEntry,
+    UsageLine,
+    UsageSum,
+)
+
+__all__ = [
+    "ApiToken",
+    "AppendOnly",
+    "AuditEntry",
+    "AuditHead",
+    "BillDay",
+    "BillItem",
+    "Budget",
+    "BudgetEvent",
+    "Channel",
+    "DiscountRule",
+    "Export",
+    "IdempotencyKey",
+    "Membership",
+    "PriceEntry",
+    "Profile",
+    "UsageLine",
+    "UsageSum",
+]
 
 
 class Membership(models.Model):
@@ -88,19 +120,7 @@ class IdempotencyKey(models.Model):
         constraints = [models.UniqueConstraint(fields=["user", "key"], name="idempotency_key")]
 
 
-class AppendOnly(Exception):
-    """Rows of the audit trail are written once; they are never changed and never deleted."""
-
-
-class AuditRows(models.QuerySet["AuditEntry"]):
-    def update(self, **kwargs: Any) -> int:
-        raise AppendOnly
-
-    def delete(self) -> tuple[int, dict[str, int]]:
-        raise AppendOnly
-
-
-class AuditEntry(models.Model):
+class AuditEntry(Appended):
     """One row per mutating call; append-only; each row's hash covers the row before it."""
 
     at = models.DateTimeField()
@@ -116,18 +136,10 @@ class AuditEntry(models.Model):
     previous_hash = models.CharField(max_length=64, unique=True)
     hash = models.CharField(max_length=64, unique=True)
 
-    objects = AuditRows.as_manager()
+    objects = AppendedRows["AuditEntry"].as_manager()
 
     class Meta:
         ordering = ["-id"]
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        if not self._state.adding:
-            raise AppendOnly
-        super().save(*args, **kwargs)
-
-    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
-        raise AppendOnly
 
 
 class AuditHead(models.Model):

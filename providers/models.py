@@ -134,6 +134,16 @@ class Instance(models.Model):
     memory = models.DecimalField(max_digits=10, decimal_places=3, null=True, blank=True)
     gpu = models.PositiveSmallIntegerField(default=0)
     spec = models.CharField(max_length=64, blank=True)
+    # Machine type, tier and GiB of charged storage of the billed size, as `base.Size` has them.
+    type = models.CharField(max_length=64, blank=True)
+    tier = models.CharField(max_length=64, blank=True)
+    storage = models.PositiveIntegerField(default=0)
+    # The sizes before the present one, oldest first: [{"until": time, "since": the last time it
+    # was seen, "size": `base.Size`}].
+    sizes = models.JSONField(default=list)
+    # Whose pod it was when it was asked for: `Deployment/web`, and the pod's labels.
+    workload = models.CharField(max_length=320, blank=True)
+    labels = models.JSONField(default=dict)
     price_per_hour = models.DecimalField(max_digits=14, decimal_places=8, null=True, blank=True)
     currency = models.CharField(max_length=3, blank=True)
     cloud_state = models.CharField(max_length=32, blank=True)
@@ -153,6 +163,12 @@ class Instance(models.Model):
     cloud_created_at = models.DateTimeField(null=True, blank=True)
     billed_from = models.DateTimeField(null=True, blank=True)
     billed_to = models.DateTimeField(null=True, blank=True)
+    # When its first container ran.
+    started_at = models.DateTimeField(null=True, blank=True)
+    # Whether a fact of its bill changed since its usage lines were written, and up to where those
+    # reach.
+    unposted = models.BooleanField(default=False)
+    posted_until = models.DateTimeField(null=True, blank=True)
     delete_asked_at = models.DateTimeField(null=True, blank=True)
     closed_at = models.DateTimeField(null=True, blank=True)
     close_reason = models.CharField(max_length=64, blank=True)
@@ -174,6 +190,9 @@ class Instance(models.Model):
         indexes = [
             models.Index(fields=["account", "state"], name="instance_account_state"),
             models.Index(fields=["cluster_uid", "node_name", "state"], name="instance_node_state"),
+            models.Index(
+                fields=["id"], condition=models.Q(unposted=True), name="instance_unposted"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -8,7 +8,7 @@ chosen. Nothing happens before the review is confirmed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.contrib import messages
@@ -31,6 +31,7 @@ from console import audit
 from console.access import Role, usable_account, visible
 from console.api.credentials import pickers
 from console.offers import DELIVERIES, DELIVERY_HELP, needs, newer
+from console.parity import Call, call
 from console.plans import plan_shape
 from console.refusals import EXPLAINED, Refusal, explain
 from console.schema_form import Asked, SchemaForm, ValuesError, asked_of, from_yaml, to_yaml
@@ -174,6 +175,20 @@ def begin(request: HttpRequest, slug: str, name: str, action: str) -> HttpRespon
 # --- steps ------------------------------------------------------------------------------------
 
 
+def _call(change: Change) -> Call:
+    """The same change over REST, as far as it is chosen."""
+    place, wish = change.place, {k: v for k, v in change.wish().items() if v not in ("", None)}
+    wish.pop("action")
+    if change.action in {"install", "adopt"}:
+        aim = {"cluster": place.cluster.slug, "component": place.component.name}
+        address = "installations-adopt" if change.action == "adopt" else "installations-list"
+        return replace(call(address, method="POST"), body={**aim, **wish})
+    row = place.installation
+    if row is None:
+        return call("components-detail", place.component.name)
+    return replace(call(f"installations-{change.action}", row.pk, method="POST"), body=wish)
+
+
 def _context(change: Change, step: str) -> dict[str, Any]:
     steps = change.steps
     now = steps.index(step)
@@ -195,6 +210,7 @@ def _context(change: Change, step: str) -> dict[str, Any]:
         "next": _address(change, steps[now + 1]) if now + 1 < len(steps) else "",
         "scope": place.cluster,
         "nav": "components",
+        "api_call": _call(change),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from django import forms
@@ -25,6 +26,7 @@ from console import audit
 from console.access import Role, access, default_team, role_in, teams_of, visible
 from console.live.installed import FLEET_UPGRADES, fleet_rows, member_tone
 from console.offers import found_component, newer
+from console.parity import call
 from console.refusals import EXPLAINED, explain
 from console.views.components import tabs
 
@@ -133,6 +135,8 @@ def new(request: HttpRequest) -> HttpResponse:
     installed = Installation.objects.filter(cluster__team=team, component=component.name)
     oldest = [v for row in installed if row.version for v in newer(component, row.version)]
     wanted = {one.version for one in oldest} | {version}
+    slugs = [row.cluster.slug for row in rows]
+    asked = {"component": component.name, "version": version, "clusters": slugs, "team": team.name}
     context = {
         "form": form,
         "team": team,
@@ -143,6 +147,7 @@ def new(request: HttpRequest) -> HttpResponse:
         "versions": [one.version for one in component.versions if one.version in wanted],
         "rows": rows,
         "nav": "components",
+        "api_call": replace(call("fleet-upgrades-list", method="POST"), body=asked),
     }
     return render(request, "pages/fleet_new.html", context, status=422 if form.errors else 200)
 

@@ -36,6 +36,7 @@ from console.offers import (
     has_gates,
     needs,
 )
+from console.parity import Call, call
 from console.refusals import EXPLAINED, explain
 from console.schema_form import asked_of, to_yaml
 
@@ -101,12 +102,22 @@ def component(request: HttpRequest, slug: str, name: str, tab: str = "overview")
         **_TABS[tab](place),
         "tab": tab,
         "tabs": tabs,
+        "api_call": _call(place, tab),
     }
     partial = request.headers.get("HX-Request") and request.GET.get("part") == "body"
     return render(request, "pages/component/body.html" if partial else _PAGE, context)
 
 
 _PAGE = "pages/component.html"
+
+
+def _call(place: Place, tab: str) -> Call:
+    """What REST tells of the same."""
+    row = place.installation
+    if row is None:
+        return call("components-detail", place.component.name)
+    shown = {"history": "installations-revisions", "logs": "installations-logs"}
+    return call(shown.get(tab, "installations-detail"), row.pk)
 
 
 def _common(request: HttpRequest, place: Place) -> dict[str, Any]:
