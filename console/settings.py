@@ -226,6 +226,8 @@ REST_FRAMEWORK = {
     "DEFAULT_PAGINATION_CLASS": "console.api.pagination.Pages",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    # OPTIONS would describe serializers that views do not have; the schema describes them.
+    "DEFAULT_METADATA_CLASS": None,
     "EXCEPTION_HANDLER": "console.api.problems.handler",
     "DEFAULT_THROTTLE_CLASSES": ["console.api.throttling.PerToken"],
     "DEFAULT_THROTTLE_RATES": {"token": env.str("SPILLWAY_API_RATE", "1200/min")},

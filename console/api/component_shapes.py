@@ -114,6 +114,20 @@ class RevisionShape(s.Serializer[Any]):
     created_at = s.DateTimeField()
 
 
+class LogContainerShape(s.Serializer[Any]):
+    pod = s.CharField()
+    container = s.CharField()
+    namespace = s.CharField()
+    ready = s.BooleanField()
+    restarts = s.IntegerField()
+    state = s.CharField()
+
+
+class ComponentLogShape(s.Serializer[Any]):
+    text = s.CharField(help_text="Lines that start with an RFC 3339 time; empty: it has no pods")
+    containers = LogContainerShape(many=True)
+
+
 class PlanCheckShape(s.Serializer[Any]):
     code = s.CharField()
     state = s.ChoiceField(["ok", "warn", "bad"], help_text="`bad` blocks")

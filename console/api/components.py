@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import status
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from addons.components import manage
+from addons.components import logs, manage
 from addons.components.apply import name_of
 from addons.components.base import Component, merged
 from addons.components.catalogue import catalogue, localised
@@ -22,6 +24,7 @@ from console import audit
 from console.access import Role, access, usable_account
 from console.api import component_shapes as shapes
 from console.api.base import Resource, TopicViewSet, reader
+from console.api.component_logs import read_lines
 from console.api.problems import Problem
 from console.api.shapes import OperationShape
 from console.live.installed import INSTALLATIONS
@@ -36,6 +39,13 @@ _FILTERS = [
     OpenApiParameter("group", str, enum=["core", "scheduling", "platform"]),
     OpenApiParameter("vendor", str),
     OpenApiParameter("cluster", str, description="Slug: what may be in that cluster, and is"),
+]
+_LOG = [
+    OpenApiParameter("pod", str, description="Without it the first container that has trouble"),
+    OpenApiParameter("container", str),
+    OpenApiParameter("tail", int, description="Lines, at most 2000"),
+    OpenApiParameter("since", int, description="Seconds"),
+    OpenApiParameter("previous", bool),
 ]
 
 
@@ -263,6 +273,27 @@ class Installations(TopicViewSet):
         except EXPLAINED as error:
             raise refused(error) from error
         return Response({"next": None, "previous": None, "results": found})
+
+    @extend_schema(
+        summary="The log of its own pods in the cluster",
+        parameters=_LOG,
+        responses=shapes.ComponentLogShape,
+        filters=False,
+    )
+    @action(detail=True, pagination_class=None)
+    def logs(self, request: Request, pk: str) -> Response:
+        found, asked = self.find(request, pk=pk), request.query_params.dict()
+        try:
+            sources = logs.sources(found)
+        except TimeoutError as error:
+            text = _("The cluster did not answer in time.")
+            raise Problem("cluster_silent", text, http=502) from error
+        except EXPLAINED as error:
+            raise refused(error) from error
+        if sources and not asked.get("pod"):
+            asked |= {"pod": sources[0].pod, "container": sources[0].container}
+        text = read_lines(found, asked) if sources else ""
+        return Response({"text": text, "containers": [asdict(one) for one in sources]})
 
 
 def _revision(row: Revision) -> Row:

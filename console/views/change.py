@@ -178,7 +178,8 @@ def begin(request: HttpRequest, slug: str, name: str, action: str) -> HttpRespon
 def _call(change: Change) -> Call:
     """The same change over REST, as far as it is chosen."""
     place, wish = change.place, {k: v for k, v in change.wish().items() if v not in ("", None)}
-    wish.pop("action")
+    left_out = {"action", "version"} if change.action == "configure" else {"action"}
+    wish = {k: v for k, v in wish.items() if k not in left_out}
     if change.action in {"install", "adopt"}:
         aim = {"cluster": place.cluster.slug, "component": place.component.name}
         address = "installations-adopt" if change.action == "adopt" else "installations-list"

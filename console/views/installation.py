@@ -87,6 +87,7 @@ def tabs_of(component: Component) -> list[tuple[str, str]]:
         *gates,
         ("resources", _("Resources")),
         ("history", _("History")),
+        ("logs", _("Logs")),
     ]
 
 
@@ -213,11 +214,8 @@ def _configuration(place: Place) -> dict[str, Any]:
     }
 
 
-def _gates(_place: Place) -> dict[str, Any]:
-    return {}
-
-
-def _resources(place: Place) -> dict[str, Any]:
+def _fragment(_place: Place) -> dict[str, Any]:
+    """The tab reads the rest by itself, from the cluster."""
     return {}
 
 
@@ -258,9 +256,10 @@ _TABS: dict[str, Callable[[Place], dict[str, Any]]] = {
     "overview": _overview,
     "versions": _versions,
     "configuration": _configuration,
-    "gates": _gates,
-    "resources": _resources,
+    "gates": _fragment,
+    "resources": _fragment,
     "history": _history,
+    "logs": _fragment,
 }
 
 

@@ -1,4 +1,4 @@
-"""What the palette finds by name: clusters, nodes, pods."""
+"""What the palette finds by name: clusters, components and where they are, nodes, pods."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from addons.models import Cluster, PodRow, VirtualNode
+from addons.components.base import Component
+from addons.components.catalogue import catalogue, say
+from addons.models import Cluster, Installation, PodRow, VirtualNode
 from console.access import visible
 
 MOST = 8
@@ -34,6 +36,12 @@ def search(request: HttpRequest) -> JsonResponse:
     )
     nodes = visible(VirtualNode, request.user).filter(named)
     clusters = visible(Cluster, request.user).filter(named | Q(slug__icontains=text))
+    components = _components(text)
+    places = visible(Installation, request.user).filter(
+        Q(component__in=[one.name for one in components])
+        | Q(release__icontains=text)
+        | Q(cluster__name__icontains=text)
+    )
     groups: list[dict[str, Any]] = [
         {
             "label": _("Clusters"),
@@ -45,6 +53,30 @@ def search(request: HttpRequest) -> JsonResponse:
                     "icon": "server-2",
                 }
                 for row in clusters[:MOST]
+            ],
+        },
+        {
+            "label": _("Components"),
+            "items": [
+                {
+                    "label": one.name,
+                    "detail": say(one.title),
+                    "url": reverse("component-everywhere", args=[one.name]),
+                    "icon": "puzzle",
+                }
+                for one in components[:MOST]
+            ],
+        },
+        {
+            "label": _("Installed components"),
+            "items": [
+                {
+                    "label": row.component,
+                    "detail": f"{row.cluster.name} {row.version}".strip(),
+                    "url": reverse("component", args=[row.cluster.slug, row.component]),
+                    "icon": "package",
+                }
+                for row in places.select_related("cluster")[:MOST]
             ],
         },
         {
@@ -73,3 +105,13 @@ def search(request: HttpRequest) -> JsonResponse:
         },
     ]
     return JsonResponse({"groups": [group for group in groups if group["items"]]})
+
+
+def _components(text: str) -> list[Component]:
+    """Those of the catalogue whose name or title, in the reader's language, has the text."""
+    wanted = text.casefold()
+    return [
+        one
+        for one in catalogue().values()
+        if wanted in one.name.casefold() or wanted in say(one.title).casefold()
+    ]

@@ -1,4 +1,7 @@
-/* data-copy copies the nearest code block, data-copy-text its own text. */
+/*
+ * data-copy copies the nearest code block, data-copy-text its own text: there {query} stands for the
+ * filters that the page shows now.
+ */
 import { icon } from "./dom.js";
 import { gettext } from "./i18n.js";
 import { toast } from "./toast.js";
@@ -16,13 +19,20 @@ async function write(text) {
   area.remove();
 }
 
+function filled(text) {
+  const query = new URLSearchParams(location.search).toString();
+  return text.replace("{query}", query ? `?${query.replaceAll("'", "%27")}` : "");
+}
+
 async function onClick(event) {
   const button = event.target.closest("[data-copy], [data-copy-text]");
   if (!button) {
     return;
   }
   const source = button.closest(".code, .secret")?.querySelector("pre, code");
-  await write(button.dataset.copyText ?? source?.textContent ?? "");
+  const own = button.dataset.copyText;
+  await write(own === undefined ? source?.textContent ?? "" : filled(own));
+  button.closest("[popover]")?.hidePopover();
   const glyph = button.querySelector(".ic");
   if (glyph) {
     const done = icon("check");

@@ -31,7 +31,7 @@ function pageItems() {
 }
 
 function actionItems() {
-  const buttons = [...document.querySelectorAll(".ph .acts :is(a, button), [data-set-theme]")];
+  const buttons = [...document.querySelectorAll(".ph .acts :is(a, button:not([popovertarget])), [data-set-theme]")];
   return buttons.filter((button) => !button.disabled).map((button) => ({
     label: button.textContent.trim() || button.getAttribute("aria-label"),
     run: () => button.click(), glyph: button.querySelector(".ic"),

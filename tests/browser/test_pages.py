@@ -31,7 +31,7 @@ pytestmark = pytest.mark.browser
 TABS = {
     "cluster-tab": ["checks", "settings"],
     "pod-tab": ["containers", "logs", "yaml", "instance"],
-    "component-tab": ["versions", "configuration", "resources", "history"],
+    "component-tab": ["versions", "configuration", "resources", "history", "logs"],
 }
 # The cluster and the cloud of the seeded rows do not answer; the page says so in words.
 # Logs of a silent cloud are told by 409.

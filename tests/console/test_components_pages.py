@@ -35,7 +35,9 @@ def test_cluster_shows_each_component_with_its_next_action(page: Client, fleet: 
     )
 
 
-@pytest.mark.parametrize("tab", ["overview", "versions", "configuration", "resources", "history"])
+@pytest.mark.parametrize(
+    "tab", ["overview", "versions", "configuration", "resources", "history", "logs"]
+)
 def test_every_tab_of_an_installation_is_there(
     page: Client, installed: Installation, tab: str
 ) -> None:

@@ -58,7 +58,7 @@ PAGES: dict[str, tuple[str, ...]] = {
             ),
             *("GET pod-log", "GET pod-log-download", "GET operation", "GET credential"),
             *("GET cluster-components", "GET component", "GET component-tab"),
-            "GET component-gates",
+            *("GET component-gates", "GET component-logs", "GET component-log-lines"),
             *(
                 "GET ram-grants",
                 "GET component-resources",
@@ -118,6 +118,7 @@ API: dict[str, tuple[str, ...]] = {
             *("GET api:credentials-detail", "GET api:credentials-catalogue"),
             *("GET api:installations-detail", "GET api:installations-revisions"),
             *("GET api:installations-drift", "GET api:fleet-upgrades-detail"),
+            "GET api:installations-logs",
             "GET api:ram-grants",
         ),
         MEMBERS,
@@ -257,7 +258,7 @@ def nowhere(redis_server: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
         *("addons.clusters.register", "addons.keys", "console.api.credentials"),
         *("console.supply", "console.pairs", "console.views.add_node"),
         *("console.views.change", "console.views.installation", "addons.components.manage"),
-        *("addons.components.ram", "addons.components.gates"),
+        *("addons.components.ram", "addons.components.gates", "addons.components.logs"),
     ):
         monkeypatch.setattr(f"{module}.runtime", lambda: made)
     yield
