@@ -10,6 +10,7 @@ from django.utils.translation import gettext_noop
 
 from addons import operations
 from addons.announce import announce
+from addons.components.steps.obstacles import AGAIN, NOTE
 from addons.models import Installation, Operation, Revision, Step
 from addons.operations import RUNNING, Refused
 from addons.sentences import stored
@@ -17,7 +18,10 @@ from addons.sentences import stored
 # Steps that change the cluster or the cloud: from their start on, a failure leaves a mark.
 TOUCHING = frozenset({"rbac-and-crds", "apply", "ask", "cordon", "instances", "delete"})
 # What an operation remembers of what it began and saw.
-_PASSING = frozenset({"canary", "children", "managed"})
+_PASSING = frozenset({"canary", "children", "managed", NOTE})
+# A retry of these applies once more: a key may have been changed, an object deleted meanwhile.
+_STANDS_ON_APPLIED = frozenset({"rollout", "nodes-ready", "canary"})
+_APPLYING = ("rbac-and-crds", "apply", "rollout")
 _STATE = {"install": Installation.State.INSTALLING, "uninstall": Installation.State.UNINSTALLING}
 
 
@@ -118,10 +122,15 @@ class Components:
         operation.save(update_fields=["arguments"])
 
     def _try_again(self, operation: Operation) -> None:
-        """Operations that it began go on too; a canary that failed is sent once more."""
-        if operation.arguments.get("canary", "").startswith("failed"):
-            operation.arguments = {**operation.arguments, "canary": ""}
-            operation.save(update_fields=["arguments"])
+        """What it began goes on too, what it applied is applied anew, a canary is sent again."""
+        failed = operation.steps.exclude(state=Step.State.DONE).first()
+        if failed is not None and failed.name in _STANDS_ON_APPLIED:
+            operation.steps.filter(name__in=_APPLYING).update(state=Step.State.WAITING)
+        given = {**operation.arguments, NOTE: AGAIN}
+        if given.get("canary", "").startswith("failed"):
+            given["canary"] = ""
+        operation.arguments = given
+        operation.save(update_fields=["arguments"])
         begun = (operation.arguments.get("children") or {}).values()
         ended = (Operation.State.FAILED, Operation.State.CANCELLED)
         for child in Operation.objects.filter(pk__in=begun, state__in=ended):

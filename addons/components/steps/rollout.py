@@ -10,17 +10,13 @@ from django.utils.translation import gettext_noop as _
 from addons.components import apply
 from addons.components.base import Json
 from addons.components.steps.common import nodes_ready, work_of
+from addons.components.steps.obstacles import held_up, renew
 from addons.models import Operation
 from addons.operations import NotYet, StepFailed
 from addons.runtime.contract import Context
 from addons.sentences import stored
-from kube import PODS, Kube
-from kube.errors import KubeError
 
 WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
-_CRASHING = "CrashLoopBackOff"
-_RESTARTS = 2
-_LAST_LINES = 5
 
 
 async def rollout(ctx: Context, operation: Operation) -> str:
@@ -28,21 +24,24 @@ async def rollout(ctx: Context, operation: Operation) -> str:
     work = await work_of(ctx, operation)
     kube = await ctx.kube(work.cluster_id)
     workloads = [obj for obj in work.objects if obj["kind"] in WORKLOADS]
-    for obj in workloads:
-        live = await apply.find(kube, obj)
+    there = [await apply.find(kube, obj) for obj in workloads]
+    await renew(ctx, operation, kube, [live for live in there if live is not None])
+    for obj, live in zip(workloads, there, strict=True):
         if live is None:
             raise StepFailed(
                 stored(_("%(object)s was deleted meanwhile."), object=apply.name_of(obj)),
-                _("Retry applies it again after a repair."),
+                _("Retry applies it again."),
             )
         if not complete(live):
-            await _crashing(kube, live)
-            text = _("%(object)s: %(ready)s of %(wanted)s ready")
-            ready, wanted = progress(live)
-            raise NotYet(
-                stored(text, object=apply.name_of(obj), ready=ready, wanted=wanted), seconds=0.5
-            )
+            why = await held_up(ctx, operation, kube, live)
+            raise NotYet(why or _so_far(obj, live), seconds=0.5)
     return stored(_("%(n)s workloads are up"), n=len(workloads))
+
+
+def _so_far(obj: Json, live: Json) -> str:
+    ready, wanted = progress(live)
+    text = _("%(object)s: %(ready)s of %(wanted)s ready")
+    return stored(text, object=apply.name_of(obj), ready=ready, wanted=wanted)
 
 
 async def nodes_or_crash(ctx: Context, operation: Operation) -> str:
@@ -52,7 +51,7 @@ async def nodes_or_crash(ctx: Context, operation: Operation) -> str:
     for obj in work.objects if work.wanted.component.brings_nodes else ():
         live = await apply.find(kube, obj) if obj["kind"] in WORKLOADS else None
         if live is not None:
-            await _crashing(kube, live)
+            await held_up(ctx, operation, kube, live)
     return await nodes_ready(ctx, operation)
 
 
@@ -76,42 +75,3 @@ def complete(live: Mapping[str, Any]) -> bool:
         "updatedReplicas", 0
     )
     return bool(seen and ready >= wanted and not old)
-
-
-async def _crashing(kube: Kube, live: Json) -> None:
-    """Raises `StepFailed` with the last words of a container that cannot start."""
-    space = live["metadata"]["namespace"]
-    labels = ((live["spec"].get("selector") or {}).get("matchLabels")) or {}
-    selector = ",".join(f"{key}={value}" for key, value in labels.items())
-    for pod in (await kube.list(PODS, space, labels=selector)).items:
-        for status in (pod.get("status") or {}).get("containerStatuses") or ():
-            waiting = (status.get("state") or {}).get("waiting") or {}
-            reason = waiting.get("reason", "")
-            if reason == _CRASHING and status.get("restartCount", 0) >= _RESTARTS:
-                words = await _last_words(kube, pod, status["name"])
-                raise StepFailed(
-                    stored(
-                        _("%(pod)s is in %(reason)s: %(words)s"),
-                        pod=pod["metadata"]["name"],
-                        reason=reason,
-                        words=words or waiting.get("message", "-"),
-                    ),
-                    _("Check the credential and the values, then change them and retry."),
-                )
-
-
-async def _last_words(kube: Kube, pod: Json, container: str) -> str:
-    meta = pod["metadata"]
-    pieces: list[bytes] = []
-    try:
-        async for piece in kube.logs(
-            meta["namespace"],
-            meta["name"],
-            container=container,
-            tail_lines=_LAST_LINES,
-            previous=True,
-        ):
-            pieces.append(piece)
-    except KubeError:
-        return ""
-    return b"".join(pieces).decode(errors="replace").strip()[-500:]
