@@ -31,6 +31,7 @@ from providers.asked import (
     Volume,
     VolumeKind,
 )
+from providers.prices import Entry
 from providers.told import (
     Capability,
     Claim,
@@ -161,6 +162,10 @@ class Dialect(Protocol):
     def claim(self, pod: Mapping[str, Any]) -> Claim: ...
     def billed_size(self, spec: InstanceSpec) -> Size: ...
     def list_price(self, size: Size, *, region: str) -> Price | None: ...
+
+    def entries(self) -> Sequence[Entry]:
+        """The prices that the cloud publishes, each with source and date; may be none."""
+
     def node_profile(
         self, *, region: str, zone: str, name: str, settings: Mapping[str, str]
     ) -> NodeProfile: ...

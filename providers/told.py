@@ -75,7 +75,8 @@ class Size:
     """A size as it is billed. `label` is the provider's spelling, for example `2-4Gi`.
 
     `type` is a machine type where one is named; `tier` what else decides the price (`economy`,
-    `general-purpose/best-effort`, `spot`).
+    `general-purpose/best-effort`, `spot`); `storage` the GiB of ephemeral storage that are charged
+    (beyond the free part).
     """
 
     cpu: Decimal
@@ -84,6 +85,7 @@ class Size:
     gpu: int = 0
     type: str = ""
     tier: str = ""
+    storage: int = 0
 
 
 @dataclass(frozen=True, slots=True)
