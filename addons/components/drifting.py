@@ -1,4 +1,8 @@
-"""Drift: where the cluster differs from the deployed revision, as API server or vendor tells."""
+"""Drift: where the cluster differs from the deployed revision, as API server or vendor tells.
+
+A person may ask at any time; by themselves workers look at each installation at rest about every
+ten minutes (`addons.runtime.resync`: a twentieth of them per half minute).
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,11 @@ from addons.components import apply, managed
 from addons.components.base import Delivery
 from addons.components.checks import Reach
 from addons.components.release import deployed
+from addons.components.vendors import NoVendor
 from addons.models import Installation, Revision
+from addons.runtime.contract import Context, Outcome
+from kube.errors import KubeError
+from providers.errors import ProviderError
 
 
 async def look(reach: Reach, installation: Installation) -> list[dict[str, Any]]:
@@ -24,6 +32,26 @@ async def look(reach: Reach, installation: Installation) -> list[dict[str, Any]]
     if revision is not None and installation.delivery == Delivery.MANAGED:
         told = await managed.differing(reach, installation, revision)
         found = [one.as_dict() for one in told]
-    rows = Installation.objects.filter(pk=installation.pk)
+    # What an operation did meanwhile is newer than what was compared.
+    rows = Installation.objects.filter(
+        pk=installation.pk, state=installation.state, operation=installation.operation_id
+    )
     await reach.db(rows.update, drift=found, drift_at=timezone.now())
     return found
+
+
+async def reconcile_drift(ctx: Context, key: str) -> Outcome:
+    """Compare an installation at rest. Who does not answer is asked again at its next turn."""
+    pk = int(key.partition(":")[2])
+    rows = Installation.objects.select_related("cluster").filter(pk=pk, cluster__paused=False)
+    row = await ctx.db(rows.filter(state=Installation.State.INSTALLED).first)
+    if row is None:
+        return Outcome()
+    before = list(row.drift)
+    try:
+        found = await look(ctx, row)
+    except (KubeError, ProviderError, NoVendor):
+        return Outcome()
+    if found != before:
+        await ctx.announce("installations", pk)
+    return Outcome()

@@ -1,9 +1,9 @@
 """What a reconciler is given and what it gives back.
 
 A key names something to look at, never an event: `pod:<cluster id>:<namespace>/<name>`,
-`node:<virtual node id>`, `operation:<id>`, `fleet:<fleet upgrade id>`,
+`node:<virtual node id>`, `operation:<id>`, `drift:<installation id>`, `fleet:<fleet upgrade id>`,
 `sweep:<account id>:<region>`. A shard is what one lease covers: `node:<virtual node id>`,
-`cluster:<id>` (operations), `fleet:<fleet upgrade id>`, `sweep:<account id>:<region>`.
+`cluster:<id>` (operations, drift), `fleet:<fleet upgrade id>`, `sweep:<account id>:<region>`.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ RECONCILERS = {
     "sweep": "addons.sweep.sweep.reconcile_sweep",
     "node": "addons.nodes.reconcile.reconcile_node",
     "operation": "addons.operations.reconcile_operation",
+    "drift": "addons.components.drifting.reconcile_drift",
     "fleet": "addons.components.fleet.reconcile_fleet",
 }
 

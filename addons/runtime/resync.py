@@ -3,7 +3,8 @@
 A full resync queues every live pod, open instance, node, operation and fleet upgrade. It runs when
 a worker starts and when the queue was lost (its mark in Redis is gone). In between only what is
 unsettled is queued again, and a fortieth of the settled pods, so that a fleet at rest stays cheap
-and each pod is still looked at once in twenty minutes whatever the watch and the sweep missed.
+and each pod is still looked at once in twenty minutes whatever the watch and the sweep missed. A
+twentieth of the installed components is compared with its cluster, each about every ten minutes.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from addons.models import (
     Cluster,
     FleetMember,
     FleetUpgrade,
+    Installation,
     Operation,
     PodRow,
     VirtualNode,
@@ -29,6 +31,7 @@ MARK = "spillway:q:mark"
 DONE = "spillway:resynced"
 LATE_SECONDS = 60
 SLICES = 40
+DRIFT_SLICES = 20
 Keys = dict[str, set[str]]
 
 
@@ -102,6 +105,13 @@ def _instance_keys(keys: Keys) -> None:
             keys[f"node:{node}"].add(f"pod:{clusters[uid]}:{namespace}/{name}")
 
 
+def _drift_keys(part: int, keys: Keys) -> None:
+    rows = Installation.objects.filter(state=Installation.State.INSTALLED, cluster__paused=False)
+    turn = rows.annotate(turn=F("pk") % DRIFT_SLICES).filter(turn=part % DRIFT_SLICES)
+    for pk, cluster in turn.values_list("pk", "cluster_id"):
+        keys[f"cluster:{cluster}"].add(f"drift:{pk}")
+
+
 def _unsettled_fleets() -> QuerySet[FleetUpgrade]:
     """Those that run, that wait for what they began, or whose cancel was not seen yet."""
     state = FleetUpgrade.State
@@ -111,7 +121,7 @@ def _unsettled_fleets() -> QuerySet[FleetUpgrade]:
 
 
 def unfinished(*, full: bool, part: int) -> Keys:
-    """Shard -> keys to look at now; `part` picks the fortieth of all pods when not `full`."""
+    """Shard -> keys to look at now; `part` picks whose turn it is when not `full`."""
     keys: Keys = defaultdict(set)
     pods = _live_pods().only("cluster_id", "node_id", "namespace", "name")
     if full:
@@ -120,6 +130,7 @@ def unfinished(*, full: bool, part: int) -> Keys:
         _pod_keys(pods.filter(_unsettled()).iterator(), keys)
         turn = pods.annotate(turn=F("pk") % SLICES).filter(turn=part % SLICES)
         _pod_keys(turn.iterator(), keys)
+        _drift_keys(part, keys)
     _instance_keys(keys)
     for operation in Operation.objects.filter(state__in=["queued", "running"]):
         keys[operation_shard(operation)].add(f"operation:{operation.pk}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -116,6 +117,15 @@ class FleetUpgrades(TopicViewSet):
         return self._act(request, pk, "resume", failed=given.validated_data["failed"])
 
     @extend_schema(
+        summary="Try the clusters that failed once more, and go on; refused when none failed",
+        request=None,
+        responses=shapes.FleetUpgradeDetailShape,
+    )
+    @action(detail=True, methods=["post"])
+    def retry(self, request: Request, pk: str) -> Response:
+        return self._act(request, pk, "retry")
+
+    @extend_schema(
         summary="Begin nothing more, for good; what runs goes on to its end",
         request=None,
         responses=shapes.FleetUpgradeDetailShape,
@@ -127,14 +137,20 @@ class FleetUpgrades(TopicViewSet):
     def _act(self, request: Request, pk: str, what: str, **given: Any) -> Response:
         found = self.find(request, Role.OPERATOR, pk=pk)
         try:
-            {"pause": fleet.pause, "resume": fleet.resume, "cancel": fleet.cancel}[what](
-                found, **given
-            )
+            _ACTS[what](found, **given)
         except EXPLAINED as error:
             raise refused(error) from error
         audit.record(request, f"fleet.{what}", f"fleet upgrade {pk}", team=found.team)
         found.refresh_from_db()
         return Response(self._whole(found))
+
+
+_ACTS: dict[str, Callable[..., None]] = {
+    "pause": fleet.pause,
+    "resume": fleet.resume,
+    "retry": fleet.retry,
+    "cancel": fleet.cancel,
+}
 
 
 def _named(request: Request, component: str, slugs: list[str]) -> list[Installation]:

@@ -133,6 +133,15 @@ def resume(shell: Shell, number: int, failed: str) -> None:
 @_number
 @common
 @pass_shell
+def retry(shell: Shell, number: int) -> None:
+    """Try the clusters that failed once more; what runs goes on meanwhile."""
+    _act(shell, number, "retry")
+
+
+@fleet.command()
+@_number
+@common
+@pass_shell
 def cancel(shell: Shell, number: int) -> None:
     """Start no further clusters, ever."""
     _act(shell, number, "cancel")
