@@ -38,6 +38,7 @@ class Do(StrEnum):
     NOTHING = "nothing"
     WAIT = "wait"
     CREATE = "create"
+    HOLD = "hold"  # someone refuses new instances here
     LOOK = "look"  # an instance may exist: search for it by its tags
     ASK = "ask"  # describe the instance by its id
     REPORT = "report"
@@ -78,6 +79,8 @@ class Facts:
     # The provider leaves out the places that were short: the next try goes elsewhere.
     placing: bool = False
     next_place: str = ""
+    # A hold refuses new instances to its namespace or node: what fills the sentence.
+    held: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +153,14 @@ def _without_instance(facts: Facts) -> Action:
         return Action(Do.FAIL, reasons.LOST, {"instance": last.cloud_id})
     if not facts.served:
         return Action(Do.WAIT, reasons.NOT_SERVED, after=60)
-    if account.trouble:
-        return _trouble(account)
+    return _asking(facts, last)
+
+
+def _asking(facts: Facts, last: Instance | None) -> Action:
+    if facts.held:
+        return _held(facts.held)
+    if facts.account.trouble:
+        return _trouble(facts.account)
     if last is not None and last.close_reason == "no_capacity":
         return _short(facts, last)
     return Action(Do.CREATE)
@@ -178,9 +187,15 @@ def _trouble(account: Account) -> Action:
     return Action(Do.WAIT, reasons.ACCOUNT_TROUBLE, {"message": account.trouble_message}, after=30)
 
 
+def _held(values: Mapping[str, Any]) -> Action:
+    return Action(Do.HOLD, reasons.HELD, dict(values))
+
+
 def _with_instance(facts: Facts, row: Instance) -> Action:
     match row.state:
         case State.INTENT:
+            if facts.held:
+                return _held(facts.held)
             return _trouble(facts.account) if facts.account.trouble else Action(Do.CREATE)
         case State.CREATING:
             return Action(Do.LOOK, reasons.UNKNOWN_OUTCOME)

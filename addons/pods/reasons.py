@@ -14,6 +14,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from addons import sentences
+
 # Blockers.
 WAITING_FOR_SCHEDULE: Final = "WaitingForSchedule"
 WRONG_TOLERATION: Final = "WrongToleration"
@@ -41,6 +43,7 @@ RETRYING: Final = "Retrying"
 INTERNAL: Final = "InternalError"
 EXPIRED: Final = "DeadlineExceeded"
 LET_IN: Final = "ToleratesVirtualNodes"
+HELD: Final = "HeldByBudget"
 # Decisions.
 PROFILED: Final = "ProfileApplied"
 IGNORED: Final = "Ignored"
@@ -163,6 +166,13 @@ REASONS: Mapping[str, Reason] = {
     LET_IN: Reason(
         _("No node has room for it and its label sends it to virtual nodes: it may go there now.")
     ),
+    HELD: Reason(
+        _(
+            "No new instance is made for it: {hold} It waits and costs nothing until the hold is "
+            "lifted; pods that run are left alone."
+        ),
+        True,
+    ),
     INTERNAL: Reason(_("An error of our own ({error}); we try again, and it is in the log."), True),
     PROFILED: Reason(_("The cluster's eci-profile gave it {keys}.")),
     IGNORED: Reason(_("{provider} ignores: {fields}"), True),
@@ -236,6 +246,8 @@ def sentence(code: str, values: Mapping[str, Any]) -> str:
         # What a provider refuses in a pod is stored in English, marked for translation there.
         if isinstance(told := values.get(key), str) and told:
             filled[key] = _translated(told, values.get("with"))
+    if hold := values.get("hold"):
+        filled["hold"] = sentences.read(str(hold))
     if problems := values.get("problems"):
         filled["fields"] = "; ".join(map(_problem, problems))
     if "fix" not in filled:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from addons import holds
 from addons.models import VirtualNode
 from addons.pods import accounts, reasons, store
 from addons.pods.deadline import by_then
@@ -23,6 +24,7 @@ from addons.pods.route import account_for
 from addons.pods.status import status_of
 from addons.pods.steps.expire import expire
 from addons.pods.steps.give_up import give_up
+from addons.pods.steps.hold import hold
 from addons.pods.steps.look import look
 from addons.pods.steps.profiled import site_of
 from addons.pods.steps.remove import confirm, delete, delete_ownerless, finish, unmade
@@ -59,6 +61,7 @@ STEPS: dict[Do, Callable[[Work, Action], Awaitable[Outcome]]] = {
     Do.NOTHING: _nothing,
     Do.WAIT: _wait,
     Do.CREATE: create_in_turn,
+    Do.HOLD: hold,
     Do.LOOK: look,
     Do.ASK: ask,
     Do.REPORT: report,
@@ -171,12 +174,18 @@ async def _do(work: Work) -> Outcome:
         paused=node.cluster.paused,
         leaving=node.removing_at is not None,
         served=work.pod is None or work.row is not None or account_for(node, work.pod) is not None,
+        held=_held(work),
     )
     if _was_short(work):
         facts = await _with_places(work, facts)
     action = decide(facts)
     outcome = await STEPS[action.do](work, action)
     return by_then(outcome, work.pod, work.now) if action.do is not Do.EXPIRE else outcome
+
+
+def _held(work: Work) -> Mapping[str, Any] | None:
+    found = holds.held(work.scene.holds, work.namespace)
+    return holds.values(found) if found else None
 
 
 async def _with_places(work: Work, facts: Facts) -> Facts:

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from django.db.models import Q
 
+from addons.holds import Standing, standing
 from addons.models import PodRow, VirtualNode
 from addons.pods.identity import installation
 from kube.secret import Secret
@@ -33,10 +34,11 @@ def _fenced() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """The virtual node of the shard, with its cluster and account, and our own name."""
+    """The virtual node of the shard, with its cluster and account, our own name, the holds."""
 
     node: VirtualNode
     installation: str
+    holds: tuple[Standing, ...] = ()
 
 
 def scene(node_id: int) -> Scene | None:
@@ -46,7 +48,7 @@ def scene(node_id: int) -> Scene | None:
         .filter(pk=node_id)
         .first()
     )
-    return Scene(node, installation()) if node else None
+    return Scene(node, installation(), standing(node.cluster_id, node.pk)) if node else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,7 +195,7 @@ async def _not_created(
     await work.put_status(status_of(work.live_pod, None, now=work.now))
     if reasons.is_warning(outcome.reason):
         await work.say(outcome.reason, **outcome.values)
-        await _note_once(work, outcome)
+        await note_once(work, outcome)
     return outcome
 
 
@@ -216,7 +216,7 @@ def _place(placement: Placement) -> str:
     return placement.zone or placement.subnet
 
 
-async def _note_once(work: Work, outcome: Outcome) -> None:
+async def note_once(work: Work, outcome: Outcome) -> None:
     """The timeline tells when a reason to wait begins, not every try."""
     if work.known.row is not None and work.known.row.blocker == outcome.reason:
         return
@@ -236,5 +236,5 @@ async def _wait_for(work: Work, missing: MissingReference) -> Outcome:
             )
     await work.put_status(status_of(work.live_pod, None, now=work.now, waiting=waiting))
     await work.say(outcome.reason, **values)
-    await _note_once(work, outcome)
+    await note_once(work, outcome)
     return outcome

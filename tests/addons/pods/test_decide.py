@@ -125,3 +125,28 @@ def test_a_pod_ends_when_its_active_deadline_is_over_and_is_looked_at_then() -> 
     assert by_then(Outcome(), pod, before).requeue_after == 15
     assert by_then(Outcome(5.0), pod, before).requeue_after == 5
     assert by_then(Outcome(), LIVE, before).requeue_after is None
+
+
+@pytest.mark.parametrize(
+    ("open_row", "last", "do"),
+    [
+        (None, None, Do.HOLD),
+        (None, closed("refused"), Do.HOLD),
+        (None, closed("no_capacity"), Do.HOLD),
+        (row("intent"), None, Do.HOLD),
+        (None, closed("gone"), Do.FAIL),
+        (row("creating"), None, Do.LOOK),
+        (row("active", seen=seen("running")), None, Do.REPORT),
+        (row("deleting"), None, Do.CONFIRM),
+    ],
+)
+def test_a_hold_refuses_new_instances_and_leaves_the_others_alone(
+    open_row: Instance | None, last: Instance | None, do: Do
+) -> None:
+    held = {"hold": "the budget is used up", "source": "budget:1"}
+    assert decide(Facts(LIVE, open_row, last, Account(), NOW, held=held)).do is do
+
+
+def test_a_held_pod_that_is_deleted_goes() -> None:
+    held = {"hold": "x", "source": "budget:1"}
+    assert decide(Facts(LEAVING, None, None, Account(), NOW, held=held)).do is Do.FINISH
