@@ -17,7 +17,18 @@ from django.http import Http404
 from django.utils.translation import gettext as _
 
 from addons.models import Cluster, FleetUpgrade, Installation, Operation, PodRow, VirtualNode
-from console.models import Membership
+from console.models import (
+    BillDay,
+    BillItem,
+    Budget,
+    Channel,
+    DiscountRule,
+    LiveMeter,
+    Membership,
+    PriceEntry,
+    UsageLine,
+    UsageSum,
+)
 from providers.models import CloudAccount, Orphan
 
 AnyUser = User | AnonymousUser | AbstractBaseUser
@@ -35,6 +46,15 @@ _TEAM_PATH: dict[type[Model], str] = {
     Orphan: "account__team",
     Installation: "cluster__team",
     FleetUpgrade: "team",
+    PriceEntry: "team",
+    DiscountRule: "team",
+    UsageLine: "team",
+    UsageSum: "team",
+    LiveMeter: "team",
+    BillItem: "account__team",
+    BillDay: "account__team",
+    Channel: "team",
+    Budget: "team",
 }
 
 

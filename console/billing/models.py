@@ -143,6 +143,8 @@ class UsageLine(Appended, Scope, Sums):
     spec = models.CharField(max_length=64, blank=True)
     start = models.DateTimeField()
     end = models.DateTimeField()
+    # 1 on the first line of a life, -1 where that is taken back.
+    starts = models.SmallIntegerField(default=0)
     cpu = models.DecimalField(max_digits=8, decimal_places=3, default=0)
     memory = models.DecimalField(max_digits=10, decimal_places=3, default=0)
     gpu = models.PositiveSmallIntegerField(default=0)
@@ -195,6 +197,44 @@ class UsageSum(Scope, Sums):
 
     class Meta:
         indexes = [models.Index(fields=["team", "day"], name="usage_sum_day")]
+
+
+class LiveMeter(models.Model):
+    """What runs now and what was posted of one billing day, kept by deltas; see `billing.live`.
+
+    Whole units of 1e-8 of the currency. `per_hour` is the sum of the hourly rates r of what runs,
+    `anchor` the sum of r times the second of the day since which it runs, so that the amount of
+    the running part at second t is (per_hour * t - anchor) / 3600. `amount` is what was posted.
+    Empty currency: unpriced; only `running` counts then.
+    """
+
+    key = models.CharField(max_length=40, unique=True)
+    team = models.ForeignKey(Group, on_delete=models.CASCADE, related_name="+")
+    account = models.ForeignKey(CloudAccount, on_delete=models.CASCADE, related_name="+")
+    provider = models.CharField(max_length=16)
+    cluster_uid = models.CharField(max_length=64, blank=True)
+    node_name = models.CharField(max_length=253, blank=True)
+    namespace = models.CharField(max_length=253, blank=True)
+    day = models.DateField()
+    currency = models.CharField(max_length=3, blank=True)
+    running = models.BigIntegerField(default=0)
+    per_hour = models.BigIntegerField(default=0)
+    anchor = models.BigIntegerField(default=0)
+    amount = models.BigIntegerField(default=0)
+
+    class Meta:
+        indexes = [models.Index(fields=["team", "day"], name="live_meter_day")]
+
+
+class LiveShare(models.Model):
+    """The part of a `LiveMeter` that one instance has: what is taken off when it changes."""
+
+    instance = models.OneToOneField(
+        Instance, on_delete=models.CASCADE, primary_key=True, related_name="live_share"
+    )
+    meter = models.CharField(max_length=40)
+    per_hour = models.BigIntegerField()
+    anchor = models.BigIntegerField()
 
 
 class BillItem(models.Model):
