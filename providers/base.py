@@ -10,6 +10,7 @@ Errors are those of `providers.errors`. Units: vCPU and GiB as Decimal, money as
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any, Protocol, runtime_checkable
 
 from kube.secret import Secret
@@ -31,6 +32,7 @@ from providers.asked import (
     Volume,
     VolumeKind,
 )
+from providers.bill import Bill, BillLine, Rounding
 from providers.prices import Entry
 from providers.told import (
     Capability,
@@ -59,6 +61,9 @@ from providers.told import (
 )
 
 __all__ = [
+    "Bill",
+    "BillLine",
+    "Bills",
     "Capability",
     "Catalogue",
     "Changes",
@@ -101,6 +106,7 @@ __all__ = [
     "Quote",
     "RegistryCredential",
     "Restart",
+    "Rounding",
     "RunState",
     "SecurityGroup",
     "ServiceRules",
@@ -288,6 +294,18 @@ class Restart(Protocol):
 @runtime_checkable
 class Quote(Protocol):
     async def price(self, size: Size, *, zone: str) -> Price: ...
+
+
+@runtime_checkable
+class Bills(Protocol):
+    """A key that may read what the cloud charges."""
+
+    async def bill(self, day: date) -> Bill:
+        """All lines of `day` for this vendor's container instances in the whole cloud account.
+
+        In every region, and also for instances that others made. Complete or raises:
+        `AccountTrouble` when the key may not read bills.
+        """
 
 
 @runtime_checkable
