@@ -165,9 +165,10 @@ class Book:
         borders, _ = self._timeline(size, place)
         return tuple(border for border in borders if start < border < end)
 
-    def list_price(self, size: Size, place: Place, at: datetime) -> Price | None:
-        """The rate before discounts as the price that quotes are compared with."""
-        rate = self.rate(size, place, at)
+    def listed(self, size: Size, place: Place) -> Price | None:
+        """The latest price before discounts, as the contract of providers has it."""
+        _, rates = self._timeline(size, place)
+        rate = rates[-1]
         return Price(rate.list_total, rate.currency, rate.source) if rate else None
 
     def _timeline(self, size: Size, place: Place) -> _Timeline:
@@ -289,8 +290,12 @@ def _summed(
         machine=paid.get(Item.INSTANCE, ZERO) + paid.get(Item.GPU, ZERO),
         storage=paid.get(Item.STORAGE, ZERO),
         list_total=sum(full.values(), ZERO).quantize(PLACES),
-        source="; ".join(dict.fromkeys(e.source for e in entries.values() if e.source)),
+        source="; ".join(dict.fromkeys(_source(entry) for entry in entries.values())),
     )
+
+
+def _source(entry: Entry) -> str:
+    return f"{entry.source}, {entry.source_date}" if entry.source_date else entry.source
 
 
 def _factor(item: Item, entry: Entry, discounts: Sequence[Discount], at: datetime) -> Decimal:

@@ -23,6 +23,7 @@ from providers.base import (
     Size,
     Waiting,
 )
+from providers.prices import Entry
 
 
 class AcsDialect:
@@ -62,6 +63,9 @@ class AcsDialect:
 
     def list_price(self, size: Size, *, region: str) -> Price | None:
         return prices.list_price(size, region=region)
+
+    def entries(self) -> Sequence[Entry]:
+        return prices.ENTRIES
 
     def node_profile(
         self, *, region: str, zone: str, name: str, settings: Mapping[str, str]

@@ -27,6 +27,7 @@ from providers.base import (
 )
 from providers.eci import choices, options, pod, prices, verify, written
 from providers.errors import InvalidSpec
+from providers.prices import Entry
 
 # Labels that ask for ACS: another provider of the same vendor.
 _ELSEWHERE = ("alibabacloud.com/compute-class", "alibabacloud.com/compute-qos")
@@ -70,6 +71,9 @@ class EciDialect:
 
     def list_price(self, size: Size, *, region: str) -> Price | None:
         return prices.list_price(size, region=region)
+
+    def entries(self) -> Sequence[Entry]:
+        return prices.ENTRIES
 
     def node_profile(
         self, *, region: str, zone: str, name: str, settings: Mapping[str, str]

@@ -1,37 +1,29 @@
-"""List prices of ECI, for an estimate before the cloud's own quote.
+"""Prices of ECI: those it publishes, from `prices.toml`, and those it quotes.
 
 Source: ECI billing, "Billing of elastic container instances", prices of the regions of mainland
-China as published in 2025: per second and vCPU CNY 0.000049 (0.000027 of the economy class), per
-second and GiB CNY 0.00000613. Other regions, ECS types and spot have no published table that we
-hold: ask `Quote`.
+China as published in 2025; ECI developer reference, DescribeContainerGroupPrice. Other regions, ECS
+types and spot have no published table that we hold: ask `Quote`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
-from providers.base import Price, Size
 from providers.errors import Unavailable
+from providers.prices import Book, Place, shipped
+from providers.told import Price, Size
 
-_CPU_SECOND = {
-    "": Decimal("0.000049"),
-    "general": Decimal("0.000049"),
-    "economy": Decimal("0.000027"),
-}
-_MEMORY_SECOND = Decimal("0.00000613")
 _HOUR = 3600
-SOURCE = "ECI list price, mainland China, 2025"
+ENTRIES = shipped(Path(__file__).with_name("prices.toml"))
+_BOOK = Book(ENTRIES)
 
 
 def list_price(size: Size, *, region: str) -> Price | None:
-    """CNY per hour of a vCPU-and-memory size; None where no list price is known."""
-    mainland = region.startswith("cn-") and region != "cn-hongkong"
-    if size.type or size.tier not in _CPU_SECOND or not mainland:
-        return None
-    per_second = size.cpu * _CPU_SECOND[size.tier] + size.memory * _MEMORY_SECOND
-    return Price((per_second * _HOUR).quantize(Decimal("0.00000001")), "CNY", SOURCE)
+    """CNY per hour; None where no list price is known."""
+    return _BOOK.listed(size, Place("eci", None, region))
 
 
 def quoted(body: Mapping[str, Any]) -> Price:

@@ -24,6 +24,7 @@ from providers.base import (
 )
 from providers.kci import node, options, pod, sizes, temporary, verify
 from providers.kingsoft import endpoints
+from providers.prices import Entry
 
 
 class KciDialect:
@@ -82,6 +83,10 @@ class KciDialect:
         """None: Kingsoft publishes no price list that we hold, and no price API."""
         del size, region
         return None
+
+    def entries(self) -> Sequence[Entry]:
+        """None: those of the operator are the only ones."""
+        return ()
 
     def node_profile(
         self, *, region: str, zone: str, name: str, settings: Mapping[str, str]
