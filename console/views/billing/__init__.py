@@ -1,0 +1,1 @@
+"""The pages of money: usage and cost, bills, budgets, prices, preview, exports, channels."""
