@@ -10,12 +10,15 @@ as long as it may have, is `estimated`, and `bound` is by how many seconds the t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from datetime import date, datetime
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from itertools import pairwise
 
-from providers.prices import ZERO, Rate
+from providers.calendar import day_of, midnights, whole
+from providers.prices import PLACES, ZERO, Book, Place, Rate
 from providers.told import Size
 
 _HOUR = 3600
@@ -101,6 +104,8 @@ class Amounts:
 
 
 FIGURES = tuple(field.name for field in fields(Amounts))
+_PARTS = ("cpu_amount", "memory_amount", "machine_amount", "storage_amount")
+_MONEY = {"list_amount", "over_amount", *_PARTS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,3 +163,190 @@ class Line:
 
 def _seconds(start: datetime, end: datetime) -> int:
     return int((end - start).total_seconds())
+
+
+def meter(life: Life, book: Book, place: Place, asked: Asked, until: datetime) -> tuple[Line, ...]:
+    """The lines of `life` at `place`, ascending, without overlap and without gap.
+
+    `until` cuts a life that goes on, or ends later; all times are cut down to whole seconds.
+    """
+    begin, stop = whole(life.begin), whole(until)
+    end = stop if life.end is None else min(whole(life.end), stop)
+    if life.unknown and begin <= stop:
+        return (_unseen(life, book, place, begin),)
+    lines: list[Line] = []
+    for start, size, edge in _sized(life.sizes, begin, end):
+        borders = {border for border in _borders(life) if start < border < edge}
+        borders.update(midnights(start, edge))
+        borders.update(map(_up, book.changes(size, place, start, edge)))
+        edges = [start, *sorted(border for border in borders if start < border < edge), edge]
+        lines += (
+            _line(life, size, book.rate(size, place, span[0]), asked, span)
+            for span in pairwise(edges)
+        )
+    return tuple(lines)
+
+
+def _up(at: datetime) -> datetime:
+    """The first whole second that is not before `at`: a price counts from the next second on."""
+    floor = whole(at)
+    return floor if floor == at else floor + timedelta(seconds=1)
+
+
+def _sized(
+    sizes: Sequence[Stretch], begin: datetime, end: datetime
+) -> Iterator[tuple[datetime, Size, datetime]]:
+    """(start, size, end) within the life; the first size also holds before its own start."""
+    starts = [begin, *(max(begin, whole(stretch.start)) for stretch in sizes[1:]), end]
+    for stretch, (start, stop) in zip(sizes, pairwise(starts), strict=True):
+        if start < min(stop, end):
+            yield start, stretch.size, min(stop, end)
+
+
+def _borders(life: Life) -> Iterator[datetime]:
+    if life.started is not None:
+        yield whole(life.started)
+    for since, to in life.orphaned:
+        yield whole(since)
+        if to is not None:
+            yield whole(to)
+
+
+def _kind(life: Life, at: datetime) -> Kind:
+    """The kind of the second that begins at `at`."""
+    if any(whole(since) <= at and (to is None or at < whole(to)) for since, to in life.orphaned):
+        return Kind.ORPHAN
+    if life.started is not None and whole(life.started) <= at:
+        return Kind.RUNNING
+    return Kind.FAILED if life.over and life.started is None else Kind.STARTING
+
+
+def _doubts(life: Life) -> Iterator[tuple[datetime, datetime]]:
+    """When it may not have cost, or not this much."""
+    begin = whole(life.begin)
+    if life.begin_bound:
+        yield begin, begin + timedelta(seconds=life.begin_bound)
+    if life.end_bound and life.end is not None:
+        yield whole(life.end) - timedelta(seconds=life.end_bound), whole(life.end)
+    for before, after in pairwise(life.sizes):
+        if after.bound:
+            at, apart = whole(after.start), timedelta(seconds=after.bound)
+            larger = weight(after.size) > weight(before.size)
+            yield (at, at + apart) if larger else (at - apart, at)
+
+
+def weight(size: Size) -> tuple[int, Decimal, Decimal, int]:
+    """Larger sizes have a larger one."""
+    return size.gpu, size.cpu, size.memory, size.storage
+
+
+def _line(
+    life: Life, size: Size, rate: Rate | None, asked: Asked, seconds: tuple[datetime, datetime]
+) -> Line:
+    start, end = seconds
+    doubtful = sorted(
+        (max(start, since), min(end, to))
+        for since, to in _doubts(life)
+        if since < end and to > start
+    )
+    bound = _length(doubtful)
+    line = Line(
+        start=start,
+        end=end,
+        day=day_of(start),
+        kind=_kind(life, start),
+        size=size,
+        rate=rate,
+        estimated=bound > 0,
+        bound=bound,
+        over_cpu=_over(size.cpu, asked.cpu),
+        over_memory=_over(size.memory, asked.memory),
+    )
+    return line if rate is None else _priced(line, rate)
+
+
+def _length(intervals: Sequence[tuple[datetime, datetime]]) -> int:
+    """Seconds that the ascending intervals cover, those covered twice counted once."""
+    covered, reached = 0, datetime.min.replace(tzinfo=UTC)
+    for start, end in intervals:
+        covered += max(0, _seconds(max(start, reached), end)) if end > reached else 0
+        reached = max(reached, end)
+    return covered
+
+
+def _over(billed: Decimal, asked: Decimal | None) -> Decimal:
+    """What is billed beyond what was asked for; nothing where nothing was."""
+    return ZERO if asked is None else max(ZERO, billed - asked)
+
+
+def _priced(line: Line, rate: Rate) -> Line:
+    def money(per_hour: Decimal) -> Decimal:
+        return (per_hour * line.seconds / _HOUR).quantize(PLACES)
+
+    cpu, memory = money(rate.cpu), money(rate.memory)
+    machine, storage = money(rate.machine), money(rate.storage)
+    return replace(
+        line,
+        list_amount=money(rate.list_total),
+        amount=cpu + memory + machine + storage,
+        cpu_amount=cpu,
+        memory_amount=memory,
+        machine_amount=machine,
+        storage_amount=storage,
+        over_amount=money(_over_rate(line, rate)),
+    )
+
+
+def _over_rate(line: Line, rate: Rate) -> Decimal:
+    """The price of an hour of what nobody asked for. A machine is wasted as far as the better used
+    one of vCPUs and memory is."""
+    cpu = line.over_cpu / line.size.cpu if line.size.cpu else ZERO
+    memory = line.over_memory / line.size.memory if line.size.memory else ZERO
+    return rate.cpu * cpu + rate.memory * memory + rate.machine * min(cpu, memory)
+
+
+def _unseen(life: Life, book: Book, place: Place, at: datetime) -> Line:
+    size = life.sizes[0].size
+    return Line(
+        start=at,
+        end=at,
+        day=day_of(at),
+        kind=Kind.FAILED,
+        size=size,
+        rate=book.rate(size, place, at),
+        estimated=True,
+        bound=life.unknown,
+    )
+
+
+def clip(line: Line, start: datetime, end: datetime) -> Amounts:
+    """The share of `line` within `start <= time < end`."""
+    since, to = max(line.start, whole(start)), min(line.end, whole(end))
+    if since >= to:
+        return Amounts()
+    whole_line = line.amounts
+    return share(whole_line, _seconds(line.start, since), _seconds(line.start, to))
+
+
+def share(whole_line: Amounts, since: int, to: int) -> Amounts:
+    """The seconds `since` until `to` of figures that span `whole_line.seconds`.
+
+    Each figure of money is the difference of two rounded running totals, and `amount` the sum of
+    its parts. Seconds in doubt belong to the share with the last second.
+    """
+    return _until(whole_line, to) - _until(whole_line, since)
+
+
+def _until(whole_line: Amounts, seconds: int) -> Amounts:
+    length = whole_line.seconds
+    if seconds == length:
+        return whole_line
+    if not seconds:
+        return Amounts()
+    found = {name: getattr(whole_line, name) * seconds / length for name in FIGURES}
+    for name in _MONEY:
+        found[name] = found[name].quantize(PLACES)
+    for name in ("seconds", "gpu_seconds", "storage_seconds"):
+        found[name] = getattr(whole_line, name) * seconds // length
+    found["amount"] = sum((found[name] for name in _PARTS), ZERO)
+    return Amounts(**{**found, "bound_seconds": 0})

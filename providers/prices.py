@@ -3,7 +3,8 @@
 An `Entry` is one price of one item; a `Book` answers `rate(size, place, at)`. The entry that is
 most specific to the place wins (account, zone, region, area, any), then the one with the better
 origin (entered or imported, quoted, shipped), then a named type before `""` before `*`, then the
-one valid since the latest time. A size that needs an item without a price has no rate at all.
+one valid since the latest time. A size that needs an item without a price has no rate at all, nor
+has a size that is not known (nothing of anything).
 
 Which items a size needs: `instance` where such a price fits its machine type or its label,
 otherwise `cpu`, `memory` and, with GPUs, `gpu`; and `storage` where some is charged. Of both ways
@@ -180,6 +181,8 @@ class Book:
 
     def _drawn(self, size: Size, place: Place) -> _Timeline:
         """The times at which the rate changes, and the rates before, between and after them."""
+        if not (size.cpu or size.memory or size.type):
+            return [], [None]
         priced = {item: self._ladder(item, size, place) for item in Item}
         discounts = [one for one in self._discounts if _discounts(one, size, place)]
         times = {
