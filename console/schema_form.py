@@ -25,7 +25,8 @@ from django.utils.translation import gettext_lazy
 
 from addons.components.base import Json, merged
 from addons.components.catalogue import localised
-from addons.components.values import nested, wrong
+from addons.components.judge import wrong
+from addons.components.values import nested
 from console.fields import ListField
 from kube.plain_yaml import PlainYamlError, compose
 from providers.models import CloudAccount

@@ -10,8 +10,7 @@ from typing import Any
 
 from django.utils.translation import gettext_noop as _
 
-from addons.components import apply
-from addons.components import values as value_rules
+from addons.components import apply, judge
 from addons.components.base import Delivery, Json, within
 from addons.components.checks import Check, Question, Reach
 from addons.components.kits import kit_of
@@ -76,10 +75,10 @@ async def values(reach: Reach, question: Question) -> Sequence[Check]:
             "values",
             "bad",
             title,
-            stored("%(path)s: %(why)s", path=one.path or "-", why=one.message),
+            one.sentence,
             _("Correct the parameter."),
         )
-        for one in value_rules.wrong(question.version.schema, question.values)
+        for one in judge.wrong(question.version.schema, question.values)
     ]
     found += await reach.db(_credentials, question, title)
     return found or [Check("values", "ok", title)]

@@ -95,10 +95,24 @@ def meant(
 
 def why_not(cluster: Cluster, component: Component, version: Version) -> str:
     if component.kinds and cluster.kind not in component.kinds:
-        return _("It is for clusters of %(kinds)s.") % {"kinds": ", ".join(component.kinds)}
+        kinds = ", ".join(_kind(one) for one in component.kinds)
+        return _("It is for clusters of %(kinds)s.") % {"kinds": kinds}
     needs = version.requires.kubernetes
     if needs and not within(cluster.version or "0", needs):
         return _("It needs Kubernetes %(needs)s.") % {"needs": needs}
+    reasons = [delivery_why_not(cluster, one) for one in component.deliveries]
+    return reasons[0] if all(reasons) else ""
+
+
+def _kind(kind: str) -> str:
+    """ACK, KCE, or clusters that people run by themselves."""
+    return _("your own machines") if kind == "self-managed" else kind.upper()
+
+
+def delivery_why_not(cluster: Cluster, delivery: str) -> str:
+    """Why nothing comes to the cluster that way, as far as it is known without asking."""
+    if delivery == Delivery.MANAGED and vendors.unknown(cluster):
+        return _("No credential of the team reaches an add-on API that knows this cluster.")
     return ""
 
 

@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 
 from addons import operations
 from addons.announce import announce
-from addons.components import drifting, planning, release
+from addons.components import drifting, judge, planning, release
 from addons.components import values as value_rules
 from addons.components.base import Component, Version, within
 from addons.components.catalogue import catalogue
@@ -29,6 +29,7 @@ from addons.components.intent import (
     asked,
     current_version,
     default_delivery,
+    delivery_why_not,
     meant,
     why_not,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "Plan",
     "catalogue",
     "default_delivery",
+    "delivery_why_not",
     "drift",
     "history",
     "offer",
@@ -205,9 +207,9 @@ def _valid(intended: Meant, action: str) -> None:
     if action not in {"install", "upgrade", "configure"}:
         return
     wanted = release.release_of(intended.component, intended.version, intended.values, intended.row)
-    found = value_rules.wrong(intended.version.schema, wanted.effective)
+    found = judge.wrong(intended.version.schema, wanted.effective)
     if found:
-        text = "; ".join(f"{one.path or '-'}: {one.message}" for one in found)
+        text = " ".join(one.message for one in found)
         raise ComponentError("invalid", text, _("Correct the parameters."))
 
 

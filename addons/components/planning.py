@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from addons.components import affected as affects
-from addons.components import apply, checks, release
+from addons.components import apply, checks, judge, release
 from addons.components import values as value_rules
 from addons.components.base import Component, Delivery, Json, Release, Version
 from addons.components.checks import Check, Question
@@ -68,7 +68,7 @@ def question_of(cluster: Cluster, meant: Meant, action: str) -> Question:
 
 def _renderable(wanted: Release) -> bool:
     """Values that do not fit the schema are a finding, not something to render."""
-    return not value_rules.wrong(wanted.version.schema, wanted.effective)
+    return not judge.wrong(wanted.version.schema, wanted.effective)
 
 
 async def filled(reach: Runtime, made: Plan, cluster: Cluster, meant: Meant) -> Plan:

@@ -1,4 +1,4 @@
-"""Values of a component: whether they fit a schema, and what becomes of them in a new version.
+"""Values of a component, and what becomes of them in a new version.
 
 Only what a person set is kept; the defaults belong to the version. Going from one version to
 another, a renamed key takes its value along, and a key that the new version does not know is left
@@ -11,19 +11,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import jsonschema
-
 from addons.components.base import Json, Version
 
 _ABSENT = object()
-
-
-@dataclass(frozen=True, slots=True)
-class Wrong:
-    """A value that the schema does not take; `path` is dotted, empty for the whole."""
-
-    path: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +31,6 @@ class Row:
     result: Any
     state: str
     renamed_from: str = ""
-
-
-def wrong(schema: Json, values: Mapping[str, Any]) -> list[Wrong]:
-    """What is wrong with the values, defaults filled in; by JSON Schema 2020-12."""
-    validator = jsonschema.Draft202012Validator(
-        schema, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
-    )
-    found = sorted(validator.iter_errors(dict(values)), key=lambda error: list(error.path))
-    return [Wrong(".".join(str(part) for part in e.absolute_path), e.message) for e in found]
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> Json:

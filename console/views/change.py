@@ -91,7 +91,8 @@ class Change:
     def delivery(self) -> str:
         row = self.place.installation
         there = row.delivery if row and row.version else ""
-        return str(there or self.draft.get("delivery") or self.place.component.deliveries[0])
+        usual = manage.default_delivery(self.place.cluster, self.place.component)
+        return str(there or self.draft.get("delivery") or usual)
 
     @property
     def values(self) -> Json:
@@ -238,10 +239,16 @@ def _choices(change: Change) -> list[Version]:
 
 
 def _deliveries(change: Change) -> list[dict[str, Any]]:
-    """Ways to deliver a first install that can do it."""
+    """Ways to deliver a first install; one that this cluster cannot take says why."""
+    place = change.place
     return [
-        {"code": str(one), "title": DELIVERIES[one], "help": DELIVERY_HELP[one]}
-        for one in change.place.component.deliveries
+        {
+            "code": str(one),
+            "title": DELIVERIES[one],
+            "help": DELIVERY_HELP[one],
+            "why": manage.delivery_why_not(place.cluster, str(one)),
+        }
+        for one in place.component.deliveries
         if change.action in actions_of(one)
     ]
 
@@ -251,7 +258,7 @@ def _version(request: HttpRequest, change: Change) -> HttpResponse:
     error = ""
     if request.method == "POST":
         wanted = next((v for v in choices if v.version == request.POST.get("version")), None)
-        deliveries = [one["code"] for one in _deliveries(change)]
+        deliveries = [one["code"] for one in _deliveries(change) if not one["why"]]
         delivery = request.POST.get("delivery") or change.delivery
         if wanted and delivery in deliveries:
             change = _keep(request, change, version=wanted.version, delivery=delivery)

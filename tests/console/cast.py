@@ -299,7 +299,7 @@ class Fleet:
 
 def make_fleet(team: Group) -> Fleet:
     key = account(team)
-    home = cluster(team, account=key)
+    home = cluster(team, account=key, kind="self-managed")
     where = node(home, key)
     running = pod(where)
     Decision.objects.create(

@@ -164,7 +164,7 @@ def find(cluster: Cluster, over: Runtime | None = None) -> str:
     try:
         return reach.run(look(), timeout=_FIND_SECONDS)
     except NoVendor:
-        cluster.vendor_facts = {"unknown": True}
+        cluster.vendor_facts = {"unknown": True, "asked": _asked(cluster)}
         rows = Cluster.objects.filter(pk=cluster.pk, vendor_id="")
         rows.update(vendor_facts=cluster.vendor_facts)
     except (ProviderError, KubeError, TimeoutError) as error:
@@ -172,11 +172,23 @@ def find(cluster: Cluster, over: Runtime | None = None) -> str:
     return ""
 
 
+def _asked(cluster: Cluster) -> list[list[int | str]]:
+    """Whom the question goes to: credentials, each with its region."""
+    return [[account.pk, _region(cluster, account)] for account in accounts_of(cluster)]
+
+
 def find_once(cluster: Cluster, over: Runtime | None = None) -> str:
-    """`find`, unless the answer is known already."""
-    if cluster.vendor_id or cluster.vendor_facts:
+    """`find`, unless it is known already, or every credential was asked in the same region."""
+    if cluster.vendor_id or cluster.vendor_facts.get("asked") == _asked(cluster):
         return cluster.vendor_id
     return find(cluster, over)
+
+
+def unknown(cluster: Cluster) -> bool:
+    """Whether every credential of the team was asked, and no vendor knows the cluster."""
+    facts = cluster.vendor_facts
+    told = not cluster.vendor_id and bool(facts.get("unknown"))
+    return told and facts.get("asked") == _asked(cluster)
 
 
 def choose(cluster: Cluster, vendor_id: str) -> None:
