@@ -11,11 +11,12 @@ from typing import Any
 
 from django.db import IntegrityError
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from addons import keys
 from addons.clusters import messages as texts
 from addons.clusters import register
+from addons.clusters.leaving import Held
 from addons.components import grants, manage, vendors
 from addons.sentences import read
 from console.kubeconfig_messages import said
@@ -150,10 +151,52 @@ def _cluster(error: register.RegisterError) -> Refusal:
             _("Register it as a cluster of its own."),
             422,
         )
+    if isinstance(error, register.InUse):
+        return Refusal(
+            "cluster_in_use",
+            _("Still there: %(what)s") % {"what": what_is_held(error.held)},
+            _("Uninstall and remove it first, or forget the cluster only and leave all that."),
+        )
+    if isinstance(error, register.Unsettled):
+        return _unsettled(error.held)
+    return Refusal("cluster_refused", str(error))
+
+
+def what_is_held(held: Held) -> str:
+    """Components, virtual nodes, instances and their cost, in one line."""
+    count = held.instances
+    costs = [f"{value:.4f} {name}/h" for name, value in held.cost_per_hour.items()]
+    return joined_by_commas(
+        *(f"{row.component} {row.version}".strip() for row in held.components),
+        *held.nodes,
+        ngettext("%(n)s instance", "%(n)s instances", count) % {"n": count} if count else "",
+        *costs,
+    )
+
+
+def joined_by_commas(*parts: str) -> str:
+    return ", ".join(part for part in parts if part)
+
+
+def _unsettled(held: Held) -> Refusal:
+    if held.keys:
+        return Refusal(
+            "cluster_in_use",
+            _("Credentials are renewed from there: %(names)s") % {"names": ", ".join(held.keys)},
+            _("Give them keys of their own, or remove them, first."),
+        )
+    if held.operations:
+        return Refusal(
+            "cluster_busy",
+            _("Operations are under way there: %(ids)s")
+            % {"ids": ", ".join(map(str, held.operations))},
+            _("Wait until they end, or cancel them."),
+        )
     return Refusal(
-        "cluster_in_use",
-        _("Virtual nodes are still there: %(nodes)s") % {"nodes": error},
-        _("Remove them first, so that nothing is left running and billed."),
+        "cluster_busy",
+        _("%(n)s instances are being made, and the cloud has not answered yet.")
+        % {"n": held.creating},
+        _("Try again in a moment; what was made is known then."),
     )
 
 

@@ -7,7 +7,8 @@ that one cluster is never registered twice under two addresses.
     ├── ChecksFailed   `checks` tell which, with fixes
     ├── AlreadyThere   `cluster` is the one that has this identity
     ├── OtherCluster   the new kubeconfig leads to another cluster
-    └── InUse          `nodes` virtual nodes, or credentials renewed from there, are still there
+    ├── Unsettled      `held` tells what must end before the cluster can be forgotten
+    └── InUse          `held` tells what forgetting would leave behind
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from django.db import transaction
 from django.utils.text import slugify
 
 from addons.announce import announce
+from addons.clusters import leaving
 from addons.clusters.checklist import Check, Checklist, Facts
+from addons.clusters.leaving import Held
 from addons.components import vendors
 from addons.models import Cluster
 from addons.runtime.clients import address_policy, build_kube, purpose, target_of
@@ -52,10 +55,16 @@ class OtherCluster(RegisterError):
     pass
 
 
+class Unsettled(RegisterError):
+    def __init__(self, held: Held) -> None:
+        super().__init__(", ".join(held.keys))
+        self.held = held
+
+
 class InUse(RegisterError):
-    def __init__(self, nodes: Sequence[str]) -> None:
-        super().__init__(", ".join(nodes))
-        self.nodes = tuple(nodes)
+    def __init__(self, held: Held) -> None:
+        super().__init__(", ".join([*(row.component for row in held.components), *held.nodes]))
+        self.held = held
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,13 +198,21 @@ def change(cluster: Cluster, values: dict[str, Any]) -> Cluster:
     return cluster
 
 
-def forget(cluster: Cluster) -> None:
-    """Drop what is held of it; the cluster itself is not touched. Raises `InUse`."""
-    nodes = list(cluster.nodes.values_list("name", flat=True))
-    followed = CloudAccount.objects.filter(key_source__cluster=cluster.uid)
-    users = [*nodes, *followed.values_list("name", flat=True)]
-    if users:
-        raise InUse(users)
-    pk = cluster.pk
-    cluster.delete()
-    transaction.on_commit(lambda: announce("clusters", [pk]))
+def forget(cluster: Cluster, *, leave: bool, now: datetime) -> Held:
+    """Drop what is known of it; the cluster itself is not touched. What was left behind.
+
+    Without `leave` nothing may be left. Raises `InUse` then, and `Unsettled` always while an
+    operation runs, a create has no answer, or a credential is renewed from there.
+    """
+    with transaction.atomic():
+        Cluster.objects.select_for_update().get(pk=cluster.pk)
+        found = leaving.held(cluster)
+        if found.keys or found.operations or found.creating:
+            raise Unsettled(found)
+        if found.anything and not leave:
+            raise InUse(found)
+        pk = cluster.pk
+        leaving.leave(cluster, now)
+        cluster.delete()
+        transaction.on_commit(lambda: announce("clusters", [pk]))
+    return found

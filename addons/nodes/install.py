@@ -18,10 +18,10 @@ from addons.announce import announce
 from addons.models import Cluster, Operation, PodRow, VirtualNode
 from addons.nodes.preflight import preflight
 from addons.operations import NotYet, StepFailed, StepFunction, start
-from addons.pods import reasons
 from addons.runtime.contract import Context
 from addons.runtime.loop import runtime
 from addons.sentences import stored
+from addons.sweep import orphans
 from kube import LEASES, NODES, PODS
 from kube import errors as kube_errors
 from providers import registry
@@ -164,33 +164,7 @@ def _leave(operation: Operation, now: datetime) -> int:
     ).exclude(cloud_id="")
     left = 0
     for row in rows:
-        with transaction.atomic():
-            Orphan.objects.get_or_create(
-                account_id=row.account_id,
-                cloud_id=row.cloud_id,
-                closed_at=None,
-                defaults={
-                    "instance": row,
-                    "name": row.pod_name,
-                    "region": row.region,
-                    "zone": row.zone,
-                    "cluster_uid": row.cluster_uid,
-                    "namespace": row.namespace,
-                    "pod_name": row.pod_name,
-                    "pod_uid": row.pod_uid,
-                    "reason": reasons.ORPHAN_LEFT,
-                    "cloud_state": row.cloud_state,
-                    "spec": row.spec,
-                    "price_per_hour": row.price_per_hour,
-                    "currency": row.currency,
-                    "created_at": row.cloud_created_at,
-                    "found_at": now,
-                    "seen_at": now,
-                },
-            )
-            Instance.objects.filter(pk=row.pk, state=Instance.State.ACTIVE).update(
-                state=Instance.State.CLOSED, closed_at=now, close_reason=reasons.ORPHAN_LEFT
-            )
+        orphans.leave(row, now)
         left += 1
     return left
 

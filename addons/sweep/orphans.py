@@ -8,12 +8,15 @@ OrphanError
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from addons.announce import announce
 from addons.models import Cluster, PodRow, VirtualNode
+from addons.pods import reasons
 from addons.pods.identity import installation
 from addons.runtime import nudge
 from providers import ledger
@@ -102,6 +105,38 @@ def adopt(orphan: Orphan) -> None:
         close(orphan.pk, "adopted")
         nudge.poke(node.shard, pod.key)
         _poke(orphan)
+
+
+def leave(row: Instance, now: datetime) -> None:
+    """Put what runs on the list and close its ledger row: an explicit choice. It goes on, billed,
+    until a person acts."""
+    with transaction.atomic():
+        Orphan.objects.get_or_create(
+            account_id=row.account_id,
+            cloud_id=row.cloud_id,
+            closed_at=None,
+            defaults={
+                "instance": row,
+                "name": row.pod_name,
+                "region": row.region,
+                "zone": row.zone,
+                "cluster_uid": row.cluster_uid,
+                "namespace": row.namespace,
+                "pod_name": row.pod_name,
+                "pod_uid": row.pod_uid,
+                "reason": reasons.ORPHAN_LEFT,
+                "cloud_state": row.cloud_state,
+                "spec": row.spec,
+                "price_per_hour": row.price_per_hour,
+                "currency": row.currency,
+                "created_at": row.cloud_created_at,
+                "found_at": now,
+                "seen_at": now,
+            },
+        )
+        Instance.objects.filter(pk=row.pk, state__in=Instance.OPEN).update(
+            state=Instance.State.CLOSED, closed_at=now, close_reason=reasons.ORPHAN_LEFT
+        )
 
 
 def want_of(pod: PodRow, node: VirtualNode, account: CloudAccount) -> Want:

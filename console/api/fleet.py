@@ -7,14 +7,14 @@ from typing import Any
 from django.contrib.auth.models import Group
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema, extend_schema_view
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import status
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from addons import operations
-from addons.clusters import messages, rbac, register
+from addons.clusters import leaving, messages, rbac, register
 from addons.components import vendors
 from addons.models import Cluster
 from addons.sentences import read
@@ -29,6 +29,12 @@ from console.live.rows import Row, iso
 from console.refusals import EXPLAINED, explain
 from kube import Kubeconfig, Target, parse_kubeconfig
 from providers.models import CloudAccount
+
+_LEAVE = OpenApiParameter(
+    "leave",
+    bool,
+    description="`true`: components and nodes stay there, instances go on as orphans",
+)
 
 
 def _choose_vendor_id(cluster: Cluster, vendor_id: str) -> None:
@@ -209,15 +215,31 @@ class Clusters(TopicViewSet):
     def role(self, request: Request) -> Response:
         return Response({"yaml": rbac.manifest()})
 
-    @extend_schema(summary="Forget a cluster that has no virtual nodes", responses={204: None})
+    @extend_schema(
+        summary="What forgetting the cluster would leave behind", responses=shapes.HeldShape
+    )
+    @action(detail=True)
+    def holdings(self, request: Request, pk: str) -> Response:
+        return Response(leaving.held(self.find(request, slug=pk)).as_dict())
+
+    @extend_schema(
+        summary="Forget a cluster; what is still there is left only when asked to",
+        parameters=[_LEAVE],
+        responses={204: None},
+    )
     def destroy(self, request: Request, pk: str) -> Response:
         found = self.find(request, Role.OWNER, slug=pk)
         team = found.team
+        leave = request.query_params.get("leave") == "true"
         try:
-            register.forget(found)
+            left = register.forget(found, leave=leave, now=timezone.now())
         except EXPLAINED as error:
-            raise Problem.of(explain(error)) from error
-        audit.record(request, "cluster.remove", pk, team=team)
+            problem = Problem.of(explain(error))
+            if isinstance(error, register.InUse):
+                problem.extra = {"held": error.held.as_dict()}
+            raise problem from error
+        detail = {"left": left.as_dict()} if left.anything else {}
+        audit.record(request, "cluster.remove", pk, team=team, detail=detail)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 

@@ -131,6 +131,19 @@ class ClusterShape(s.Serializer[Any]):
     url = s.CharField()
 
 
+class HeldComponentShape(s.Serializer[Any]):
+    component = s.CharField()
+    version = _text()
+    delivery = s.CharField()
+
+
+class HeldShape(s.Serializer[Any]):
+    components = HeldComponentShape(many=True)
+    nodes = s.ListField(child=s.CharField())
+    instances = s.IntegerField()
+    cost_per_hour = s.DictField(child=s.CharField(), help_text="By currency")
+
+
 class OperationShape(s.Serializer[Any]):
     id = s.IntegerField()
     kind = s.CharField()

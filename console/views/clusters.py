@@ -15,8 +15,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from addons.clusters import leaving, rbac, register
 from addons.clusters import messages as texts
-from addons.clusters import rbac, register
 from addons.models import Cluster, PodRow
 from console import audit, overview, pages
 from console.access import Role, access
@@ -142,6 +142,7 @@ def cluster(request: HttpRequest, slug: str, tab: str = "overview") -> HttpRespo
         "pods": pod_rows(list(pods.order_by("-created_at")[:10]), now),
         "checks": checks_of(found),
         "role_yaml": rbac.manifest(),
+        "held": leaving.held(found) if tab == "settings" else None,
         "form": form,
         "kubeconfig_form": KubeconfigForm(),
         "tab": tab,
@@ -201,14 +202,20 @@ def rotate(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 @login_required
 def remove(request: HttpRequest, slug: str) -> HttpResponse:
+    """Forget it; with `leave` what is there is left behind."""
     found = access(Cluster, request.user, role=Role.OWNER, slug=slug)
     team = found.team
+    leave = request.POST.get("leave") == "yes"
     try:
-        register.forget(found)
+        left = register.forget(found, leave=leave, now=timezone.now())
     except EXPLAINED as error:
         refusal = explain(error)
         messages.error(request, refusal.text)
         return redirect("cluster-tab", slug, "settings")
-    audit.record(request, "cluster.remove", slug, team=team)
+    detail = {"left": left.as_dict()} if left.anything else {}
+    audit.record(request, "cluster.remove", slug, team=team, detail=detail)
     messages.success(request, _("The cluster is forgotten."))
+    if left.instances:
+        messages.warning(request, _("Its instances go on, billed: they are on the orphan list."))
+        return redirect("orphans")
     return redirect("clusters")

@@ -114,7 +114,7 @@ API: dict[str, tuple[str, ...]] = {
             *("GET api:clusters-detail", "GET api:nodes-detail", "GET api:pods-detail"),
             *("GET api:pods-timeline", "GET api:pods-logs", "GET api:pods-download"),
             *("GET api:pods-manifest", "GET api:operations-detail", "GET api:orphans-detail"),
-            "GET api:nodes-supply",
+            *("GET api:nodes-supply", "GET api:clusters-holdings"),
             *("GET api:credentials-detail", "GET api:credentials-catalogue"),
             *("GET api:installations-detail", "GET api:installations-revisions"),
             *("GET api:installations-drift", "GET api:fleet-upgrades-detail"),

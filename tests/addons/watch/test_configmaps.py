@@ -216,8 +216,8 @@ def test_a_credential_is_added_from_a_configmap_and_the_cluster_is_kept_while_it
     assert (made.access_key_id, made.account_id, made.expires_at) == ("AK7", "toy-account", None)
     assert sealing.secret_of(made).reveal() == "secret-7"
     assert made.key_source == {"cluster": cluster.uid, "namespace": SPACE, "name": name}
-    with pytest.raises(register.InUse, match="followed"):
-        register.forget(cluster)
+    with pytest.raises(register.Unsettled, match="followed"):
+        register.forget(cluster, leave=True, now=now)
     new = NewKey("AK8", Secret("s"), Secret(""), now + timedelta(hours=1))
     assert accounts.follow(made.pk, new, now=now) is True
     assert accounts.follow(made.pk, new, now=now) is False
