@@ -75,6 +75,7 @@ class World:
         self.acs = AcsCloud.kept_in(folder, now=now, rng=rng, region=settings.region, speed=speed)
         self.eci = EciAccount(folder, settings.regions, now=now, rng=rng, speed=speed)
         self.aliyun = AliyunAccount(folder, self.eci, now=now, rng=rng, speed=speed)
+        self.aliyun.cloud.bills.acs = self.acs
         self.clouds: list[Cloud] = [self.eci, self.kci, self.acs, self.aliyun]
         self.clusters = Clusters(settings.clusters, folder, speed, self._extend)
         self.control = ControlServer()

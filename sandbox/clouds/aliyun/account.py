@@ -1,4 +1,4 @@
-"""CS, RAM and STS of the account as a cloud of the world."""
+"""CS, RAM, STS and BSS of the account as a cloud of the world."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -102,6 +102,7 @@ class AliyunAccount:
             "cs_endpoint": url,
             "ram_endpoint": url,
             "sts_endpoint": url,
+            "bss_endpoint": url,
             "region": eci["region"],
             "account_id": eci["account_id"],
             "keys": eci["keys"],

@@ -13,7 +13,7 @@ from ..eci.cloud import Key
 from ..eci.network import Network
 from ..groups.store import Call as CallLine
 from ..groups.store import Store
-from . import cs, ram, rpc
+from . import billing, cs, ram, rpc
 from .knobs import Knobs
 from .state import State
 
@@ -54,6 +54,7 @@ class Aliyun:
             speed=speed,
         )
         self.cs.knobs = msgspec.convert(store.meta("knobs") or {}, Knobs)
+        self.bills = billing.Account(eci, lambda: self.cs.knobs)
 
     @property
     def account_id(self) -> str:

@@ -15,6 +15,8 @@ CONTROLLER = "ack-virtual-node-controller"
 KEYS_IN = "alibaba-addon-secret"
 _RBAC_GROUP = "rbac.authorization.k8s.io"
 _RBAC = f"{_RBAC_GROUP}/v1"
+_SCHEDULING, _POLICIES = "scheduling.alibabacloud.com", "resourcepolicies"
+_ANYTHING: dict[str, Any] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 _ALL = ["get", "list", "watch", "create", "update", "patch", "delete"]
 _READ = ["get", "list", "watch"]
 _RULES: list[Json] = [
@@ -89,10 +91,41 @@ def virtual_node(
 
 
 def scheduler(region: str, version: str) -> list[Made]:
-    """Return the objects of ack-co-scheduler."""
+    """Return the objects of ack-co-scheduler, the kind ResourcePolicy first."""
     name = addons.SCHEDULER
     container = {"name": name, "image": f"registry-{region}.ack.aliyuncs.com/acs/{name}:{version}"}
-    return [_account(name), _deployment(name, name, container)]
+    kind = Made("customresourcedefinitions.apiextensions.k8s.io", _resource_policy())
+    return [kind, _account(name), _deployment(name, name, container)]
+
+
+def _resource_policy() -> Json:
+    spec = {
+        "type": "object",
+        "required": ["strategy", "units"],
+        "properties": {
+            "strategy": {"type": "string", "enum": ["prefer", "required"]},
+            "units": {"type": "array", "items": _ANYTHING},
+        },
+        "x-kubernetes-preserve-unknown-fields": True,
+    }
+    version = {
+        "name": "v1alpha1",
+        "served": True,
+        "storage": True,
+        "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec}}},
+    }
+    names = {"kind": "ResourcePolicy", "plural": _POLICIES, "singular": "resourcepolicy"}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{_POLICIES}.{_SCHEDULING}"},
+        "spec": {
+            "group": _SCHEDULING,
+            "scope": "Namespaced",
+            "names": names,
+            "versions": [version],
+        },
+    }
 
 
 def _profile(network: Network, config: Json) -> Json:

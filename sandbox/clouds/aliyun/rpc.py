@@ -1,5 +1,5 @@
 """The RPC actions: RAM 2015-05-01, STS 2015-04-01 and, of ACS 2024-04-02, the list of image caches
-(their API references)."""
+(their API references). Those of BssOpenApi 2017-12-14 are in ``bss``."""
 
 import re
 from collections.abc import Callable
@@ -10,11 +10,12 @@ from typing import Any
 from ..eci.cloud import Key
 from ..eci.parameters import Nested, integer, required, text
 from ..groups.errors import ApiFault
+from .billing import Account
 from .ram import Policy, Principal, Ram
 
 Json = dict[str, Any]
-RAM, STS, ACC = "2015-05-01", "2015-04-01", "2024-04-02"
-PRODUCTS = {RAM: "ram", STS: "sts", ACC: "acc"}
+RAM, STS, ACC, BSS = "2015-05-01", "2015-04-01", "2024-04-02", "2017-12-14"
+PRODUCTS = {RAM: "ram", STS: "sts", ACC: "acc", BSS: "bssapi"}
 MIN_SECONDS, MAX_SECONDS = 900, 43200
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _POLICY = re.compile(r"[A-Za-z0-9-]{1,128}")
@@ -29,6 +30,7 @@ class Call:
     key: Key
     params: Nested
     now: float
+    bills: Account
     acs_activated: bool = True
 
     def named(self, name: str, pattern: re.Pattern[str] = _NAME) -> str:

@@ -1,4 +1,4 @@
-"""The gateway of CS, RAM and STS: signatures, permissions, faults, and the ledger.
+"""The gateway of CS, RAM, STS and BSS: signatures, permissions, faults, and the ledger.
 
 RPC requests go to ``/`` and name their action; ROA requests are told by method and path. Refusals
 are worded as each of them words them: ``Code`` and ``Message`` there, ``code`` and ``message``
@@ -22,11 +22,12 @@ from ..eci.parameters import nest
 from ..groups.errors import ApiFault, ConnectionLost
 from ..groups.faults import Fault
 from ..groups.store import Call as CallLine
-from . import roa, rpc
+from . import bss, roa, rpc
 from .core import Aliyun
 from .entrance import Call
 
 _FORM = "application/x-www-form-urlencoded"
+_ACTIONS = {**rpc.ACTIONS, **bss.ACTIONS}
 Json = dict[str, Any]
 
 
@@ -81,12 +82,15 @@ class Gateway:
             await self._runner.cleanup()
 
     def wants(self, request: web.BaseRequest) -> bool:
-        """Tell whether a request is for CS, RAM, ACC or AssumeRole of STS."""
+        """Tell whether a request is for CS, RAM, ACC, BSS or AssumeRole of STS."""
         if request.path != "/":
             return True
         version = request.headers.get("x-acs-version") or request.query.get("Version", "")
         action = request.headers.get("x-acs-action") or request.query.get("Action", "")
-        return version in {rpc.RAM, rpc.ACC} or (version, action) == (rpc.STS, "AssumeRole")
+        return version in {rpc.RAM, rpc.ACC, rpc.BSS} or (version, action) == (
+            rpc.STS,
+            "AssumeRole",
+        )
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
@@ -140,7 +144,7 @@ class Gateway:
         envelope.action = headers.get("x-acs-action") or flat.get("Action", "")
         version = headers.get("x-acs-version") or flat.get("Version", "")
         key = self._authenticate(envelope)
-        handler = rpc.ACTIONS.get((version, envelope.action))
+        handler = _ACTIONS.get((version, envelope.action))
         if handler is None:
             raise ApiFault("InvalidApi.NotFound", "Specified api is not found.", 404)
         product = rpc.PRODUCTS[version]
@@ -148,9 +152,9 @@ class Gateway:
             self._permit(envelope, key, product)
         params = nest({k: v for k, v in flat.items() if k not in signing.V1_COMMON})
         fault = self._draw(envelope, flat)
-        activated = self.cloud.cs.knobs.acs_activated
-        answer = handler(rpc.Call(self.cloud.ram, key, params, envelope.now, activated))
-        if not envelope.action.startswith(("Get", "List")):
+        cloud, activated = self.cloud, self.cloud.cs.knobs.acs_activated
+        answer = handler(rpc.Call(cloud.ram, key, params, envelope.now, cloud.bills, activated))
+        if not envelope.action.startswith(("Get", "List", "Describe")):
             self.cloud.keep()
         _after(fault)
         return {"RequestId": envelope.request_id, **answer}

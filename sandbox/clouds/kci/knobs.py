@@ -5,6 +5,11 @@ from typing import Any
 
 import msgspec
 
+PRICES = {
+    "HourlyInstantSettlement": {"cpu": "0.1512", "memory": "0.0396", "gpu": "7.2"},
+    "Spot": {"cpu": "0.0504", "memory": "0.0144", "gpu": "2.4"},
+}
+
 
 class Knobs(msgspec.Struct, forbid_unknown_fields=True):
     """Durations are in seconds before ``--speed`` divides them.
@@ -15,6 +20,12 @@ class Knobs(msgspec.Struct, forbid_unknown_fields=True):
     ``consistency_ms`` hides a new instance from every Describe for so long. Kingsoft publishes no
     call limits: ``limits`` applies ``calls_per_second`` to every action, with as many as a burst.
     KCE begins a change of a component after ``component_seconds``.
+
+    ``prices`` are those of the account's contract, by charge type and item, for one unit and hour.
+    The bill of an hour comes ``bill_delay_seconds`` (not divided) after its end; with
+    ``bill_early`` it is there as far as the hour got. ``bill_discount`` is the contract's factor.
+    ``bill_missing`` are patterns of instances that it leaves out, ``bill_extra`` lines of instances
+    that never were: ``billDay`` (ISO), ``instanceId``, ``billRealAmount``, ``duration``, all text.
     """
 
     latency_ms: float = 0.0
@@ -36,6 +47,12 @@ class Knobs(msgspec.Struct, forbid_unknown_fields=True):
     quota_cpu: float = 1000.0
     quota_groups: int = 1000
     pending_limit_minutes: float = 240.0
+    prices: dict[str, dict[str, str]] = msgspec.field(default_factory=lambda: dict(PRICES))
+    bill_delay_seconds: float = 3600.0
+    bill_early: bool = False
+    bill_discount: str = "1"
+    bill_missing: list[str] = []
+    bill_extra: list[dict[str, str]] = []
 
     def updated(self, changes: dict[str, Any]) -> "Knobs":
         """Return a copy with ``changes``; raises msgspec.ValidationError on bad names or types."""

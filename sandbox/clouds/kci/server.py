@@ -29,8 +29,8 @@ from .wire import Json
 
 MAX_LINE = 4 * 1024 * 1024
 TOKEN_HEADERS = ("x-ksc-security-token", "x-amz-security-token")
-SERVICES = frozenset({"kci", "iam", "sts", "kce", "vpc"})
-ANYWHERE = frozenset({"iam", "sts"})
+SERVICES = frozenset({"kci", "iam", "sts", "kce", "vpc", "bill-union"})
+ANYWHERE = frozenset({"iam", "sts", "bill-union"})
 DOMAIN = ".api.ksyun.com"
 
 

@@ -1,11 +1,13 @@
 """The actions the simulated gateway answers, by service, version and name."""
 
-from . import caches, components, create, discover, groups, iam, kce, models, vpc
+from . import bills, caches, components, create, discover, groups, iam, kce, models, vpc
 from .base import Action, Call, Nothing
 
 KCI, VPC = ("kci", "2020-07-02"), ("vpc", "2016-03-04")
 IAM, STS = ("iam", "2015-11-01"), ("sts", "2015-11-01")
 KCE, KCE_CLUSTERS = ("kce", "2019-08-06"), ("kce", "2023-11-15")
+BILLS, DAILY_BILLS = ("bill-union", "2020-01-01"), ("bill-union", "2022-12-22")
+ITEM_BILLS = ("bill-union", "2025-08-01")
 
 ACTIONS: dict[tuple[str, str, str], Action] = {
     (*KCI, "CreateContainerGroup"): Action(models.CreateContainerGroup, create.create),
@@ -45,6 +47,11 @@ ACTIONS: dict[tuple[str, str, str], Action] = {
     (*KCE, "DeleteComponentInstance"): Action(
         components.ChangeComponentInstance, components.delete
     ),
+    (*BILLS, "ListProductGroups"): Action(Nothing, bills.product_groups),
+    (*BILLS, "DescribeProductCode"): Action(Nothing, bills.product_codes),
+    (*BILLS, "DescribeInstanceSummaryBills"): Action(bills.InstanceSummary, bills.instance_summary),
+    (*DAILY_BILLS, "QueryInstanceConsume"): Action(bills.InstanceConsume, bills.instance_consume),
+    (*ITEM_BILLS, "QueryItemBills"): Action(bills.ItemBills, bills.item_bills),
     (*VPC, "DescribeVpcs"): Action(vpc.DescribeVpcs, vpc.vpcs, "VpcSet"),
     (*VPC, "DescribeSubnets"): Action(vpc.DescribeSubnets, vpc.subnets, "SubnetSet"),
     (*VPC, "DescribeSecurityGroups"): Action(
