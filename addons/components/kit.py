@@ -37,6 +37,10 @@ def _no_nodes(_release: Release, _node: Json) -> bool:
     return False
 
 
+def _all_nodes(_release: Release, _node: Json) -> bool:
+    return True
+
+
 def _no_tags(_release: Release) -> Mapping[str, str] | None:
     return None
 
@@ -47,13 +51,15 @@ def _nothing(_workloads: Sequence[Json]) -> Recognised | None:
 
 @dataclass(frozen=True, slots=True)
 class Kit:
-    """`owns_node` tells the virtual nodes that the release brings; `instance_tags` those tags that
-    its instances carry at the cloud (None: they are known by `instance_annotations` of their pods).
-    `provider` is the registry's name of the cloud that they run on.
+    """`owns_node` tells the virtual nodes that the release brings, `keeps_node` which of them its
+    version keeps alive; `instance_tags` those tags that its instances carry at the cloud (None:
+    they are known by `instance_annotations` of their pods). `provider` is the registry's name of
+    the cloud that they run on.
     """
 
     render: Renderer
     owns_node: Callable[[Release, Json], bool] = _no_nodes
+    keeps_node: Callable[[Release, Json], bool] = _all_nodes
     instance_tags: Callable[[Release], Mapping[str, str] | None] = _no_tags
     instance_annotations: tuple[str, ...] = ()
     recognise: Callable[[Sequence[Json]], Recognised | None] = _nothing

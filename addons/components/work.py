@@ -46,6 +46,16 @@ class Work:
         return releases.labelled(self.wanted) if in_cluster else []
 
     @property
+    def release_before(self) -> Release | None:
+        """The release of our last success, while the catalogue knows its version."""
+        if self.previous is None:
+            return None
+        version = self.wanted.component.version(self.previous.version)
+        values, row = self.previous.values, self.installation
+        known = self.wanted.component
+        return releases.release_of(known, version, values, row) if version else None
+
+    @property
     def before(self) -> list[Json]:
         """What stands in the cluster by our last success."""
         return list(self.previous.objects_applied) if self.previous else []

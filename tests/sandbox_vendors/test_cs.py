@@ -181,6 +181,8 @@ async def test_ack_co_scheduler_runs_in_a_registered_cluster(house):
     assert (await ended(house, task)).state == "success"
     client = house.cluster("idc-zhangjiakou").client
     assert client.look("deployments.apps", "ack-co-scheduler", "kube-system")
+    policies = "resourcepolicies.scheduling.alibabacloud.com"
+    assert client.look("customresourcedefinitions.apiextensions.k8s.io", policies)
     wrong = install(house, "ack-hangzhou", "ack-co-scheduler", "v1.1.0")
     assert await refusal(wrong) == "AddonNotFound"
 

@@ -23,6 +23,7 @@ ADDON_KEYS = "alibaba-addon-secret"
 PROFILE = "eci-profile"
 TAINT = "virtual-kubelet.io/provider"
 PROVIDER = "alibabacloud"
+FIRST_NODE = "virtual-kubelet"
 LABEL = {"app": CONTROLLER}
 _SECRET_PARTS = (
     ("ECI_ACCESS_KEY", "access-key-id", "id"),
@@ -115,6 +116,12 @@ def owns_node(_release: Release, node: Json) -> bool:
     )
 
 
+def keeps_node(release: Release, node: Json) -> bool:
+    """The first major version has the one node `virtual-kubelet`, later ones have one per zone."""
+    first = release.version.version.startswith("v1.")
+    return first == bool(node["metadata"]["name"] == FIRST_NODE)
+
+
 def recognise(workloads: Sequence[Json]) -> Recognised | None:
     """By the image of the controller, or by its name."""
     for workload in workloads:
@@ -138,6 +145,7 @@ def recognise(workloads: Sequence[Json]) -> Recognised | None:
 KIT = Kit(
     render=render,
     owns_node=owns_node,
+    keeps_node=keeps_node,
     instance_annotations=("k8s.aliyun.com/eci-instance-id", "alibabacloud.com/instance-id"),
     recognise=recognise,
     provider="eci",

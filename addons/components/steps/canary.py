@@ -12,7 +12,7 @@ from datetime import timedelta
 from django.utils.translation import gettext_noop as _
 
 from addons.components.base import Json
-from addons.components.steps.common import own_nodes, work_of
+from addons.components.steps.common import kept_nodes, work_of
 from addons.components.work import Work, keep
 from addons.models import Operation, Step
 from addons.operations import NotYet, StepFailed
@@ -95,7 +95,7 @@ async def _names(ctx: Context, kube: Kube, work: Work) -> list[str]:
     if work.installation.delivery == "hosted":
         ours: list[str] = work.operation.arguments.get("nodes") or []
         return ours
-    return sorted(node["metadata"]["name"] for node in await own_nodes(ctx, kube, work))
+    return sorted(node["metadata"]["name"] for node in await kept_nodes(ctx, kube, work))
 
 
 async def _judge(ctx: Context, operation: Operation, pod: Json) -> None:

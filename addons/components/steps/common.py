@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_noop as _
 
-from addons.components import checks
-from addons.components.base import Json
+from addons.components import affected, checks
+from addons.components.base import Json, Release
 from addons.components.work import Work, begin_revision, finish, load
 from addons.models import Operation, VirtualNode
 from addons.operations import NotYet, StepFailed
 from addons.runtime.contract import Context
 from addons.sentences import stored
-from kube import NODES, Kube
+from kube import LEASES, NODES, Kube
+
+LEASE_NAMESPACE = "kube-node-lease"
 
 
 async def work_of(ctx: Context, operation: Operation) -> Work:
@@ -58,13 +60,47 @@ async def record(ctx: Context, operation: Operation) -> str:
 
 async def own_nodes(ctx: Context, kube: Kube, work: Work) -> list[Json]:
     """The Nodes that the release brings; Nodes that our own workers keep are never among them."""
+    return [node for node in await _others(ctx, kube, work) if _owned(work, work.wanted, node)]
+
+
+async def kept_nodes(ctx: Context, kube: Kube, work: Work) -> list[Json]:
+    """Those of them that the wanted version keeps alive."""
+    return [node for node in await own_nodes(ctx, kube, work) if _kept(work, node)]
+
+
+async def _others(ctx: Context, kube: Kube, work: Work) -> list[Json]:
     listing = await kube.list(NODES, labels="type=virtual-kubelet")
     hosted = await ctx.db(_hosted, work.cluster_id)
-    return [
-        node
-        for node in listing.items
-        if node["metadata"]["name"] not in hosted and work.kit.owns_node(work.wanted, node)
-    ]
+    return [node for node in listing.items if node["metadata"]["name"] not in hosted]
+
+
+def _owned(work: Work, release: Release | None, node: Json) -> bool:
+    return release is not None and work.kit.owns_node(release, node)
+
+
+def _kept(work: Work, node: Json) -> bool:
+    return _owned(work, work.wanted, node) and work.kit.keeps_node(work.wanted, node)
+
+
+async def _clear_left(ctx: Context, kube: Kube, work: Work) -> list[str]:
+    """Nodes of the version or name before, which nobody keeps alive any more: they go.
+
+    One that still has pods is cordoned, and named in the answer.
+    """
+    busy = []
+    for node in await _others(ctx, kube, work):
+        ours = any(_owned(work, one, node) for one in (work.wanted, work.release_before))
+        if not ours or _kept(work, node):
+            continue
+        name = node["metadata"]["name"]
+        ctx.lease.check()
+        if await affected.pods_on(kube, [name]):
+            await kube.patch(NODES, name, {"spec": {"unschedulable": True}})
+            busy.append(name)
+            continue
+        await kube.delete(NODES, name)
+        await kube.delete(LEASES, name, LEASE_NAMESPACE)
+    return busy
 
 
 def _hosted(cluster_id: int) -> set[str]:
@@ -80,11 +116,15 @@ async def nodes_ready(ctx: Context, operation: Operation) -> str:
     work = await work_of(ctx, operation)
     if not work.wanted.component.brings_nodes:
         return _("it brings no nodes")
-    nodes = await own_nodes(ctx, await ctx.kube(work.cluster_id), work)
+    kube = await ctx.kube(work.cluster_id)
+    nodes = await kept_nodes(ctx, kube, work)
     waiting = [node["metadata"]["name"] for node in nodes if not is_ready(node)]
     if not nodes:
         raise NotYet(_("no node of it has come yet"))
     if waiting:
         raise NotYet(stored(_("not Ready yet: %(names)s"), names=", ".join(waiting)))
-    names = sorted(node["metadata"]["name"] for node in nodes)
-    return stored(_("Ready: %(names)s"), names=", ".join(names))
+    names = ", ".join(sorted(node["metadata"]["name"] for node in nodes))
+    if left := await _clear_left(ctx, kube, work):
+        text = _("Ready: %(names)s; cordoned, as nobody keeps it alive: %(left)s")
+        return stored(text, names=names, left=", ".join(left))
+    return stored(_("Ready: %(names)s"), names=names)

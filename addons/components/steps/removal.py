@@ -20,7 +20,7 @@ from django.utils.translation import gettext_noop as _
 from addons.components import affected, apply, cloud, helm
 from addons.components.base import Json, compare
 from addons.components.kits.manifests import identity
-from addons.components.steps.common import own_nodes, work_of
+from addons.components.steps.common import LEASE_NAMESPACE, own_nodes, work_of
 from addons.components.work import Work, keep
 from addons.models import Installation, Operation
 from addons.operations import NotYet, StepFailed, Steps
@@ -29,7 +29,6 @@ from addons.sentences import stored
 from kube import LEASES, NODES, PODS, Kube
 from kube.errors import Conflict, NotFound, TooManyRequests
 
-LEASE_NAMESPACE = "kube-node-lease"
 _EVICTION_V1 = "1.22"
 _CRD = "CustomResourceDefinition"
 
