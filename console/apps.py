@@ -9,5 +9,7 @@ class ConsoleConfig(AppConfig):
         # Tasks are sent by the app that is made first.
         import console.celery  # noqa: F401
         from console.checks import secret_key
+        from providers import vault
 
+        vault.register("console.Channel", "sealed_address", "sealed_secret")
         checks.register(secret_key, checks.Tags.security)

@@ -262,6 +262,19 @@ SPECTACULAR_SETTINGS = {
     },
 }
 
+# --- mail -------------------------------------------------------------------------------------
+
+# submission://user:password@host (STARTTLS on 587), smtp://host:465?ssl=True, smtp://host.
+# Empty: mail is not sent.
+_mail = env.dj_email_url("SPILLWAY_EMAIL_URL", "") or {}
+EMAIL_BACKEND = _mail.get("EMAIL_BACKEND") or "django.core.mail.backends.dummy.EmailBackend"
+EMAIL_HOST, EMAIL_PORT = _mail.get("EMAIL_HOST") or "", _mail.get("EMAIL_PORT") or 25
+EMAIL_HOST_USER = _mail.get("EMAIL_HOST_USER") or ""
+EMAIL_HOST_PASSWORD = _mail.get("EMAIL_HOST_PASSWORD") or ""
+EMAIL_USE_TLS, EMAIL_USE_SSL = bool(_mail.get("EMAIL_USE_TLS")), bool(_mail.get("EMAIL_USE_SSL"))
+EMAIL_TIMEOUT = 8
+DEFAULT_FROM_EMAIL = env.str("SPILLWAY_EMAIL_FROM", f"spillway@{_public.hostname or 'localhost'}")
+
 # --- logs -------------------------------------------------------------------------------------
 
 LOGGING = {
