@@ -44,6 +44,7 @@ VERSIONS = {
     "cs": "2015-12-15",
     "ram": "2015-05-01",
     "acc": "2024-04-02",
+    "bssapi": "2017-12-14",
 }
 _TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5, sock_read=10)
 

@@ -14,6 +14,7 @@ from typing import Any
 from providers.base import CloudEvent, Created, Instance, InstanceSpec, Listing
 from providers.buckets import Limiter
 from providers.eci import answer, placing, proof, request
+from providers.eci.billing import BillCalls
 from providers.eci.calls import PAUSES
 from providers.eci.catalogue import CatalogueCalls
 from providers.eci.choices import choices, named
@@ -37,7 +38,7 @@ _STATUS_PAGE = 200
 _IDS = 20
 
 
-class Eci(CatalogueCalls, MarketCalls, VerifyCalls):
+class Eci(BillCalls, CatalogueCalls, MarketCalls, VerifyCalls):
     """`Provider` with every power. Safe to share between tasks of one event loop."""
 
     name = "eci"

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+from providers.alibaba import bss
 from providers.base import Capability, Verification
 from providers.eci.calls import Calls
 from providers.errors import (
@@ -37,6 +38,7 @@ ACTIONS = (
     "eci:ListUsage",
     "vpc:DescribeVSwitches",
     "ecs:DescribeSecurityGroups",
+    bss.GRANT,
 )
 
 
@@ -76,6 +78,7 @@ class VerifyCalls(Calls):
             await self._try("vpc:DescribeVSwitches", {**region, "PageSize": 1}),
             await self._try("ecs:DescribeSecurityGroups", {**region, "MaxResults": 10}),
             await self._try_create(),
+            await self._try(bss.GRANT, bss.probe(self.wire.now())),
         ]
         return Verification(
             account_id=str(caller.get("AccountId") or ""),

@@ -55,7 +55,12 @@ class Calls:
         return await self._turns.of(name)
 
     async def ask(
-        self, action: str, parameters: Mapping[str, Any], *, service: str = "kci"
+        self,
+        action: str,
+        parameters: Mapping[str, Any],
+        *,
+        service: str = "kci",
+        version: str = "",
     ) -> dict[str, Any]:
         """One call; a second one with a fresh key when the first was refused for its age.
 
@@ -63,19 +68,19 @@ class Calls:
         """
         used = self.wire.key
         try:
-            return await self._once(action, parameters, service)
+            return await self._once(action, parameters, service, version)
         except AccountTrouble as error:
             if not is_expired(error) or not await self._renewed(used):
                 raise
-        return await self._once(action, parameters, service)
+        return await self._once(action, parameters, service, version)
 
     async def _once(
-        self, action: str, parameters: Mapping[str, Any], service: str
+        self, action: str, parameters: Mapping[str, Any], service: str, version: str
     ) -> dict[str, Any]:
         bucket = action if action in {CREATE, DELETE} else READ
         await self._limiter.take(bucket, PRIORITIES.get(action, Priority.STATUS))
         try:
-            return await self.wire.call(action, parameters, service=service)
+            return await self.wire.call(action, parameters, service=service, version=version)
         except Throttled as error:
             await self._limiter.throttled(bucket, error.retry_after)
             raise
@@ -88,15 +93,20 @@ class Calls:
             return self.wire.key != used
 
     async def read(
-        self, action: str, parameters: Mapping[str, Any], *, service: str = "kci"
+        self,
+        action: str,
+        parameters: Mapping[str, Any],
+        *,
+        service: str = "kci",
+        version: str = "",
     ) -> dict[str, Any]:
         """`ask` for calls without effect: repeated when nothing, or nothing readable, came back."""
         for pause in PAUSES:
             try:
-                return await self.ask(action, parameters, service=service)
+                return await self.ask(action, parameters, service=service, version=version)
             except (Unavailable, UnknownOutcome):
                 await self._sleep(pause)
         try:
-            return await self.ask(action, parameters, service=service)
+            return await self.ask(action, parameters, service=service, version=version)
         except UnknownOutcome as error:
             raise Unavailable(error.message, code=error.code) from error

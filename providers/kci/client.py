@@ -24,6 +24,7 @@ from providers.errors import (
     UnknownOutcome,
 )
 from providers.kci import answer, lists, options, request, sizes
+from providers.kci.billing import BillCalls
 from providers.kci.rates import CREATE, DELETE
 from providers.kci.verify import VerifyCalls
 from providers.kingsoft.errors import DRY_RUN_PASSED
@@ -33,7 +34,7 @@ from providers.stock import Stock
 MAX_TAIL = 2000
 
 
-class Kci(VerifyCalls):
+class Kci(BillCalls, VerifyCalls):
     """`Provider` with the powers KCI has. Safe to share between tasks of one event loop.
 
     `page_seconds` is how long the account's rate wants a page of a list to take.

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from providers.base import Capability, Verification
+from providers.calendar import day_of
 from providers.errors import (
     AccountTrouble,
     ProviderError,
@@ -22,6 +23,7 @@ from providers.errors import (
 )
 from providers.kci.catalogue import CatalogueCalls
 from providers.kci.request import HOURLY, KCI_TYPE
+from providers.kingsoft import bills
 from providers.kingsoft.errors import is_key_itself
 
 NOBODY = "00000000-0000-0000-0000-000000000000"
@@ -37,6 +39,9 @@ GRANTS = (
     "vpc:DescribeSubnets",
     "vpc:DescribeSecurityGroups",
     "iam:GetAccountAllProjectsByParams",
+    bills.GRANT,
+    bills.LIST_GRANT,
+    "bill-union:DescribeProductCode",
 )
 
 
@@ -77,6 +82,7 @@ class VerifyCalls(CatalogueCalls):
                 )
             ],
             projects,
+            await self._bills(),
         ]
         return Verification(
             account_id=account,
@@ -93,12 +99,16 @@ class VerifyCalls(CatalogueCalls):
         numbers = [str(project.get("AccountId") or "") for project in listed]
         return next(filter(None, numbers), ""), tried
 
+    async def _bills(self) -> Capability:
+        today = bills.asked(day_of(self.wire.now()), size=1)
+        return (await self._try(bills.GRANT, today, version=bills.DAILY))[0]
+
     async def _try(
-        self, grant: str, parameters: Mapping[str, Any]
+        self, grant: str, parameters: Mapping[str, Any], *, version: str = ""
     ) -> tuple[Capability, dict[str, Any]]:
         service, action = grant.split(":")
         try:
-            body = await self.read(action, parameters, service=service)
+            body = await self.read(action, parameters, service=service, version=version)
         except ProviderError as error:
             if is_key_itself(error):
                 raise

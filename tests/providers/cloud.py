@@ -16,10 +16,11 @@ from providers.base import Container, InstanceSpec, Placement
 from providers.eci.client import Eci
 from providers.eci.wire import Key, Wire
 from providers.tags import Owner, tags_of
+from sandbox.clouds.aliyun.account import AliyunAccount
+from sandbox.clouds.eci.account import EciAccount
 from sandbox.clouds.eci.cloud import EciCloud
 from sandbox.clouds.eci.server import Gateway
 from sandbox.clouds.groups.faults import Fault
-from sandbox.clouds.groups.store import Store
 
 LOOPBACK = AddressPolicy.of(allow=["127.0.0.0/8"])
 CONSOLE = "console-under-test"
@@ -106,14 +107,14 @@ class Simulated:
 async def simulated(
     directory: Path, *, speed: float = 20.0, now: Callable[[], float] = time.time
 ) -> AsyncIterator[Simulated]:
-    store = Store(directory / "eci.sqlite3")
-    cloud = EciCloud(store, now=now, rng=random.Random(7), speed=speed)
-    gateway = Gateway(cloud)
-    await gateway.start("127.0.0.1", 0)
-    made = Simulated(cloud, gateway)
+    options: dict[str, Any] = {"now": now, "rng": random.Random(7), "speed": speed}
+    eci = EciAccount(directory, ("cn-hangzhou",), **options)
+    neighbours = AliyunAccount(directory, eci, **options)
+    await eci.start("127.0.0.1", 0)
+    made = Simulated(eci.first, eci.gateways["cn-hangzhou"])
     try:
         yield made
     finally:
         await made.aclose()
-        await gateway.stop()
-        store.close()
+        await eci.stop()
+        await neighbours.stop()
