@@ -14,7 +14,7 @@ from darabonba.exceptions import DaraException
 
 from sandbox.clouds.billing import day_of
 from sandbox.clouds.eci import meter
-from tests.sandbox_bills.conftest import Aliyun, yesterday
+from tests.sandbox_bills.clouds import Aliyun, yesterday
 
 
 def client(aliyun: Aliyun, note: str = "full access", algorithm: str | None = None) -> Client:

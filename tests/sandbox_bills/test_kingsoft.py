@@ -20,7 +20,7 @@ from ksyun.common.profile.client_profile import ClientProfile
 from ksyun.common.profile.http_profile import HttpProfile
 
 from sandbox.clouds.groups import meter
-from tests.sandbox_bills.conftest import Kingsoft, yesterday
+from tests.sandbox_bills.clouds import Kingsoft, yesterday
 
 PAIRS = ((products, product_models), (daily, daily_models), (items, item_models))
 
