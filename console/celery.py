@@ -16,17 +16,27 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 
 app = Celery("spillway")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks(["addons", "providers"])
+app.autodiscover_tasks(
+    [
+        *("addons", "providers", "console.billing"),
+        *(f"console.billing.{part}" for part in ("bills", "budgets", "exports")),
+    ]
+)
 
 # Each worker also has a queue of its own: the proof that it still consumes goes there.
 app.conf.worker_direct = True
 app.conf.beat_schedule = {
-    name: {"task": f"addons.{name}", "schedule": seconds, "options": {"expires": max(seconds, 5)}}
+    name.partition(".")[2]: {
+        "task": name,
+        "schedule": seconds,
+        "options": {"expires": max(seconds, 5)},
+    }
     for name, seconds in (
-        ("nudge_due", 2.0),
-        ("sweep_all", settings.SWEEP_SECONDS),
-        ("resync", 30.0),
-        ("purge", 3600.0),
+        ("addons.nudge_due", 2.0),
+        ("addons.sweep_all", settings.SWEEP_SECONDS),
+        ("addons.resync", 30.0),
+        ("addons.purge", 3600.0),
+        ("console.watch_budgets", 10.0),
     )
 }
 
