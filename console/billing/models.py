@@ -242,7 +242,9 @@ class BillItem(models.Model):
 
     account = models.ForeignKey(CloudAccount, on_delete=models.PROTECT, related_name="bill_items")
     day = models.DateField()
-    # The instance's id in the bill; empty for lines that name none (rounding, refunds).
+    # The cloud account that pays: its number, or what stands for it (`bills.payers`).
+    payer = models.CharField(max_length=64, blank=True)
+    # As the ledger calls it, else as the bill does; empty for lines that name none (refunds).
     cloud_id = models.CharField(max_length=128, blank=True)
     product = models.CharField(max_length=64)
     item = models.CharField(max_length=64, blank=True)
