@@ -79,13 +79,20 @@ _COMPONENTS = (
     *("install-component", "upgrade-component", "configure-component", "rollback-component"),
     *("uninstall-component", "adopt-component", "repair-component"),
 )
+_RAM = ("grant-ram-user", "rotate-ram-user", "revoke-ram-user")
 # kind -> dotted path of its steps, or of a function from the operation's arguments to them
 KINDS = {
     "add-node": "addons.nodes.install.ADD",
     "remove-node": "addons.nodes.install.REMOVE",
     **dict.fromkeys(_COMPONENTS, "addons.components.steps.steps_for"),
+    "grant-ram-user": "addons.components.ram_steps.grant_steps",
+    "rotate-ram-user": "addons.components.ram_steps.ROTATE",
+    "revoke-ram-user": "addons.components.ram_steps.REVOKE",
 }
-LIVES = dict.fromkeys(_COMPONENTS, "addons.components.life.LIFE")
+LIVES = {
+    **dict.fromkeys(_COMPONENTS, "addons.components.life.LIFE"),
+    **dict.fromkeys(_RAM, "addons.components.ram_steps.LIFE"),
+}
 # A cancel does not stop before these: what the step before has begun must be brought to an end.
 UNSAFE = frozenset({"apply", "delete", "unregister", "proof", "record", "forget"})
 _TITLES = {
@@ -98,6 +105,9 @@ _TITLES = {
     "uninstall-component": gettext_lazy("Uninstall %(target)s"),
     "adopt-component": gettext_lazy("Adopt %(target)s"),
     "repair-component": gettext_lazy("Repair %(target)s"),
+    "grant-ram-user": gettext_lazy("Grant a RAM user %(target)s"),
+    "rotate-ram-user": gettext_lazy("Rotate the RAM key %(target)s"),
+    "revoke-ram-user": gettext_lazy("Revoke the RAM user %(target)s"),
 }
 _STEP_TITLES = {
     "preflight": gettext_lazy("Preflight checks"),
@@ -121,6 +131,12 @@ _STEP_TITLES = {
     "ask": gettext_lazy("Ask the cloud"),
     "poll": gettext_lazy("Wait for the cloud"),
     "read-back": gettext_lazy("Read back what the cloud has"),
+    "ram-user": gettext_lazy("Make the user with its policy"),
+    "ram-key": gettext_lazy("Make a key and wait until the cloud takes it"),
+    "ram-secret": gettext_lazy("Hand clusters the key as a Secret"),
+    "ram-disable": gettext_lazy("Disable the old key"),
+    "ram-take-back": gettext_lazy("Delete the Secrets in clusters"),
+    "ram-delete": gettext_lazy("Delete keys, policy and user"),
 }
 
 
@@ -154,16 +170,19 @@ def start(
     kind: str,
     *,
     target: str,
-    cluster: Cluster,
+    cluster: Cluster | None,
     team: Group,
     actor: str,
     arguments: Mapping[str, Any],
 ) -> Operation:
-    """Queue an operation; the one that is under way for the same target wins."""
+    """Queue an operation; the one that is under way for the same target wins.
+
+    Without a cluster it concerns the team alone.
+    """
     with transaction.atomic():
-        Cluster.objects.select_for_update().get(pk=cluster.pk)
+        _locked(cluster, team)
         known = Operation.objects.filter(
-            kind=kind, cluster=cluster, target=target, state__in=RUNNING
+            kind=kind, cluster=cluster, team=team, target=target, state__in=RUNNING
         ).first()
         if known:
             return known
@@ -181,6 +200,13 @@ def start(
         )
         _queue(operation)
     return operation
+
+
+def _locked(cluster: Cluster | None, team: Group) -> None:
+    if cluster is None:
+        Group.objects.select_for_update().get(pk=team.pk)
+    else:
+        Cluster.objects.select_for_update().get(pk=cluster.pk)
 
 
 def _queue(operation: Operation) -> None:

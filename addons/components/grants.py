@@ -78,6 +78,11 @@ def _purpose(row: RamGrant) -> str:
     return vault.purpose("providers.RamGrant", "sealed_secret", f"{row.user}/{row.access_key_id}")
 
 
+def masked(key_id: str) -> str:
+    """The id of a key as people may see it; empty without one."""
+    return f"{key_id[:4]}••••{key_id[-4:]}" if len(key_id) > 8 else ""
+
+
 def secret_of(row: RamGrant) -> Secret:
     return vault.unseal(row.sealed_secret, _purpose(row))
 
@@ -110,11 +115,17 @@ async def _save(reach: Reach, row: RamGrant, **values: Any) -> None:
 # --- grant ---------------------------------------------------------------------------------------
 
 
-async def granted(reach: Reach, row: RamGrant) -> None:
+async def allowed(reach: Reach, row: RamGrant) -> None:
+    """The user with the add-on's policy."""
     async with _users(reach, row) as ram:
         await ram.ensure_user(row.user, comment=f"Spillway: {row.addon}")
         await ram.ensure_policy(row.policy, document(row.addon))
         await ram.attach(row.policy, row.user)
+
+
+async def keyed(reach: Reach, row: RamGrant) -> None:
+    """A key of the user, which the cloud takes."""
+    async with _users(reach, row) as ram:
         if row.access_key_id in ("", ASKED):
             await _forget_unknown(ram, row)
             await reach.db(_claim, row)
@@ -247,14 +258,24 @@ async def looked(
 # --- rotate and revoke ---------------------------------------------------------------------------
 
 
-async def rotated(reach: Reach, row: RamGrant, *, now: datetime) -> None:
-    """New key, Secrets, their users, then the old key is disabled; goes on where it stopped."""
+async def renewed(reach: Reach, row: RamGrant, *, now: datetime) -> None:
+    """A new key, unless a rotation that was left half way has made it already."""
     async with _users(reach, row) as ram:
         if row.old_key_id in ("", ASKED) or not await _active(ram, row, row.old_key_id):
             await _replace_key(reach, ram, row, now)
         await _accepted(ram, row)
-    for cluster in await _clusters(reach, row):
+
+
+async def redelivered(reach: Reach, row: RamGrant, *, now: datetime) -> list[str]:
+    """The key in every cluster that was given one before; their names."""
+    clusters = await _clusters(reach, row)
+    for cluster in clusters:
         await delivered(reach, row, cluster, now=now)
+    return [cluster.name for cluster in clusters]
+
+
+async def retired(reach: Reach, row: RamGrant) -> None:
+    """The old key is disabled."""
     async with _users(reach, row) as ram:
         await ram.set_key(row.user, row.old_key_id, active=False)
 
@@ -277,8 +298,10 @@ async def _replace_key(reach: Reach, ram: RamUsers, row: RamGrant, now: datetime
     await _keep_key(reach, row, made, old_key_id=old, rotated_at=now)
 
 
-async def revoked(reach: Reach, row: RamGrant, *, now: datetime) -> None:
-    for cluster in await _clusters(reach, row):
+async def taken_back(reach: Reach, row: RamGrant) -> list[str]:
+    """The Secrets go from every cluster; their names."""
+    clusters = await _clusters(reach, row)
+    for cluster in clusters:
         try:
             kube = await reach.kube(cluster.pk)
             await addon_secret.remove(kube, row.access_key_id)
@@ -286,6 +309,11 @@ async def revoked(reach: Reach, row: RamGrant, *, now: datetime) -> None:
             told = stored("%(name)s: %(error)s", name=cluster.name, error=error)
             fix = _("Mend the cluster's connection or forget the cluster, then revoke again.")
             raise GrantError("ClusterRefused", told, fix) from error
+    return [cluster.name for cluster in clusters]
+
+
+async def deleted(reach: Reach, row: RamGrant, *, now: datetime) -> None:
+    """Keys, policy and user go; the row stays as a record."""
     async with _users(reach, row) as ram:
         for key in await _keys(ram, row):
             await ram.delete_key(row.user, key.id)

@@ -6,7 +6,7 @@ schema is likely to have is said as what the person should do.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,13 +73,16 @@ _EMPTY = _("%(key)s must not be empty.")
 
 def _said(error: ValidationError) -> Iterator[Wrong]:
     path = ".".join(str(part) for part in error.absolute_path)
-    kind, bound = str(error.validator), error.validator_value
+    kind = str(error.validator)
+    bound: Any = error.validator_value
+    given: Any = error.instance
     if kind == "required":
-        yield from _missing(path, error)
+        yield from _missing(path, bound, given)
     elif kind == "additionalProperties":
-        yield from _unknown(path, error)
+        schema: Any = error.schema
+        yield from _unknown(path, schema.get("properties") or {}, given)
     elif kind in {"oneOf", "anyOf"} and (names := _alternatives(bound)):
-        yield _choice(path, kind, names, error.instance)
+        yield _choice(path, kind, names, given)
     elif kind == "enum":
         text = _("%(key)s must be one of: %(choices)s.")
         yield Wrong(path, text, {"key": path, "choices": ", ".join(map(str, bound))})
@@ -97,16 +100,15 @@ def _under(path: str, key: str) -> str:
     return f"{path}.{key}" if path else key
 
 
-def _missing(path: str, error: ValidationError) -> Iterator[Wrong]:
-    for name in error.validator_value:
-        if name not in error.instance:
+def _missing(path: str, wanted: Iterable[str], given: Mapping[str, Any]) -> Iterator[Wrong]:
+    for name in wanted:
+        if name not in given:
             key = _under(path, name)
             yield Wrong(key, _("%(key)s is missing."), {"key": key})
 
 
-def _unknown(path: str, error: ValidationError) -> Iterator[Wrong]:
-    known = error.schema.get("properties") or {}
-    for name in error.instance:
+def _unknown(path: str, known: Iterable[str], given: Iterable[str]) -> Iterator[Wrong]:
+    for name in given:
         if name not in known:
             key = _under(path, name)
             yield Wrong(key, _("This version has no parameter %(key)s."), {"key": key})

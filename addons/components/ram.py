@@ -4,9 +4,9 @@ Sources: ACK One user guide, "Use ECI in registered clusters" and "onectl" (name
 policy); RAM user guide, the system policies AliyunECIFullAccess, AliyunVPCReadOnlyAccess and
 AliyunAccFullAccess (what the policy holds).
 
-Every stage is safe to repeat: what failed half way goes on with the same call. The secret of a key
-goes into the vault and into the Secret of clusters (`addons.components.secret`), nowhere else.
-All functions are synchronous and call clouds and clusters: never inside a transaction.
+`grant`, `rotate` and `revoke` start operations (`addons.components.ram_steps`); what failed half
+way goes on with a retry or the same call. The secret of a key goes into the vault and into the
+Secret of clusters (`addons.components.secret`), nowhere else. `query` asks cloud and clusters.
 
     GrantError   `code`, `message` and `fix`; texts are stored sentences
 """
@@ -14,29 +14,34 @@ All functions are synchronous and call clouds and clusters: never inside a trans
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.db import transaction
 from django.utils.translation import gettext_noop as _
 
+from addons import operations
 from addons.components import grants
 from addons.components.grants import GrantError
-from addons.models import Cluster
+from addons.components.ram_steps import running_on
+from addons.models import Cluster, Operation
 from addons.runtime.loop import runtime
+from addons.sentences import stored
 from providers import registry
 from providers.models import CloudAccount, RamGrant
 
 __all__ = [
     "GrantError",
     "Status",
-    "deliver",
     "grant",
     "policy_document",
     "query",
     "revoke",
     "rotate",
+    "target_of",
 ]
 
 _SECONDS = 150.0
@@ -53,7 +58,7 @@ class Key:
 
     @property
     def masked(self) -> str:
-        return f"{self.id[:4]}••••{self.id[-4:]}"
+        return grants.masked(self.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +90,13 @@ def grant(
     actor: str,
     now: datetime,
     cluster: Cluster | None = None,
+    replace: bool = False,
     new_user: Callable[[], str] = _new_user,
-) -> RamGrant:
-    """The user with policy and key; with `cluster` also its Secret. Repeating changes nothing."""
+) -> Operation:
+    """The user with policy and key; with `cluster` also its Secret. Repeating changes nothing.
+
+    A Secret that holds a key which is not ours is left alone, unless `replace`.
+    """
     grants.document(addon)
     if not registry.has_users(account.provider):
         raise GrantError(
@@ -95,6 +104,17 @@ def grant(
             _("This credential's cloud has no RAM users that could be granted."),
             _("Choose an AccessKey of Alibaba Cloud."),
         )
+    with _alone(account, addon, "grant-ram-user"):
+        row = _wanted(account, addon, actor, now, new_user)
+        pk = cluster.pk if cluster else None
+        given = {"cluster": pk, "replace": replace}
+        return _start("grant-ram-user", row, actor, given, cluster)
+
+
+def _wanted(
+    account: CloudAccount, addon: str, actor: str, now: datetime, new_user: Callable[[], str]
+) -> RamGrant:
+    """The row of the grant; one that was revoked begins anew."""
     row, _made = RamGrant.objects.get_or_create(
         account=account,
         addon=addon,
@@ -111,23 +131,44 @@ def grant(
         row.access_key_id = row.sealed_secret = row.old_key_id = ""
         row.deliveries, row.revoked_at = [], None
         row.save()
-    runtime().run(grants.granted(runtime(), row), timeout=_SECONDS)
-    if cluster is not None:
-        deliver(row, cluster, now=now)
     return row
 
 
-def deliver(row: RamGrant, cluster: Cluster, *, now: datetime, replace: bool = False) -> RamGrant:
-    """Write the Secret into the cluster. Refuses to put it in the place of a key that is not ours,
-    unless `replace`."""
-    if row.state != RamGrant.State.GRANTED:
-        raise GrantError(
-            "NotGranted", _("The add-on is not granted yet."), _("Grant it first, then deliver.")
-        )
-    runtime().run(
-        grants.delivered(runtime(), row, cluster, now=now, replace=replace), timeout=_SECONDS
+def target_of(row: RamGrant) -> str:
+    """How operations name the grant."""
+    return f"{row.account.name}/{row.addon}"
+
+
+@contextmanager
+def _alone(account: CloudAccount, addon: str, kind: str) -> Iterator[None]:
+    """One operation at a time on a grant; the same one again is no other."""
+    with transaction.atomic():
+        CloudAccount.objects.select_for_update().get(pk=account.pk)
+        other = running_on(f"{account.name}/{addon}", account.team_id)
+        if other is not None and other.kind != kind:
+            raise GrantError(
+                "Busy",
+                stored(_("Operation %(pk)s is at it."), pk=other.pk),
+                _("Wait until it ends, or cancel it."),
+            )
+        yield
+
+
+def _start(
+    kind: str,
+    row: RamGrant,
+    actor: str,
+    given: Mapping[str, Any],
+    cluster: Cluster | None = None,
+) -> Operation:
+    return operations.start(
+        kind,
+        target=target_of(row),
+        cluster=cluster,
+        team=row.account.team,
+        actor=actor,
+        arguments={"grant": row.pk, "account": row.account_id, **given},
     )
-    return row
 
 
 def query(account: CloudAccount, addon: str) -> Status | None:
@@ -141,13 +182,17 @@ def query(account: CloudAccount, addon: str) -> Status | None:
     return Status(row, attached and works, attached, told, clusters)
 
 
-def rotate(row: RamGrant, *, now: datetime) -> RamGrant:
+def rotate(row: RamGrant, *, actor: str) -> Operation:
     """A new key in every cluster that has the old one; the old one disabled after that."""
-    runtime().run(grants.rotated(runtime(), row, now=now), timeout=_SECONDS)
-    return row
+    if row.state != RamGrant.State.GRANTED:
+        raise GrantError(
+            "NotGranted", _("The add-on is not granted yet."), _("Grant it first, then rotate.")
+        )
+    with _alone(row.account, row.addon, "rotate-ram-user"):
+        return _start("rotate-ram-user", row, actor, {})
 
 
-def revoke(row: RamGrant, *, now: datetime) -> RamGrant:
+def revoke(row: RamGrant, *, actor: str) -> Operation:
     """Secrets, keys, policy and user go, in this order."""
-    runtime().run(grants.revoked(runtime(), row, now=now), timeout=_SECONDS)
-    return row
+    with _alone(row.account, row.addon, "revoke-ram-user"):
+        return _start("revoke-ram-user", row, actor, {})

@@ -316,6 +316,7 @@ class RamGrantShape(s.Serializer[Any]):
     )
     access_key_id = _text(help_text="Masked")
     clusters = RamDeliveryShape(many=True)
+    operation = s.IntegerField(allow_null=True, help_text="The one that works on it now")
     note = _text()
     actor = s.CharField()
     created_at = s.DateTimeField()

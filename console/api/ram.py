@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from django.http import Http404
+from django.http import Http404, HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
-from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from addons.components import ram
-from addons.models import Cluster
+from addons.components.grants import masked
+from addons.components.ram_steps import running_on
+from addons.models import Cluster, Operation
 from addons.sentences import read
 from console import audit
 from console.access import Role, access
 from console.api import component_shapes as shapes
 from console.api.base import reader
-from console.api.components import refused
+from console.api.components import accepted, refused
 from console.api.idempotency import Idempotent
+from console.api.shapes import OperationShape
 from console.live.rows import Row
 from console.refusals import EXPLAINED
 from providers.models import CloudAccount, RamGrant
 
 
-def masked(key_id: str) -> str:
-    return f"{key_id[:4]}••••{key_id[-4:]}" if len(key_id) > 8 else ""
-
-
 def grant_shape(row: RamGrant, told: ram.Status | None) -> Row:
     """As people may see it; `told` is what cloud and clusters say now."""
     slugs = _slugs([row])
+    busy = running_on(ram.target_of(row), row.account.team_id)
     held = told.clusters if told else {}
     names = [slugs[one["cluster"]] for one in row.deliveries if one["cluster"] in slugs]
     return {
@@ -43,6 +40,7 @@ def grant_shape(row: RamGrant, told: ram.Status | None) -> Row:
         "granted": told.granted if told else None,
         "access_key_id": masked(row.access_key_id),
         "clusters": [{"cluster": slug, "holds_key": held.get(slug)} for slug in names],
+        "operation": busy.pk if busy else None,
         "note": read(told.note) if told else "",
         "actor": row.actor,
         "created_at": row.created_at,
@@ -58,7 +56,7 @@ def _slugs(rows: list[RamGrant]) -> dict[str, str]:
 
 def asked(row: RamGrant) -> ram.Status | None:
     """How it stands now; None when the cloud does not say. Raises nothing of the cloud's."""
-    if row.state == RamGrant.State.REVOKED:
+    if row.state != RamGrant.State.GRANTED:
         return None
     try:
         return ram.query(row.account, row.addon)
@@ -89,51 +87,54 @@ class RamGrants(Idempotent):
         summary="A user with policy and key for an add-on; with `cluster` also its Secret",
         operation_id="ram_grants_create",
         request=shapes.RamGrantRequest,
-        responses={201: shapes.RamGrantShape},
+        responses={202: OperationShape},
     )
     def post(self, request: Request, pk: int) -> Response:
         account = access(CloudAccount, request.user, role=Role.OPERATOR, pk=pk)
         given = shapes.RamGrantRequest(data=request.data)
         given.is_valid(raise_exception=True)
         data = given.validated_data
-        now = timezone.now()
         slug = data["cluster"]
-        cluster = _cluster(request, slug) if slug else None
+        cluster = access(Cluster, request.user, role=Role.OPERATOR, slug=slug) if slug else None
         try:
-            row = ram.grant(account, data["addon"], actor=reader(request).get_username(), now=now)
-            if cluster is not None:
-                ram.deliver(row, cluster, now=now, replace=data["replace"])
+            operation = ram.grant(
+                account,
+                data["addon"],
+                actor=reader(request).get_username(),
+                now=timezone.now(),
+                cluster=cluster,
+                replace=data["replace"],
+            )
         except EXPLAINED as error:
             raise refused(error) from error
-        _record(request, "ram.grant", row, cluster=slug)
-        return Response(grant_shape(row, asked(row)), status=status.HTTP_201_CREATED)
+        record(request, "ram.grant", account, operation)
+        return accepted(operation)
 
 
-def _cluster(request: Request, slug: str) -> Cluster:
-    return access(Cluster, request.user, role=Role.OPERATOR, slug=slug)
-
-
-def _record(request: Request, what: str, row: RamGrant, **detail: Any) -> None:
-    target = f"{row.account.name}/{row.addon}"
-    told = {"user": row.user, **{name: text for name, text in detail.items() if text}}
-    audit.record(request, what, target, team=row.account.team, detail=told)
+def record(
+    request: HttpRequest | Request, what: str, account: CloudAccount, operation: Operation
+) -> None:
+    """In the audit trail, with the operation that does it."""
+    detail = {"operation": operation.pk}
+    audit.record(request, what, operation.target, team=account.team, detail=detail)
 
 
 class RamGrantOne(Idempotent):
     @extend_schema(
         summary="Delete Secrets, keys, policy and user",
         operation_id="ram_grants_destroy",
-        responses={204: None},
+        responses={202: OperationShape},
     )
     def delete(self, request: Request, pk: int, addon: str) -> Response:
         account = access(CloudAccount, request.user, role=Role.OWNER, pk=pk)
-        row = found_grant(account, addon)
         try:
-            ram.revoke(row, now=timezone.now())
+            operation = ram.revoke(
+                found_grant(account, addon), actor=reader(request).get_username()
+            )
         except EXPLAINED as error:
             raise refused(error) from error
-        _record(request, "ram.revoke", row)
-        return Response(status=status.HTTP_204_NO_CONTENT)
+        record(request, "ram.revoke", account, operation)
+        return accepted(operation)
 
 
 class RamGrantRotation(Idempotent):
@@ -141,14 +142,15 @@ class RamGrantRotation(Idempotent):
         summary="A new key in every cluster that has the old one; then the old one is disabled",
         operation_id="ram_grants_rotate",
         request=None,
-        responses=shapes.RamGrantShape,
+        responses={202: OperationShape},
     )
     def post(self, request: Request, pk: int, addon: str) -> Response:
         account = access(CloudAccount, request.user, role=Role.OPERATOR, pk=pk)
-        row = found_grant(account, addon)
         try:
-            ram.rotate(row, now=timezone.now())
+            operation = ram.rotate(
+                found_grant(account, addon), actor=reader(request).get_username()
+            )
         except EXPLAINED as error:
             raise refused(error) from error
-        _record(request, "ram.rotate", row)
-        return Response(grant_shape(row, asked(row)))
+        record(request, "ram.rotate", account, operation)
+        return accepted(operation)

@@ -38,15 +38,12 @@ def pane(request: HttpRequest, slug: str, name: str) -> HttpResponse:
     if row is not None and component_logs.has_pods(row):
         try:
             context["sources"] = component_logs.sources(row)
-        except (*EXPLAINED, TimeoutError) as error:
-            context["refusal"] = _told(error)
+        except TimeoutError:
+            text = _("The cluster did not answer in time.")
+            context["refusal"] = Refusal("cluster_silent", text)
+        except EXPLAINED as error:
+            context["refusal"] = explain(error)
     return render(request, "pages/component/logs_now.html", context)
-
-
-def _told(error: Exception) -> Refusal:
-    if isinstance(error, TimeoutError):
-        return Refusal("cluster_silent", _("The cluster did not answer in time."))
-    return explain(error)
 
 
 @require_safe

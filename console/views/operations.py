@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from addons import operations as use_cases
 from addons.components.catalogue import catalogue
+from addons.components.ram_steps import KINDS as RAM_KINDS
 from addons.models import Installation, Operation, Revision
 from addons.sentences import read
 from console import audit, pages
@@ -68,6 +69,7 @@ def operation(request: HttpRequest, pk: int) -> HttpResponse:
         "acts": found.team is not None and role_in(request.user, found.team) != Role.VIEWER,
         "scope": found.cluster,
         **_of_component(found),
+        **_of_grant(found),
     }
     partial = request.headers.get("HX-Request") and request.GET.get("part") == "body"
     template = "pages/operation/body.html" if partial else "pages/operation.html"
@@ -97,6 +99,14 @@ def _of_component(found: Operation) -> dict[str, Any]:
         "next_url": reverse("component", args=[found.cluster.slug, found.target]),
         "next_label": _("Show the component"),
     }
+
+
+def _of_grant(found: Operation) -> dict[str, Any]:
+    """The credential whose RAM user it is about."""
+    if found.kind not in RAM_KINDS:
+        return {}
+    credential = reverse("credential", args=[found.arguments["account"]])
+    return {"nav": "credentials", "next_url": credential, "next_label": _("Show the credential")}
 
 
 def _line(entry: dict[str, Any]) -> str:

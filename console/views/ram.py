@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
-from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from addons.components import ram
 from addons.components.grants import POLICIES
-from addons.models import Cluster
-from console import audit
+from addons.models import Cluster, Operation
 from console.access import Role, access, role_in, visible
-from console.api.ram import asked, found_grant, grant_shape
+from console.api.ram import asked, found_grant, grant_shape, record
 from console.refusals import EXPLAINED, explain
 from providers.models import CloudAccount, RamGrant
 
@@ -40,45 +40,44 @@ def grants(request: HttpRequest, pk: int) -> HttpResponse:
 @login_required
 def grant(request: HttpRequest, pk: int) -> HttpResponse:
     account = access(CloudAccount, request.user, role=Role.OPERATOR, pk=pk)
-    addon, slug, now = request.POST.get("addon", ""), request.POST.get("cluster"), timezone.now()
+    addon, slug, actor = request.POST.get("addon", ""), request.POST.get("cluster"), _actor(request)
     cluster = access(Cluster, request.user, role=Role.OPERATOR, slug=slug) if slug else None
-    try:
-        row = ram.grant(account, addon, actor=request.user.get_username(), now=now, cluster=cluster)
-    except EXPLAINED as error:
-        messages.error(request, explain(error).text)
-        return redirect("credential", pk)
-    text = _("Granted to the RAM user %(user)s.") % {"user": row.user}
-    return _done(request, row, "ram.grant", text)
+    return _started(
+        request,
+        account,
+        "ram.grant",
+        lambda: ram.grant(account, addon, actor=actor, now=timezone.now(), cluster=cluster),
+    )
 
 
 @require_POST
 @login_required
 def rotate(request: HttpRequest, pk: int, addon: str) -> HttpResponse:
     account = access(CloudAccount, request.user, role=Role.OPERATOR, pk=pk)
-    row = found_grant(account, addon)
-    try:
-        ram.rotate(row, now=timezone.now())
-    except EXPLAINED as error:
-        messages.error(request, explain(error).text)
-        return redirect("credential", pk)
-    return _done(request, row, "ram.rotate", _("The clusters have a new key; the old is disabled."))
+    row, actor = found_grant(account, addon), _actor(request)
+    return _started(request, account, "ram.rotate", lambda: ram.rotate(row, actor=actor))
 
 
 @require_POST
 @login_required
 def revoke(request: HttpRequest, pk: int, addon: str) -> HttpResponse:
     account = access(CloudAccount, request.user, role=Role.OWNER, pk=pk)
-    row = found_grant(account, addon)
+    row, actor = found_grant(account, addon), _actor(request)
+    return _started(request, account, "ram.revoke", lambda: ram.revoke(row, actor=actor))
+
+
+def _actor(request: HttpRequest) -> str:
+    return request.user.get_username()
+
+
+def _started(
+    request: HttpRequest, account: CloudAccount, what: str, start: Callable[[], Operation]
+) -> HttpResponse:
+    """To the page of the operation, or back with the reason."""
     try:
-        ram.revoke(row, now=timezone.now())
+        operation = start()
     except EXPLAINED as error:
         messages.error(request, explain(error).text)
-        return redirect("credential", pk)
-    return _done(request, row, "ram.revoke", _("User, policy, keys and Secrets are gone."))
-
-
-def _done(request: HttpRequest, row: RamGrant, what: str, text: str) -> HttpResponse:
-    target = f"{row.account.name}/{row.addon}"
-    audit.record(request, what, target, team=row.account.team, detail={"user": row.user})
-    messages.success(request, text)
-    return redirect("credential", row.account_id)
+        return redirect("credential", account.pk)
+    record(request, what, account, operation)
+    return redirect("operation", operation.pk)

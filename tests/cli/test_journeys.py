@@ -1,16 +1,11 @@
-"""The walkthroughs by command line alone, on real processes, from an empty console."""
+"""The journeys by command line alone, on real processes, from an empty console."""
 
 from __future__ import annotations
 
 import base64
 import json
 import re
-import shutil
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import click
@@ -20,26 +15,38 @@ from console.cli import onectl
 from console.cli.main import run
 from console.cli.shell import Shell
 from console.cli.tree import root
-from tests.chaos import manifests
-from tests.chaos.house import QUICKLY, House, wait_until
 from tests.cli.conftest import Said
+from tests.journeys.place import (
+    ACK,
+    ACK_NODE,
+    CLUSTERS,
+    IDC,
+    KCE,
+    KEYS,
+    POLICY,
+    SCHEDULER,
+    VK,
+    Place,
+    shared,
+)
 
 pytestmark = pytest.mark.chaos
-ACK, IDC, KCE = "ack-hangzhou", "idc-zhangjiakou", "kce-beijing"
-VK, ACK_NODE = "rbkci-virtual-kubelet", "ack-virtual-node"
 Json = dict[str, Any]
+IDC_NODE = "virtual-kubelet-cn-zhangjiakou-a"
+READY = "Ready agent v1.20.11-aliyun.1"
 
 
 class Desk:
     """Somebody at a terminal: keys in files, commands, and what they said."""
 
-    def __init__(self, house: House, capsys: pytest.CaptureFixture[str]) -> None:
-        self.house = house
+    def __init__(self, place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+        self.place = place
+        self.house = place.house
         self._capsys = capsys
         self.env = {
-            "SPILLWAY_URL": f"http://127.0.0.1:{house.port}",
-            "SPILLWAY_TOKEN": (house.directory / "token").read_text().strip(),
-            "HOME": str(house.directory / "home"),
+            "SPILLWAY_URL": place.url,
+            "SPILLWAY_TOKEN": place.token,
+            "HOME": str(self.house.directory / "home"),
         }
 
     def _run(self, command: click.Command, name: str, words: tuple[str, ...], more: Json) -> Said:
@@ -63,73 +70,31 @@ class Desk:
     def told(self, *words: str) -> Any:
         return json.loads(self.done(*words, "-o", "json"))
 
+    def add_key(self, name: str) -> None:
+        (provider, region), key = KEYS[name], self.place.key(name)
+        secret = self.house.directory / "key"
+        secret.write_text(key["access_key_secret"])
+        words = ("credential", "add", name, "--provider", provider, "--region", region)
+        more = ("--endpoint", self.place.cloud(name)["endpoint"])
+        known = ("--field", f"access_key_id={key['access_key_id']}")
+        self.done(*words, *more, *known, "--field-file", f"access_key_secret={secret}")
 
-@pytest.fixture(scope="module")
-def empty_house() -> Iterator[House]:
-    """Nothing is registered yet."""
-    directory = Path(tempfile.mkdtemp(prefix="sp-desk-"))
-    made = House(directory, clusters=(ACK, IDC, KCE), extra=QUICKLY)
-    made.filler.empty = True
-    try:
-        yield made.start()
-    finally:
-        made.stop()
-        shutil.rmtree(directory, ignore_errors=True)
+    def add_cluster(self, slug: str, region: str) -> None:
+        file = ("--kubeconfig", self.house.kubeconfig_of(slug))
+        words = ("cluster", "add", slug, "--slug", slug, *file, "--credential", CLUSTERS[slug])
+        assert self.done(*words, "--region", region) == f"Cluster {slug} registered.\n"
 
 
 @pytest.fixture
-def desk(empty_house: House, capsys: pytest.CaptureFixture[str]) -> Desk:
-    made = Desk(empty_house, capsys)
+def desk(request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]) -> Iterator[Desk]:
+    made = Desk(shared(request.config), capsys)
     if not made.told("cluster", "list"):
-        _register(made)
-    return made
-
-
-def _register(desk: Desk) -> None:
-    clouds = desk.house.world.facts["clouds"]
-    for name, provider, cloud, region in (
-        ("aliyun", "eci", clouds["eci"], "cn-hangzhou"),
-        ("aliyun-idc", "eci", clouds["eci"]["regions"]["cn-zhangjiakou"], "cn-zhangjiakou"),
-        ("ksyun", "kci", clouds["kci"], clouds["kci"]["region"]),
-    ):
-        key = clouds[provider]["keys"][0]
-        secret = desk.house.directory / "key"
-        secret.write_text(key["access_key_secret"])
-        known = f"access_key_id={key['access_key_id']}"
-        words = ("credential", "add", name, "--provider", provider, "--region", region)
-        more = ("--endpoint", cloud["endpoint"], "--field", known)
-        desk.done(*words, *more, "--field-file", f"access_key_secret={secret}")
-    for slug, account in ((ACK, "aliyun"), (IDC, "aliyun-idc"), (KCE, "ksyun")):
-        file = ("--kubeconfig", desk.house.kubeconfig_of(slug))
-        region = next(
-            one["region"] for one in desk.house.world.facts["clusters"] if one["name"] == slug
-        )
-        words = ("cluster", "add", slug, "--slug", slug, *file, "--credential", account)
-        said = desk.done(*words, "--region", region)
-        assert said == f"Cluster {slug} registered.\n"
-
-
-def _nodes(desk: Desk, cluster: str) -> dict[str, str]:
-    """Name -> version of the virtual nodes that the API server has as Ready."""
-    found = json.loads(desk.house.kubectl("get", "nodes", "-o", "json", cluster=cluster))["items"]
-    return {
-        node["metadata"]["name"]: node["status"]["nodeInfo"]["kubeletVersion"]
-        for node in found
-        if node["metadata"]["labels"].get("type") == "virtual-kubelet"
-        and any(
-            c["type"] == "Ready" and c["status"] == "True" for c in node["status"]["conditions"]
-        )
-    }
-
-
-def _phases(desk: Desk, app: str) -> list[str]:
-    return [pod["status"]["phase"] for pod in desk.house.pods(app, cluster=IDC)]
-
-
-def _billed(desk: Desk) -> list[Json]:
-    """What the cloud's own ledger says still costs in the region of the registered cluster."""
-    found: list[Json] = desk.house.world.get("/eci/instances?region=cn-zhangjiakou")
-    return [one for one in found if one["deleted_at"] is None and one["ended_at"] is None]
+        for name in KEYS:
+            made.add_key(name)
+        for slug in CLUSTERS:
+            made.add_cluster(slug, made.place.region(slug))
+    yield made
+    made.place.settle()
 
 
 def _vk_values(desk: Desk) -> list[str]:
@@ -165,7 +130,7 @@ def test_a_kce_cluster_gains_kci_and_gives_it_back(desk: Desk) -> None:
     said = desk.says("addon", "install", VK, *values, "--wait", *at)
     assert said.out == f"Addon {VK}, version v1.3.1 installed.\n", said.err
     assert "canary" in said.err
-    assert _nodes(desk, KCE) == {"virtual-kubelet01": "v1.17.6-vk-v1.6.0"}
+    assert desk.place.nodes(KCE) == {"virtual-kubelet01": "Ready agent v1.17.6-vk-v1.6.0"}
     assert desk.says("addon", "install", VK, *at).code == 3
     _change_and_go_back(desk, at)
     _leave(desk, at)
@@ -197,7 +162,7 @@ def _leave(desk: Desk, at: tuple[str, str]) -> None:
     assert (said.code, "--yes" in said.err) == (2, True)
     said = desk.says("addon", "uninstall", VK, "--yes", "--wait", *at)
     assert said.out == f"Addon {VK} uninstalled.\n", said.err
-    assert _nodes(desk, KCE) == {}
+    assert desk.place.nodes(KCE) == {}
     assert desk.told("addon", "list", "-A") == []
     last = desk.told("operation", "list", "--cluster", KCE, "--last", "1")[0]
     steps = [step["name"] for step in desk.told("operation", "show", str(last["id"]))["steps"]]
@@ -206,16 +171,23 @@ def _leave(desk: Desk, at: tuple[str, str]) -> None:
 
 def test_an_ack_cluster_is_upgraded_to_acs_and_its_feature_gate_set(desk: Desk) -> None:
     at = ("--cluster", ACK)
+    desk.place.acs(activated=False)
+    refused = desk.says("addon", "install", ACK_NODE, "--dry-run", *at)
+    desk.place.acs(activated=True)
+    assert refused.code == 3
+    assert "ACS is not activated or not authorised." in refused.out
+    assert "activate the service and authorise its roles" in refused.out
+
     old = desk.done("addon", "install", ACK_NODE, "--version", "v2.10.5", "--wait", *at)
     assert old == f"Addon {ACK_NODE}, version v2.10.5 installed.\n"
-    zones = {"virtual-kubelet-cn-hangzhou-j", "virtual-kubelet-cn-hangzhou-k"}
-    assert set(_nodes(desk, ACK)) == zones
+    zones = {f"virtual-kubelet-cn-hangzhou-{zone}": READY for zone in "jk"}
+    assert desk.place.nodes(ACK) == zones
 
     plan = desk.told("addon", "upgrade", ACK_NODE, "--dry-run", *at)
     assert (plan["version"], plan["blocking"]) == ("v2.13.0", False)
     said = desk.done("addon", "upgrade", ACK_NODE, "--wait", *at)
     assert said == f"Addon {ACK_NODE} upgraded to version v2.13.0.\n"
-    assert set(_nodes(desk, ACK)) == zones
+    assert desk.place.nodes(ACK) == zones
 
     gate = "featureGates=ACSPodResourcesMutation=true"
     said = desk.done("addon", "install", "kube-apiserver", "--set", gate, "--wait", *at)
@@ -225,46 +197,74 @@ def test_an_ack_cluster_is_upgraded_to_acs_and_its_feature_gate_set(desk: Desk) 
 
     for name in ("kube-apiserver", ACK_NODE):
         desk.done("addon", "uninstall", name, "--yes", "--wait", *at)
-    assert _nodes(desk, ACK) == {}
+    assert desk.place.nodes(ACK) == {}
+
+
+def _refused_in_a_region_without_eci(desk: Desk) -> None:
+    desk.done("cluster", "remove", IDC, "--yes")
+    desk.add_cluster(IDC, "cn-nowhere")
+    refused = desk.says("addon", "install", ACK_NODE, "--cluster", IDC, "--dry-run")
+    desk.done("cluster", "remove", IDC, "--yes")
+    desk.add_cluster(IDC, "cn-zhangjiakou")
+    assert refused.code == 3
+    assert "ECI is not offered in cn-nowhere." in refused.out
+    assert re.search(r"It is offered in: .*cn-zhangjiakou", refused.out, re.DOTALL)
+
+
+def _granted(desk: Desk) -> str:
+    """The RAM user, by the words of the vendor's own tool."""
+    said = desk.onectl("ram-user", "grant", "--addon", ACK_NODE, cluster=IDC)
+    user = r"(ack-one-user-[0-9a-f]{10})"
+    granted = re.fullmatch(
+        rf"Ram policy {POLICY} granted to ram user {user} successfully\.\n", said.out
+    )
+    assert granted, said
+    secret = desk.place.get("secret", "alibaba-addon-secret", cluster=IDC)["data"]
+    assert set(secret) == {"access-key-id", "access-key-secret"}
+    asked = desk.says("ram-user", "query", "--addon", ACK_NODE, "--cluster", IDC)
+    assert granted[1] in asked.out
+    key = base64.b64decode(secret["access-key-secret"]).decode()
+    assert key not in asked.out + asked.err + said.err
+    return granted[1]
+
+
+def _revoked(desk: Desk, user: str) -> None:
+    said = desk.onectl("ram-user", "revoke", "--addon", ACK_NODE, cluster=IDC)
+    assert user in said.out
+    assert desk.onectl("ram-user", "query", "--addon", ACK_NODE, cluster=IDC).code == 4
 
 
 def test_a_registered_cluster_bursts_to_eci_by_the_vendors_own_words(desk: Desk) -> None:
-    said = desk.onectl("ram-user", "grant", "--addon", ACK_NODE, cluster=IDC)
-    granted = re.fullmatch(
-        r"Ram policy ack-one-registered-cluster-policy-ack-virtual-node"
-        r" granted to ram user (ack-one-user-[0-9a-f]{10}) successfully\.\n",
-        said.out,
-    )
-    assert granted, said
-    secret = json.loads(
-        desk.house.kubectl(
-            *("-n", "kube-system", "get", "secret", "alibaba-addon-secret", "-o", "json"),
-            cluster=IDC,
-        )
-    )
-    assert set(secret["data"]) == {"access-key-id", "access-key-secret"}
-    asked = desk.says("ram-user", "query", "--addon", ACK_NODE, "--cluster", IDC)
-    assert granted[1] in asked.out
-    key = base64.b64decode(secret["data"]["access-key-secret"]).decode()
-    assert key not in asked.out + asked.err + said.err
-
+    _refused_in_a_region_without_eci(desk)
+    user = _granted(desk)
     said = desk.onectl("addon", "install", ACK_NODE, cluster=IDC)
     assert said.out == f"Addon {ACK_NODE}, version v2.13.0 installed.\n", said
-    assert "virtual-kubelet-cn-zhangjiakou-a" in _nodes(desk, IDC)
+    assert desk.place.nodes(IDC)[IDC_NODE] == READY
     assert f"{ACK_NODE} " in desk.onectl("addon", "list", cluster=IDC).out
 
-    desk.house.apply(manifests.bound("nginx", "virtual-kubelet-cn-zhangjiakou-a"), cluster=IDC)
-    wait_until(lambda: _phases(desk, "nginx") == ["Running"], seconds=60, what="nginx runs")
-    assert len(_billed(desk)) == 1
+    desk.place.edit_profile(vSwitchIds=desk.place.cloud("aliyun-idc")["vswitches"][1]["id"])
+    made = desk.place.burst("nginx", IDC_NODE, cluster=IDC)
+    assert made["zone"] == "cn-zhangjiakou-b"
     said = desk.onectl("addon", "uninstall", ACK_NODE, cluster=IDC)
     assert said.out == f"Addon {ACK_NODE} uninstalled.\n", said
     assert re.search(r"1 pod runs there, for [0-9.]+ CNY/h:\n", said.err), said.err
-    assert _phases(desk, "nginx") == []
-    assert _billed(desk) == []
-    assert _nodes(desk, IDC) == {}
-    said = desk.onectl("ram-user", "revoke", "--addon", ACK_NODE, cluster=IDC)
-    assert granted[1] in said.out
-    assert desk.onectl("ram-user", "query", "--addon", ACK_NODE, cluster=IDC).code == 4
+    assert desk.place.phases("nginx", IDC) == []
+    assert (desk.place.billed(IDC), desk.place.nodes(IDC)) == ([], {})
+    _revoked(desk, user)
+
+
+def test_an_on_premises_cluster_gets_virtual_nodes_and_the_scheduler(desk: Desk) -> None:
+    user = _granted(desk)
+    for name, version in ((ACK_NODE, "v2.13.0"), (SCHEDULER, "v1.1.0")):
+        said = desk.onectl("addon", "install", name, cluster=IDC)
+        assert said.out == f"Addon {name}, version {version} installed.\n", said
+    assert desk.place.nodes(IDC)[IDC_NODE] == READY
+    assert desk.place.takes_resource_policies()
+    for name in (SCHEDULER, ACK_NODE):
+        said = desk.onectl("addon", "uninstall", name, cluster=IDC)
+        assert said.out == f"Addon {name} uninstalled.\n", said
+    assert desk.place.nodes(IDC) == {}
+    _revoked(desk, user)
 
 
 def test_an_older_cluster_has_the_addon_as_an_application_that_helm_lists(desk: Desk) -> None:
@@ -282,14 +282,14 @@ def test_an_older_cluster_has_the_addon_as_an_application_that_helm_lists(desk: 
         *("--delivery", "in-cluster", *words, "--wait", *at),
     )
     assert said == f"Addon {ACK_NODE}, version v1.0.0.2-aliyun installed.\n"
-    assert "virtual-kubelet" in _nodes(desk, ACK)
-    helm = Path(sys.executable).parent / "helm"
-    listed = subprocess.run(
-        [helm, "--kubeconfig", desk.house.kubeconfig_of(ACK), "list", "-n", "kube-system", "-q"],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    assert listed.stdout.split() == [ACK_NODE]
+    assert desk.place.nodes(ACK) == {"virtual-kubelet": READY}
+    listed = json.loads(desk.place.helm("list", "-o", "json", cluster=ACK))
+    assert [(one["name"], one["namespace"]) for one in listed] == [(ACK_NODE, "kube-system")]
+
+    version = "v2.0.0.102-045a06eb4-aliyun"
+    said = desk.done("addon", "upgrade", ACK_NODE, "--version", version, "--wait", *at)
+    assert said == f"Addon {ACK_NODE} upgraded to version {version}.\n"
+    history = json.loads(desk.place.helm("history", ACK_NODE, "-o", "json", cluster=ACK))
+    assert [one["status"] for one in history] == ["superseded", "deployed"]
     desk.done("addon", "uninstall", ACK_NODE, "--yes", "--wait", *at)
-    assert _nodes(desk, ACK) == {}
+    assert desk.place.nodes(ACK) == {}

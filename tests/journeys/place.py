@@ -13,14 +13,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
-from tests.chaos.house import QUICKLY, House, wait_until
+from tests.chaos import manifests
+from tests.chaos.house import QUICK, QUICKLY, House, wait_until
 
 ACK, IDC, KCE = "ack-hangzhou", "idc-zhangjiakou", "kce-beijing"
 VK, ACK_NODE, SCHEDULER = "rbkci-virtual-kubelet", "ack-virtual-node", "ack-co-scheduler"
@@ -46,6 +47,8 @@ class Place:
         self.url = f"http://127.0.0.1:{house.port}"
         self.token = (house.directory / "token").read_text().strip()
         self.clouds: Json = house.world.facts["clouds"]
+        self._knobs("aliyun/knobs", stage_seconds=0.05)
+        self._knobs(f"eci/knobs?region={self.region(IDC)}", **QUICK)
 
     @functools.cached_property
     def rest(self) -> Rest:
@@ -124,11 +127,55 @@ class Place:
         )
         return done.stdout
 
+    def burst(self, name: str, node: str, *, cluster: str) -> Json:
+        """A pod bound to the node, running; its instance as the cloud's own ledger has it."""
+        before = {one["id"] for one in self.billed(cluster)}
+        self.house.apply(manifests.bound(name, node), cluster=cluster)
+        running = functools.partial(self.phases, name, cluster)
+        wait_until(lambda: running() == ["Running"], seconds=60, what=f"{name} runs")
+        [made] = [one for one in self.billed(cluster) if one["id"] not in before]
+        return made
+
+    def edit_profile(self, **data: str) -> None:
+        """`kubectl edit configmap eci-profile` in the registered cluster."""
+        words = ("-n", "kube-system", "patch", "configmap", "eci-profile", "--patch")
+        self.kubectl(*words, json.dumps({"data": data}), cluster=IDC)
+
+    def controllers(self) -> set[str]:
+        """The pods of ack-virtual-node in the registered cluster: a restart makes another one."""
+        pods = self.get("pods", cluster=IDC)["items"]
+        return {p["metadata"]["uid"] for p in pods if ACK_NODE in p["metadata"]["name"]}
+
+    def takes_resource_policies(self) -> bool:
+        """Whether the registered cluster knows the kind that comes with ack-co-scheduler."""
+        policy = {
+            "apiVersion": "scheduling.alibabacloud.com/v1alpha1",
+            "kind": "ResourcePolicy",
+            "metadata": {"name": "nginx", "namespace": "default"},
+            "spec": {
+                "selector": {"app": "nginx"},
+                "strategy": "prefer",
+                "units": [{"resource": "idc", "max": 2}, {"resource": "eci"}],
+            },
+        }
+        self.house.apply(policy, cluster=IDC)
+        found = self.get("resourcepolicy", "nginx", namespace="default", cluster=IDC)
+        self.kubectl("delete", "resourcepolicy", "nginx", cluster=IDC)
+        return bool(found["spec"] == policy["spec"])
+
     def acs(self, *, activated: bool) -> None:
         """Whether the account has activated and authorised ACS."""
-        requests.put(
-            f"{self.house.world.url}/aliyun/knobs", json={"acs_activated": activated}, timeout=30
-        ).raise_for_status()
+        self._knobs("aliyun/knobs", acs_activated=activated)
+
+    def stock(self, **zones: bool) -> None:
+        """What ECI has left by zone of the registered cluster's region: `a=False` for none."""
+        region = self.region(IDC)
+        left = {f"{region}-{zone}": any_ for zone, any_ in zones.items()}
+        self._knobs(f"eci/knobs?region={region}", stock=left)
+
+    def _knobs(self, path: str, **values: Any) -> None:
+        url = f"{self.house.world.url}/{path}"
+        requests.put(url, json=values, timeout=30).raise_for_status()
 
     def addon(self, cluster: str, name: str) -> Json:
         """What the cloud's own records say of an add-on."""
@@ -137,18 +184,17 @@ class Place:
         found: Json = self.house.world.get("/aliyun/addons")[number][name]
         return found
 
-    def clean(self) -> None:
-        """Whatever a walk that broke off left, so that the next one fails for itself only."""
+    def settle(self) -> None:
+        """What a walk that broke off left is taken away: the next one fails for itself only."""
         self.acs(activated=True)
-        for cluster, credential in CLUSTERS.items():
-            known = {"credential": self.credentials()[credential], "region": self.region(cluster)}
-            self.rest.call("PATCH", f"clusters/{cluster}/", known)
-        for row in self.rest.rows("operations/"):
-            if row["state"] in {"queued", "running"}:
-                self.rest.call("POST", f"operations/{row['id']}/cancel/", {})
-                self.rest.ended(row["id"])
+        self.stock()
         for row in self.rest.rows("installations/"):
-            self.rest.done(f"installations/{row['id']}/uninstall/", {})
+            if row["operation"]:
+                self.rest.ended(row["operation"])
+            self.rest.call("POST", f"installations/{row['id']}/uninstall/", {})
+        wait_until(
+            lambda: not self.rest.rows("installations/"), seconds=90, what="nothing is installed"
+        )
 
 
 class Rest:
@@ -199,7 +245,7 @@ class Rest:
         return found
 
 
-def started() -> Iterator[Place]:
+def started() -> Generator[Place]:
     directory = Path(tempfile.mkdtemp(prefix="sp-walk-"))
     house = House(directory, clusters=(ACK, IDC, KCE), extra=QUICKLY, speed=SPEED)
     house.filler.empty = True

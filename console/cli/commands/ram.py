@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
-from console.cli import find
+from console.cli import find, follow
 from console.cli.api import Json
 from console.cli.errors import NotFound
 from console.cli.output import Column, stamp
@@ -76,7 +74,9 @@ def query(shell: Shell, addon: str, credential: str) -> None:
 @pass_shell
 def rotate(shell: Shell, addon: str, credential: str) -> None:
     """Give clusters a new key, then disable the old one."""
-    changed = shell.api.post(f"{_path(shell, credential)}{addon}/rotate/")
+    path = _path(shell, credential)
+    follow.operation(shell, shell.api.post(f"{path}{addon}/rotate/")["id"])
+    changed = queried(shell, addon, credential)
     shell.result(changed, f"The key of ram user {changed['user']} is rotated.")
 
 
@@ -97,8 +97,8 @@ def revoke(shell: Shell, addon: str, credential: str, yes: bool) -> None:
 
 def granted(shell: Shell, addon: str, credential: str = "", *, replace: bool = False) -> Json:
     body = {"addon": addon, "cluster": shell.cluster, "replace": replace}
-    made: Json = shell.api.post(_path(shell, credential), body)
-    return made
+    follow.operation(shell, shell.api.post(_path(shell, credential), body)["id"])
+    return queried(shell, addon, credential)
 
 
 def queried(shell: Shell, addon: str, credential: str = "") -> Json:
@@ -110,8 +110,9 @@ def queried(shell: Shell, addon: str, credential: str = "") -> Json:
     raise NotFound(f"Nothing is granted to {addon}.", fix=fix)
 
 
-def revoked(shell: Shell, addon: str, credential: str = "") -> Any:
-    return shell.api.delete(f"{_path(shell, credential)}{addon}/")
+def revoked(shell: Shell, addon: str, credential: str = "") -> None:
+    begun = shell.api.delete(f"{_path(shell, credential)}{addon}/")
+    follow.operation(shell, begun["id"])
 
 
 def sentence(row: Json) -> str:

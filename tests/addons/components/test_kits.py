@@ -6,10 +6,10 @@ from typing import Any
 
 from addons.components.apply import differences, hidden
 from addons.components.catalogue import catalogue
+from addons.components.judge import wrong
 from addons.components.kits import kit_of, rendered
 from addons.components.kits.ack_virtual_node import RULES as ACK_RULES
 from addons.components.release import release_of
-from addons.components.judge import wrong
 from addons.models import Operation
 from kube import CUSTOM_RESOURCE_DEFINITIONS, DEPLOYMENTS, NODES, SECRETS
 from kube.resources import Resource

@@ -19,6 +19,7 @@ from providers import sealing
 from tests.addons import cast
 from tests.addons.components.conftest import Place
 from tests.addons.components.test_managed import ADDON, Ack, ack_of
+from tests.addons.components.test_managed_ram import ended
 from tests.addons.pods.conftest import Control, registered
 from tests.conftest import World
 
@@ -51,7 +52,7 @@ def test_a_registered_cluster_is_granted_a_key_then_gets_its_nodes_and_loses_the
     assert plan.delivery == "managed"
     [lacking] = [check for check in plan.checks if check.state == "bad"]
     assert (lacking.code, "RAM user" in lacking.fix) == ("addon-key", True)
-    ram.grant(idc.account, ADDON, actor="alice", now=cast.NOW, cluster=idc.cluster)
+    ended(idc, ram.grant(idc.account, ADDON, actor="alice", now=cast.NOW, cluster=idc.cluster))
     done = idc.run(ADDON, "install", version="v2.10.5")
     assert done.state == Operation.State.SUCCEEDED, (done.error, done.log)
     nodes = [node["metadata"]["name"] for node in idc.ask(_virtual).items]
