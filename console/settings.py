@@ -137,6 +137,8 @@ DRAIN_SLICE_SECONDS = env.float("SPILLWAY_DRAIN_SLICE_SECONDS", 10.0)
 LEASE_SECONDS = env.float("SPILLWAY_LEASE_SECONDS", 15.0)
 SWEEP_SECONDS = env.float("SPILLWAY_SWEEP_SECONDS", 2.0)
 FULL_SWEEP_SECONDS = env.float("SPILLWAY_FULL_SWEEP_SECONDS", 30.0)
+# How often bills are asked for while lines still come: the clouds settle by the hour.
+BILL_SECONDS = env.float("SPILLWAY_BILL_SECONDS", 3600.0)
 # The documented call limits of a cloud times this, where a ticket has raised them.
 CLOUD_RATE_FACTOR = env.float("SPILLWAY_CLOUD_RATE_FACTOR", 1.0)
 # Kingsoft publishes no limits: calls a second per account and region.
