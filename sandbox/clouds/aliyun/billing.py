@@ -69,15 +69,17 @@ class Account:
         for region, cloud in self.eci.regions.items():
             cloud.advance(now)
             for group in cloud.store.groups():
-                daily = Daily.of(_of_group(group), rules, now)
-                for (day, item), served in daily.lines.items():
-                    about = (region, group.zone, group.name, _spec(group))
+                lines = Daily.of(_of_group(group), rules, now).lines
+                about = (region, group.zone, group.name, _spec(group))
+                for (day, item), served in lines.items():
                     yield Charge(day, ECI, group.id, item, served, *about)
-        for instance in self.acs.store.instances() if self.acs else ():
-            daily = Daily.of(_of_pod(instance), rules, now)
-            for (day, item), served in daily.lines.items():
-                about = (self.acs.region if self.acs else "", instance.zone, instance.pod)
-                yield Charge(day, ACS, instance.id, item, served, *about, instance.spec)
+        if self.acs is None:
+            return
+        for pod in self.acs.store.instances():
+            lines = Daily.of(_of_pod(pod), rules, now).lines
+            about = (self.acs.region, pod.zone, pod.pod, pod.spec)
+            for (day, item), served in lines.items():
+                yield Charge(day, ACS, pod.id, item, served, *about)
 
     @property
     def _rules(self) -> Rules:
