@@ -19,13 +19,15 @@ class Entry:
     """`dialect`: a class without arguments. `connect`: (account, region, limited) -> Provider.
 
     `addons` and `users`: (account, region) -> `vendor.ManagedAddons`, `vendor.RamUsers`; empty
-    where the key's vendor has no such API.
+    where the key's vendor has no such API. `bills`: the grant under which its keys read bills
+    (`base.Bills`); empty where they cannot.
     """
 
     dialect: str
     connect: str
     addons: str = ""
     users: str = ""
+    bills: str = ""
 
 
 PROVIDERS: dict[str, Entry] = {
@@ -34,11 +36,13 @@ PROVIDERS: dict[str, Entry] = {
         "providers.eci.connect.connect",
         addons="providers.alibaba.cs.connect",
         users="providers.alibaba.ram.connect",
+        bills="bssapi:DescribeInstanceBill",
     ),
     "kci": Entry(
         "providers.kci.dialect.KciDialect",
         "providers.kci.connect.connect",
         addons="providers.kingsoft.kce.connect",
+        bills="bill-union:QueryInstanceConsume",
     ),
     "acs": Entry("providers.acs.dialect.AcsDialect", "providers.acs.connect.connect"),
 }
@@ -82,6 +86,11 @@ def manages_addons(provider: str) -> bool:
 def has_users(provider: str) -> bool:
     """Whether users can be made and granted through this provider's keys."""
     return bool(provider in PROVIDERS and PROVIDERS[provider].users)
+
+
+def bill_grant(provider: str) -> str:
+    """The grant that lets this provider's keys read bills; empty: they cannot."""
+    return PROVIDERS[provider].bills if provider in PROVIDERS else ""
 
 
 def addons(account: CloudAccount, region: str = "") -> ManagedAddons:
