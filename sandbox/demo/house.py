@@ -47,6 +47,8 @@ def environment(directory: Path, port: int) -> dict[str, str]:
         "SPILLWAY_VAULT_KEYS": _kept(directory / "vault-key", vault),
         # The demo's world lives on this machine; a real console refuses such addresses.
         "SPILLWAY_DIAL_ALLOW": "127.0.0.0/8",
+        # The demo's clouds show a bill while its hour runs; a real one takes a day.
+        "SPILLWAY_BILL_SECONDS": "60",
         "REDIS_URL": f"unix://{_redis_socket(directory)}",
     }
 
