@@ -190,6 +190,11 @@ class PodRow(models.Model):
     def key(self) -> str:
         return f"pod:{self.cluster_id}:{self.namespace}/{self.name}"
 
+    @property
+    def workload(self) -> str:
+        """`Deployment/web`; empty where nobody owns it."""
+        return f"{self.workload_kind}/{self.workload_name}" if self.workload_name else ""
+
 
 class Decision(models.Model):
     """What we did to a pod and why; append-only; feeds the timeline.

@@ -14,18 +14,18 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.db import transaction
-from django.db.models import Max, Q, QuerySet
+from django.db.models import Case, F, Max, Q, QuerySet, Value, When
 
 from kube.secret import Secret
 from providers import base, requests
 from providers.errors import ProviderError
 from providers.models import CloudAccount, Instance
-from providers.observation import merge
+from providers.observation import SIZE, merge, put_size
 from providers.rows import update_each
 from providers.tags import Owner, owner_of, tags_of
 
@@ -38,6 +38,8 @@ UNKNOWN = "UnknownOutcome"
 # Two lists without the instance must be so far apart, and a new instance may be missing so long.
 MISSING_APART = timedelta(seconds=3)
 SETTLING = timedelta(seconds=30)
+# An answer later than this after it was asked for proves no absence.
+ANSWERED = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,9 @@ class Want:
     asked_memory: Decimal | None = None
     size: base.Size | None = None
     price: base.Price | None = None
+    # Whose pod it is (`Deployment/web`) and the pod's labels, as they are now.
+    workload: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +134,7 @@ def _last_generations(pod_uids: Iterable[str]) -> dict[str, int]:
 
 def _intent(want: Want, generation: int, *, installation: str, now: datetime) -> Instance:
     size, price = want.size, want.price
-    return Instance(
+    row = Instance(
         account=want.account,
         provider=want.account.provider,
         region=want.region,
@@ -145,14 +150,15 @@ def _intent(want: Want, generation: int, *, installation: str, now: datetime) ->
         epoch=want.epoch,
         asked_cpu=want.asked_cpu,
         asked_memory=want.asked_memory,
-        cpu=size.cpu if size else None,
-        memory=size.memory if size else None,
-        gpu=size.gpu if size else 0,
-        spec=size.label if size else "",
+        workload=want.workload,
+        labels=dict(want.labels),
         price_per_hour=price.per_hour if price else None,
         currency=price.currency if price else "",
         intended_at=now,
     )
+    if size is not None:
+        put_size(row, size)
+    return row
 
 
 def keep_requests(asked: Sequence[tuple[Instance, Secret]], *, fence: Fence) -> None:
@@ -164,7 +170,9 @@ def keep_requests(asked: Sequence[tuple[Instance, Secret]], *, fence: Fence) -> 
         update_each([row for row, _ in asked], ["sealed_request"])
 
 
-def creating(pks: Sequence[int], *, shard: str, epoch: int, fence: Fence) -> set[int]:
+def creating(
+    pks: Sequence[int], *, shard: str, epoch: int, now: datetime, fence: Fence
+) -> set[int]:
     """Intent or creating -> creating: call the cloud for the rows returned, and for no other.
 
     A row that a higher epoch of the same shard has paid for is left alone.
@@ -175,7 +183,11 @@ def creating(pks: Sequence[int], *, shard: str, epoch: int, fence: Fence) -> set
             pk__in=pks, state__in=(State.INTENT, State.CREATING), cloud_id=""
         ).exclude(Q(shard=shard) & Q(epoch__gt=epoch))
         taken = set(rows.select_for_update().values_list("pk", flat=True))
-        Instance.objects.filter(pk__in=taken).update(state=State.CREATING, shard=shard, epoch=epoch)
+        # What was refused had no effect: the first call that may have had one counts.
+        called_at = Case(When(state=State.INTENT, then=Value(now)), default=F("called_at"))
+        Instance.objects.filter(pk__in=taken).update(
+            state=State.CREATING, shard=shard, epoch=epoch, called_at=called_at
+        )
     return taken
 
 
@@ -262,9 +274,17 @@ def not_made(pks: Sequence[int], *, now: datetime, fence: Fence) -> int:
     """Close rows without an instance: their pod is gone and complete lists, twice, knew no tag."""
     with transaction.atomic():
         fence()
-        return Instance.objects.filter(
+        rows = Instance.objects.filter(
             pk__in=pks, state__in=(State.INTENT, State.CREATING), cloud_id=""
-        ).update(state=State.CLOSED, closed_at=now, close_reason="not_made", sealed_request="")
+        )
+        called = Case(When(error_code=UNKNOWN, then=Value(True)), default=F("unposted"))
+        return rows.update(
+            state=State.CLOSED,
+            closed_at=now,
+            close_reason="not_made",
+            sealed_request="",
+            unposted=called,
+        )
 
 
 def observed(
@@ -286,34 +306,45 @@ def observed(
             account=account, cloud_id__in=list(told), state__in=Instance.OPEN
         )
         changed: list[Instance] = []
-        same: list[int] = []
+        same: list[Instance] = []
         for row in rows:
             before = (row.seen, row.missing_since)
             if merge(row, told[row.cloud_id], asked_at=asked_at):
                 if (row.seen, row.missing_since) == before:
-                    same.append(row.pk)
+                    same.append(row)
                 else:
                     changed.append(row)
         update_each(changed, _OBSERVED)
-        Instance.objects.filter(pk__in=same).update(seen_at=asked_at)
+        _unchanged(same, asked_at)
     return changed
 
 
+def _unchanged(rows: Sequence[Instance], asked_at: datetime) -> None:
+    """Many rows of which nothing new was said, in few statements."""
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for row in rows:
+        names = tuple(name for name in _SEEN if getattr(row, name) == asked_at)
+        groups.setdefault(names, []).append(row.pk)
+    for names, pks in groups.items():
+        Instance.objects.filter(pk__in=pks).update(**dict.fromkeys(names, asked_at))
+
+
+_SEEN = ("seen_at", "alive_at", "size_told_at")
 _OBSERVED = (
+    *SIZE,
+    *_SEEN,
+    "sizes",
     "zone",
-    "cpu",
-    "memory",
-    "gpu",
-    "spec",
     "cloud_state",
     "ip",
     "seen",
-    "seen_at",
     "missing_since",
     "missing_count",
     "cloud_created_at",
     "billed_from",
     "billed_to",
+    "started_at",
+    "unposted",
 )
 
 
@@ -327,7 +358,8 @@ def missing(pks: Sequence[int], *, asked_at: datetime, fence: Fence) -> list[int
     with transaction.atomic():
         fence()
         rows = _absent(pks, asked_at)
-        rows.filter(missing_since=None).update(missing_since=asked_at, missing_count=1)
+        first = rows.filter(missing_since=None)
+        first.update(missing_since=asked_at, missing_count=1, unposted=True)
         again = rows.filter(missing_since__lte=asked_at - MISSING_APART)
         again.update(missing_count=2)
         return list(again.values_list("pk", flat=True))
@@ -360,8 +392,8 @@ def deleting(pks: Sequence[int], *, now: datetime, fence: Fence) -> set[int]:
 def closed(pks: Sequence[int], *, reason: str, at: datetime, fence: Fence) -> int:
     """The instance is gone: twice missing and `get` confirmed it, or the cloud said NotFound.
 
-    What had begun to cost and was never seen to end is taken to have ended when it was first
-    missing, else `at`.
+    What had begun to cost and was never seen to end is taken to have ended as late as it may have:
+    when the answer that first missed it may have come, at most `at`.
     """
     with transaction.atomic():
         fence()
@@ -369,10 +401,15 @@ def closed(pks: Sequence[int], *, reason: str, at: datetime, fence: Fence) -> in
         gone = list(rows)
         for row in gone:
             if row.billed_from and not row.billed_to:
-                row.billed_to = max(row.missing_since or at, row.billed_from)
+                row.billed_to = max(_gone_by(row, at), row.billed_from)
             row.state, row.closed_at, row.close_reason = State.CLOSED, at, reason
-        update_each(gone, ["state", "closed_at", "close_reason", "billed_to"])
+            row.unposted = True
+        update_each(gone, ["state", "closed_at", "close_reason", "billed_to", "unposted"])
     return len(gone)
+
+
+def _gone_by(row: Instance, at: datetime) -> datetime:
+    return min(at, row.missing_since + ANSWERED) if row.missing_since else at
 
 
 def adopt(

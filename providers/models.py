@@ -141,6 +141,7 @@ class Instance(models.Model):
     # The sizes before the present one, oldest first: [{"until": time, "since": the last time it
     # was seen, "size": `base.Size`}].
     sizes = models.JSONField(default=list)
+    size_told_at = models.DateTimeField(null=True, blank=True)
     # Whose pod it was when it was asked for: `Deployment/web`, and the pod's labels.
     workload = models.CharField(max_length=320, blank=True)
     labels = models.JSONField(default=dict)
@@ -151,6 +152,8 @@ class Instance(models.Model):
     # The cloud's last word on it, as `providers.ledger` encodes `base.Instance`.
     seen = models.JSONField(default=dict)
     seen_at = models.DateTimeField(null=True, blank=True)
+    # When it was last seen, and was not over.
+    alive_at = models.DateTimeField(null=True, blank=True)
     missing_since = models.DateTimeField(null=True, blank=True)
     missing_count = models.PositiveSmallIntegerField(default=0)
     adopted = models.BooleanField(default=False)
@@ -160,6 +163,8 @@ class Instance(models.Model):
     error_code = models.CharField(max_length=128, blank=True)
     error_message = models.TextField(blank=True)
     intended_at = models.DateTimeField()
+    # When the create was first called.
+    called_at = models.DateTimeField(null=True, blank=True)
     cloud_created_at = models.DateTimeField(null=True, blank=True)
     billed_from = models.DateTimeField(null=True, blank=True)
     billed_to = models.DateTimeField(null=True, blank=True)
@@ -220,6 +225,10 @@ class Orphan(models.Model):
     reason = models.CharField(max_length=64)
     cloud_state = models.CharField(max_length=32, blank=True)
     spec = models.CharField(max_length=64, blank=True)
+    # `base.Size`, {} where the cloud did not tell it, and since when it is billed.
+    size = models.JSONField(default=dict)
+    billed_from = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
     price_per_hour = models.DecimalField(max_digits=14, decimal_places=8, null=True, blank=True)
     currency = models.CharField(max_length=3, blank=True)
     created_at = models.DateTimeField(null=True, blank=True)

@@ -151,7 +151,7 @@ class Book:
         for entry in entries:
             key = (entry.provider, entry.item, _tier(entry.tier))
             self._entries.setdefault(key, []).append(entry)
-        self._discounts = tuple(discounts)
+        self.discounts = tuple(discounts)
         self._timelines: dict[_Key, _Timeline] = {}
 
     def rate(self, size: Size, place: Place, at: datetime) -> Rate | None:
@@ -184,7 +184,7 @@ class Book:
         if not (size.cpu or size.memory or size.type):
             return [], [None]
         priced = {item: self._ladder(item, size, place) for item in Item}
-        discounts = [one for one in self._discounts if _discounts(one, size, place)]
+        discounts = [one for one in self.discounts if _discounts(one, size, place)]
         times = {
             time
             for ladder in priced.values()

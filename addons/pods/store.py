@@ -71,6 +71,14 @@ class Known:
     last: Instance | None
     row: PodRow | None
 
+    @property
+    def workload(self) -> str:
+        """`Deployment/web`; empty where the mirror has no row yet."""
+        return self.row.workload if self.row else ""
+
+
+_MIRRORED = ("uid", "instance_id", "references", "blocker", "workload_kind", "workload_name")
+
 
 def known(places: Sequence[Place]) -> list[Known]:
     """In order. All places are of one virtual node."""
@@ -91,7 +99,7 @@ def known(places: Sequence[Place]) -> list[Known]:
     for row in closed.order_by("generation"):
         last[row.pod_uid] = row
     mirrored = PodRow.objects.filter(cluster_id=first.cluster_id, uid__in=uids)
-    pods = {pod.uid: pod for pod in mirrored.only("uid", "instance_id", "references", "blocker")}
+    pods = {pod.uid: pod for pod in mirrored.only(*_MIRRORED)}
     return [Known(by_name[p.namespace, p.name], last.get(p.uid), pods.get(p.uid)) for p in places]
 
 
@@ -115,7 +123,7 @@ def start(items: Sequence[Start], now: datetime) -> list[Instance | None]:
     rows = ledger.intend(wants, installation=installation(), now=now, fence=_fenced)
     fresh = {row.pk for row in rows if row.state == State.INTENT}
     shard, epoch = wants[0].shard, wants[0].epoch
-    ours = ledger.creating(list(fresh), shard=shard, epoch=epoch, fence=_fenced)
+    ours = ledger.creating(list(fresh), shard=shard, epoch=epoch, now=now, fence=_fenced)
     asked = [(row, i.request) for row, i in zip(rows, items, strict=True) if row.pk in ours]
     ledger.keep_requests(asked, fence=_fenced)
     return [row if row.pk in ours else None for row in rows]
@@ -128,10 +136,10 @@ class Again:
     epoch: int
 
 
-def again(items: Sequence[Again], _now: datetime) -> list[bool]:
+def again(items: Sequence[Again], now: datetime) -> list[bool]:
     """Whether the create of each row, whose outcome is unknown, is ours to repeat."""
     shard, epoch = items[0].shard, items[0].epoch
-    ours = ledger.creating([i.pk for i in items], shard=shard, epoch=epoch, fence=_fenced)
+    ours = ledger.creating([i.pk for i in items], shard=shard, epoch=epoch, now=now, fence=_fenced)
     return [item.pk in ours for item in items]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import msgspec
 from django.db import transaction
 from django.db.models import Q
 
@@ -202,6 +203,7 @@ def _orphan(
         "reason": _reason(account, instance, owner),
         "cloud_state": instance.raw_state,
         "created_at": instance.created_at,
+        "billed_from": instance.billed_from,
         "seen_at": now,
     }
     row, _created = Orphan.objects.update_or_create(
@@ -230,6 +232,7 @@ def _costs(account: CloudAccount, instance: base.Instance) -> dict[str, object]:
     price = registry.dialect(account.provider).list_price(instance.size, region=instance.region)
     return {
         "spec": instance.size.label,
+        "size": msgspec.to_builtins(instance.size),
         "price_per_hour": price.per_hour if price else None,
         "currency": price.currency if price else "",
     }
@@ -269,18 +272,21 @@ def _abandoned(account: CloudAccount, region: str, now: datetime) -> list[int]:
                     "seen_at": now,
                 },
             )
+        Instance.objects.filter(pk=row.pk).update(unposted=True)
         made.append(orphan.pk)
     return made
 
 
 def _gone_orphans(account: CloudAccount, region: str, listing: base.Listing) -> list[int]:
     """Close orphans that this list shows ended or gone, seen in an earlier one."""
+    listed = {instance.id: instance for instance in listing.instances}
     alive = {i.id for i in listing.instances if not i.state.over}
     rows = Orphan.objects.filter(account=account, region=region, closed_at=None)
     rows = rows.exclude(pk__in=foreign.rows(account, region).values("pk"))
     gone = [o for o in rows if o.cloud_id not in alive and o.seen_at < listing.asked_at]
     for orphan in gone:
-        orphans.close(orphan.pk, "gone")
+        told = listed.get(orphan.cloud_id)
+        orphans.close(orphan.pk, "gone", ended_at=told.ended_at if told else None)
         if orphan.instance_id and listing.instances:
             ledger.closed([orphan.instance_id], reason="deleted", at=listing.asked_at, fence=_held)
     return [orphan.pk for orphan in gone]

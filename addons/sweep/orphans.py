@@ -102,6 +102,7 @@ def adopt(orphan: Orphan) -> None:
             cloud_created_at=orphan.created_at,
         )
         PodRow.objects.filter(pk=pod.pk).update(instance_id=row.pk)
+        Orphan.objects.filter(pk=orphan.pk).update(instance=row.pk)
         close(orphan.pk, "adopted")
         nudge.poke(node.shard, pod.key)
         _poke(orphan)
@@ -135,7 +136,10 @@ def leave(row: Instance, now: datetime) -> None:
             },
         )
         Instance.objects.filter(pk=row.pk, state__in=Instance.OPEN).update(
-            state=Instance.State.CLOSED, closed_at=now, close_reason=reasons.ORPHAN_LEFT
+            state=Instance.State.CLOSED,
+            closed_at=now,
+            close_reason=reasons.ORPHAN_LEFT,
+            unposted=True,
         )
 
 
@@ -152,10 +156,13 @@ def want_of(pod: PodRow, node: VirtualNode, account: CloudAccount) -> Want:
         pod_uid=pod.uid,
         shard=node.shard,
         epoch=0,
+        workload=pod.workload,
+        labels=pod.labels,
     )
 
 
-def close(pk: int, reason: str) -> None:
-    Orphan.objects.filter(pk=pk, closed_at=None).update(
-        closed_at=timezone.now(), close_reason=reason
-    )
+def close(pk: int, reason: str, *, ended_at: datetime | None = None) -> None:
+    """`ended_at`: when it ceased to cost, where the cloud told it."""
+    rows = Orphan.objects.filter(pk=pk, closed_at=None)
+    rows.update(closed_at=timezone.now(), close_reason=reason, ended_at=ended_at)
+    Instance.objects.filter(orphan=pk).update(unposted=True)

@@ -167,6 +167,7 @@ def _size(pod: Pod) -> Size | None:
         gpu=int(Decimal(cards)) if cards.replace(".", "", 1).isdigit() else 0,
         type=labels.get(keys.MODEL, ""),
         tier=keys.tier(labels),
+        storage=sizes.charged(annotations.get(keys.STORAGE, "")),
     )
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
+from dataclasses import replace
 from decimal import ROUND_CEILING, Decimal
 
 from providers.acs import gpus, keys
@@ -26,6 +27,7 @@ _LARGE = {
     48: (48, 96, 192, 384),
     64: (64, 128, 256, 512),
 }
+_GIB = re.compile(r"(\d+)(?:Gi)?")
 _PAIR = re.compile(r"(\d+(?:\.\d+)?)-(\d+(?:\.\d+)?)Gi")
 
 
@@ -67,6 +69,18 @@ def pair(text: str) -> tuple[Decimal, Decimal] | None:
     return (Decimal(match[1]), Decimal(match[2])) if match else None
 
 
+def charged(text: str) -> int:
+    """GiB beyond the free part of a whole like `50Gi`; 0 where it cannot be read."""
+    match = _GIB.fullmatch(text.strip())
+    return max(0, int(match[1]) - FREE_STORAGE) if match else 0
+
+
+def extra_storage(spec: InstanceSpec) -> int:
+    """GiB that the annotation adds to the free ones; what cannot be read ACS refuses."""
+    match = _GIB.fullmatch(spec.options.get(keys.EXTRA_STORAGE, "").strip())
+    return int(match[1]) if match else 0
+
+
 def round_up(cpu: Decimal, memory: Decimal, offered: Grid) -> tuple[Decimal, Decimal] | None:
     """The smallest size that holds both, fewest vCPUs first; None when none is large enough."""
     for vcpus, memories in offered:
@@ -78,6 +92,10 @@ def round_up(cpu: Decimal, memory: Decimal, offered: Grid) -> tuple[Decimal, Dec
 
 def billed_size(spec: InstanceSpec) -> Size:
     """Raises `InvalidSpec` when ACS has no such size."""
+    return replace(_billed(spec), storage=extra_storage(spec))
+
+
+def _billed(spec: InstanceSpec) -> Size:
     labels = keys.asked_labels(spec.labels)
     cpu, memory, cards = _asked(spec)
     if labels[keys.CLASS] in keys.GPU_CLASSES:

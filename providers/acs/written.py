@@ -8,13 +8,9 @@ is served.
 
 from __future__ import annotations
 
-import re
-
 from providers.acs import keys, sizes
 from providers.base import Created, Instance, InstanceSpec, Size
 from providers.tags import NODE
-
-_GIB = re.compile(r"(\d+)(?:Gi)?")
 
 
 def written(
@@ -25,7 +21,8 @@ def written(
     if node:
         found[keys.PREFERRED_NODE] = f"{node}/1"
     if created is not None or instance is not None:
-        found |= {keys.CREATED: "done", keys.STORAGE: f"{_storage(spec)}Gi"}
+        storage = sizes.FREE_STORAGE + sizes.extra_storage(spec)
+        found |= {keys.CREATED: "done", keys.STORAGE: f"{storage}Gi"}
         found |= _size(instance.size if instance and instance.size else sizes.billed_size(spec))
     if created is not None and created.token:
         found[keys.CLIENT_TOKEN] = created.token
@@ -41,9 +38,3 @@ def written(
 def _size(size: Size) -> dict[str, str]:
     cards = {keys.GPU_USE_SPEC: str(size.gpu)} if size.gpu else {}
     return {keys.USE_SPEC: size.label, **cards}
-
-
-def _storage(spec: InstanceSpec) -> int:
-    """Free GiB and those that the annotation adds; what cannot be read ACS refuses."""
-    extra = _GIB.fullmatch(spec.options.get(keys.EXTRA_STORAGE, "").strip())
-    return sizes.FREE_STORAGE + (int(extra[1]) if extra else 0)

@@ -114,7 +114,15 @@ def _size(body: Map) -> Size | None:
     cpu, memory = Decimal(str(body["Cpu"])), Decimal(str(body["Memory"]))
     asked = sum(int(container.get("Gpu") or 0) for container in body.get("Containers") or ())
     gpu = ecs.size_of(name).gpu or asked
-    return Size(cpu, memory, name or sizes.label(cpu, memory), gpu=gpu, type=name, tier=_tier(body))
+    return Size(
+        cpu,
+        memory,
+        name or sizes.label(cpu, memory),
+        gpu=gpu,
+        type=name,
+        tier=_tier(body),
+        storage=int(body.get("EphemeralStorage") or 0),
+    )
 
 
 def _tier(body: Map) -> str:
@@ -190,22 +198,23 @@ def _state(body: Map) -> ContainerState:
 
 
 def status(body: Map, *, region: str) -> Instance:
-    """One of DescribeContainerGroupStatus. It tells no zone, size, tags or creation time."""
+    """One of DescribeContainerGroupStatus. It tells no zone, size, tags, creation or end.
+
+    The end of the last container is not the end of the bill: only DescribeContainerGroups has that.
+    """
     raw = str(body.get("Status") or "")
     pod: Map = body.get("PodStatus") or {}
     conditions: list[Map] = pod.get("Conditions") or []
     reason, message = _blocked(conditions)
     containers = tuple(_pod_container(c) for c in pod.get("ContainerStatuses") or ())
-    now = state(raw)
     return Instance(
         id=str(body["ContainerGroupId"]),
         name=str(body.get("Name") or ""),
-        state=now,
+        state=state(raw),
         raw_state=raw,
         region=region,
         ip=str(pod.get("PodIp") or ""),
         billed_from=_met(conditions, "ContainerInstanceCreated"),
-        ended_at=_ended(containers) if now.over else None,
         reason=reason or (raw if raw in _UNHAPPY else ""),
         message=message,
         containers=containers,
@@ -220,11 +229,6 @@ def _blocked(conditions: Iterable[Map]) -> tuple[str, str]:
             if condition.get("type") == name and not met and condition.get("Reason"):
                 return str(condition["Reason"]), str(condition.get("Message") or "")
     return "", ""
-
-
-def _ended(containers: Iterable[ContainerStatus]) -> datetime | None:
-    times = [c.state.finished_at for c in containers if c.state.finished_at]
-    return max(times) if times else None
 
 
 def _pod_container(body: Map) -> ContainerStatus:

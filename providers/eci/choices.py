@@ -99,7 +99,8 @@ def choices(spec: InstanceSpec) -> tuple[Choice, ...]:
 
 def billed_size(spec: InstanceSpec) -> Size:
     """What the first choice is billed as, before the cloud has answered."""
-    return choices(spec)[0].size
+    extra: int = options.parsed(spec.options, "eci-extra-ephemeral-storage") or 0
+    return replace(choices(spec)[0].size, storage=extra)
 
 
 def entries(spec: InstanceSpec) -> list[str]:

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from kube.secret import Secret
+from providers import prices
 from providers.base import (
     Capability,
     Claim,
@@ -176,6 +177,9 @@ class ToyDialect:
     def list_price(self, size: Size, *, region: str) -> Price | None:
         del size, region
         return Price(Decimal("0.5"), self.currency, "toy list")
+
+    def entries(self) -> Sequence[prices.Entry]:
+        return ()
 
     def node_profile(
         self, *, region: str, zone: str, name: str, settings: Mapping[str, str]

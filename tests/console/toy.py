@@ -13,6 +13,7 @@ from typing import Any
 from django.utils import timezone
 
 from kube.secret import Secret
+from providers import prices
 from providers.base import (
     Capability,
     Field,
@@ -75,6 +76,9 @@ class Dialect:
 
     def list_price(self, size: Size, *, region: str) -> Price | None:
         return Price(size.cpu / 10, "EUR", f"Toy price list of {region}")
+
+    def entries(self) -> Sequence[prices.Entry]:
+        return ()
 
     def node_name(self, zone: str) -> str:
         return f"toy-{zone}"

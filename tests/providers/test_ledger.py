@@ -79,7 +79,7 @@ def intend(account: CloudAccount, *uids: str, **changes: Any) -> list[Instance]:
 
 def make_active(account: CloudAccount, uid: str = "pod-1", cloud_id: str = "eci-1") -> Instance:
     (row,) = intend(account, uid)
-    assert ledger.creating([row.pk], shard="node:1", epoch=1, fence=free) == {row.pk}
+    assert ledger.creating([row.pk], shard="node:1", epoch=1, now=NOW, fence=free) == {row.pk}
     made = {row.pk: base.Created(cloud_id, "REQ")}
     assert ledger.created(made, now=NOW, fence=free) == {row.pk}
     return Instance.objects.get(pk=row.pk)
@@ -164,7 +164,7 @@ def test_nothing_is_written_without_the_lease(account: CloudAccount) -> None:
     failure = [ledger.Failure(row.pk, Throttled("slow"))]
     attempts: list[Any] = [
         lambda: ledger.intend([want(account, "x")], installation="i", now=NOW, fence=lost),
-        lambda: ledger.creating([row.pk], shard="s", epoch=9, fence=lost),
+        lambda: ledger.creating([row.pk], shard="s", epoch=9, now=NOW, fence=lost),
         lambda: ledger.created({row.pk: base.Created("eci-9", "")}, now=NOW, fence=lost),
         lambda: ledger.failed_without_effect(failure, again=False, now=NOW, fence=lost),
         lambda: ledger.unknown(failure, fence=lost),
@@ -183,14 +183,14 @@ def test_nothing_is_written_without_the_lease(account: CloudAccount) -> None:
 
 def test_a_lower_epoch_of_the_same_shard_may_not_pay(account: CloudAccount) -> None:
     (row,) = intend(account, "pod-1")
-    ledger.creating([row.pk], shard="node:1", epoch=7, fence=free)
-    assert ledger.creating([row.pk], shard="node:1", epoch=6, fence=free) == set()
-    assert ledger.creating([row.pk], shard="node:1", epoch=8, fence=free) == {row.pk}
+    ledger.creating([row.pk], shard="node:1", epoch=7, now=NOW, fence=free)
+    assert ledger.creating([row.pk], shard="node:1", epoch=6, now=NOW, fence=free) == set()
+    assert ledger.creating([row.pk], shard="node:1", epoch=8, now=NOW, fence=free) == {row.pk}
 
 
 def test_a_row_with_an_instance_is_not_created_again(account: CloudAccount) -> None:
     row = make_active(account)
-    assert ledger.creating([row.pk], shard="node:1", epoch=9, fence=free) == set()
+    assert ledger.creating([row.pk], shard="node:1", epoch=9, now=NOW, fence=free) == set()
     second = {row.pk: base.Created("eci-2", "")}
     assert ledger.created(second, now=NOW, fence=free) == set()
     assert Instance.objects.get().cloud_id == "eci-1"
@@ -206,7 +206,7 @@ def test_a_refusal_closes_and_a_throttle_waits_with_the_same_token(
     account: CloudAccount,
 ) -> None:
     refused, slow = intend(account, "a", "b")
-    ledger.creating([refused.pk, slow.pk], shard="node:1", epoch=1, fence=free)
+    ledger.creating([refused.pk, slow.pk], shard="node:1", epoch=1, now=NOW, fence=free)
     no_stock = OutOfStock("none", code="OperationDenied.NoStock", request_id="R1")
     ledger.failed_without_effect(
         [ledger.Failure(refused.pk, no_stock)], again=False, now=NOW, fence=free
@@ -230,9 +230,9 @@ def test_a_refusal_closes_and_a_throttle_waits_with_the_same_token(
 @pytest.mark.parametrize("again", [True, False])
 def test_an_unknown_outcome_outlives_later_refusals(account: CloudAccount, again: bool) -> None:
     (row,) = intend(account, "pod-1")
-    ledger.creating([row.pk], shard="node:1", epoch=1, fence=free)
+    ledger.creating([row.pk], shard="node:1", epoch=1, now=NOW, fence=free)
     ledger.unknown([ledger.Failure(row.pk, UnknownOutcome("lost"))], fence=free)
-    ledger.creating([row.pk], shard="node:1", epoch=1, fence=free)
+    ledger.creating([row.pk], shard="node:1", epoch=1, now=NOW, fence=free)
     ledger.failed_without_effect(
         [ledger.Failure(row.pk, Throttled("slow"))], again=again, now=NOW, fence=free
     )
@@ -321,14 +321,25 @@ def test_an_instance_too_new_to_be_listed_is_not_missing(account: CloudAccount) 
     assert ledger.missing([row.pk], asked_at=after(35), fence=free) == [row.pk]
 
 
-def test_what_vanished_is_billed_until_it_was_first_missing(account: CloudAccount) -> None:
+def test_what_vanished_is_billed_as_long_as_it_may_have_run(account: CloudAccount) -> None:
     row = make_active(account)
     observe(account, told(billed_from=after(1)), after(2))
     ledger.missing([row.pk], asked_at=after(60), fence=free)
     ledger.missing([row.pk], asked_at=after(64), fence=free)
     ledger.closed([row.pk], reason="gone", at=after(65), fence=free)
     row.refresh_from_db()
-    assert (row.billed_from, row.billed_to) == (after(1), after(60))
+    assert (row.billed_from, row.billed_to, row.alive_at) == (after(1), after(65), after(2))
+
+
+def test_what_vanished_long_before_anyone_said_so_ends_with_the_answer_that_missed_it(
+    account: CloudAccount,
+) -> None:
+    row = make_active(account)
+    observe(account, told(billed_from=after(1)), after(2))
+    ledger.missing([row.pk], asked_at=after(60), fence=free)
+    ledger.closed([row.pk], reason="gone", at=after(9000), fence=free)
+    row.refresh_from_db()
+    assert row.billed_to == after(60) + ledger.ANSWERED
 
 
 def test_a_row_without_an_instance_is_not_deleted_but_closed_as_not_made(
@@ -351,7 +362,7 @@ def adopt(account: CloudAccount, instance: base.Instance, uid: str = "pod-1") ->
 
 def test_a_lost_answer_is_found_by_its_tags(account: CloudAccount) -> None:
     (row,) = intend(account, "pod-1")
-    ledger.creating([row.pk], shard="node:1", epoch=1, fence=free)
+    ledger.creating([row.pk], shard="node:1", epoch=1, now=NOW, fence=free)
     ledger.unknown([ledger.Failure(row.pk, UnknownOutcome("lost"))], fence=free)
     adopted = adopt(account, found())
     assert adopted is not None
@@ -391,10 +402,10 @@ def test_three_hundred_rows_take_few_queries(
     account: CloudAccount, django_assert_max_num_queries: Any
 ) -> None:
     uids = [f"pod-{n}" for n in range(300)]
-    with django_assert_max_num_queries(20):
+    with django_assert_max_num_queries(24):
         rows = intend(account, *uids)
     with django_assert_max_num_queries(5):
-        ledger.creating([row.pk for row in rows], shard="node:1", epoch=1, fence=free)
+        ledger.creating([row.pk for row in rows], shard="node:1", epoch=1, now=NOW, fence=free)
     answers = {row.pk: base.Created(f"eci-{row.pk}", "") for row in rows}
     with django_assert_max_num_queries(10):
         assert len(ledger.created(answers, now=NOW, fence=free)) == 300

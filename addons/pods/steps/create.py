@@ -117,6 +117,8 @@ async def _intend(work: Work, spec: InstanceSpec, size: Size) -> Instance | None
         asked_memory=spec.memory,
         size=size,
         price=work.dialect.list_price(size, region=node.region),
+        workload=work.known.workload,
+        labels=pod["metadata"].get("labels") or {},
     )
     zones = [placement.zone for placement in spec.placements]
     first = work.row is None

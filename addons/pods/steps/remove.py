@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 
 from addons.pods import accounts, allowance, reasons, store
@@ -32,6 +33,7 @@ async def delete(work: Work, action: Action) -> Outcome:
         seen = decode(row.seen)
         await ran_short(work, (seen.zone if seen else "") or row.zone)
     await keep_tails(work)
+    await _hear_the_end(work)
     work.ctx.lease.check(CALL_SECONDS)
     note = work.note(reasons.DELETED, instance=row.cloud_id, why=str(action.values.get("why", "")))
     if not await work.writer.do(store.deleting, row.pk, note):
@@ -39,6 +41,17 @@ async def delete(work: Work, action: Action) -> Outcome:
     await work.announce()
     await work.say(reasons.DELETED, **action.values)
     return await _call(work)
+
+
+async def _hear_the_end(work: Work) -> None:
+    """The last chance to hear when it ceased to cost: the cloud forgets what is deleted.
+
+    Best effort: without an answer the bill stays an estimate.
+    """
+    seen = decode(work.open_row.seen)
+    if seen is not None and seen.state.over and seen.ended_at is None:
+        with suppress(ProviderError):
+            await work.lookup()
 
 
 async def delete_ownerless(work: Work, action: Action) -> Outcome:

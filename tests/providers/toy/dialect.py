@@ -23,6 +23,7 @@ from providers.base import (
     Size,
     Waiting,
 )
+from providers.prices import Entry
 
 _TAINT = {"key": "virtual-kubelet.io/provider", "value": "toy", "effect": "NoSchedule"}
 _SIZES = tuple(map(Decimal, (1, 2, 4, 8)))
@@ -58,6 +59,9 @@ class ToyDialect:
 
     def list_price(self, size: Size, *, region: str) -> Price | None:
         return Price(size.cpu * _PER_CPU_HOUR, "EUR", f"Toy catalogue, {region}")
+
+    def entries(self) -> Sequence[Entry]:
+        return ()
 
     def node_profile(
         self, *, region: str, zone: str, name: str, settings: Mapping[str, str]
