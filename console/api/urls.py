@@ -7,9 +7,11 @@ from drf_spectacular.views import SpectacularAPIView
 from rest_framework.routers import SimpleRouter
 
 from console.api import fleet, live, overview, people
+from console.api.budgets import Budgets, Channels
 from console.api.compatibility import Compatibility
 from console.api.components import Components, Installations
 from console.api.credentials import Credentials
+from console.api.exports import Exports
 from console.api.fleet_upgrades import FleetUpgrades
 from console.api.nodes import Nodes
 from console.api.pods import Pods
@@ -27,6 +29,9 @@ router.register("pods", Pods, "pods")
 router.register("operations", fleet.Operations, "operations")
 router.register("orphans", fleet.Orphans, "orphans")
 router.register("credentials", Credentials, "credentials")
+router.register("billing/budgets", Budgets, "budgets")
+router.register("billing/channels", Channels, "channels")
+router.register("billing/exports", Exports, "exports")
 
 urlpatterns = [
     path("me/", people.Me.as_view(), name="me"),

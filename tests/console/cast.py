@@ -24,7 +24,8 @@ from addons.models import (
     VirtualNode,
 )
 from console import tokens
-from console.models import ApiToken, Membership
+from console.billing.budgets import channels
+from console.models import ApiToken, Budget, Channel, Export, Membership
 from kube.secret import Secret
 from providers import base, sealing, seen, vault
 from providers.models import CloudAccount, Instance, LogTail, Orphan, RamGrant
@@ -295,6 +296,39 @@ class Fleet:
     operation: Operation
     installation: Installation
     fleet_upgrade: FleetUpgrade
+    budget: Budget
+    channel: Channel
+    export: Export
+
+
+def export(team: Group, user: User) -> Export:
+    query = {"start": "2026-11-01", "end": "2026-12-01", "where": {}}
+    return Export.objects.create(
+        team=team, user=user, format="usage", query=query, created_at=timezone.now()
+    )
+
+
+def budget(team: Group, **fields: Any) -> Budget:
+    values: dict[str, Any] = {
+        "team": team,
+        "name": f"budget-{next(_numbers)}",
+        "amount": Decimal(100),
+        "currency": "CNY",
+        "thresholds": [50, 80, 100],
+        "created_at": timezone.now(),
+    }
+    return Budget.objects.create(**values | fields)
+
+
+def channel(team: Group) -> Channel:
+    return channels.create(
+        team,
+        name=f"channel-{next(_numbers)}",
+        kind="webhook",
+        address="http://127.0.0.1:1/hook",
+        secret=Secret("a-secret-of-a-webhook"),
+        now=timezone.now(),
+    )
 
 
 def make_fleet(team: Group) -> Fleet:
@@ -311,4 +345,9 @@ def make_fleet(team: Group) -> Fleet:
     installed = installation(home)
     upgrade = fleet_upgrade(installed)
     ram_grant(key)
-    return Fleet(key, home, where, running, orphan(key), operation(home), installed, upgrade)
+    return Fleet(
+        *(key, home, where, running, orphan(key), operation(home), installed, upgrade),
+        budget=budget(team),
+        channel=channel(team),
+        export=export(team, team.memberships.order_by("pk")[0].user),
+    )

@@ -34,6 +34,7 @@ from addons.announce import announce, blocking_client
 from addons.models import Cluster
 from addons.runtime.loop import Runtime
 from console.live.hub import hub
+from console.models import Channel
 from providers.models import CloudAccount
 from tests.conftest import RedisServer, World
 from tests.console import cast as make
@@ -131,6 +132,7 @@ def connected(
         *("addons.pods.inspect", "addons.pods.control", "addons.nodes.install"),
         *("addons.clusters.register", "addons.keys", "console.api.credentials"),
         *("console.supply", "console.pairs", "console.views.add_node"),
+        "console.billing.budgets.manage",
     ):
         monkeypatch.setattr(f"{module}.runtime", lambda: runtime)
     blocking_client.cache_clear()
@@ -276,6 +278,22 @@ class House:
         program = Client(headers={"Authorization": f"Bearer {answer.json()['token']}"})
         self.search.look("as a program", program.get("/api/v1/me/").content)
 
+    def channel(self) -> Channel:
+        """A robot's address is as good as its token; one that answers nobody is told of."""
+        address = f"http://127.0.0.1:1/robot/send?access_token={quote(self.search.plant('robot'))}"
+        given = {
+            "name": "robot",
+            "kind": "dingtalk",
+            "address": address,
+            "secret": self.search.plant("sign secret"),
+        }
+        for bad in ({**given, "kind": "wecom"}, {**given, "address": f"ftp{address}"}):
+            assert self.post("api:channels-list", bad, form=False).status_code == 400
+        assert self.post("api:channels-list", given, form=False).status_code == 201
+        channel = Channel.objects.get()
+        assert self.post("api:channels-test", {}, channel.pk, form=False).json()["error"]
+        return channel
+
     def crawl(self, fleet: Fleet) -> None:
         for line in {**PAGES, **API}:
             method, _space, name = line.partition(" ")
@@ -338,6 +356,7 @@ def test_no_secret_comes_out(
     fleet = Fleet(
         *(account, cluster, node, make.pod(node), make.orphan(account)),
         *(make.operation(cluster), component, make.fleet_upgrade(component)),
+        *(make.budget(cast.team), house.channel(), make.export(cast.team, cast.alice)),
     )
     house.post("credential-verify", {}, account.pk)
     house.post("operation-cancel", {}, fleet.operation.pk)
@@ -353,7 +372,7 @@ def test_no_secret_comes_out(
     for name, text in messages:
         search.look(f"redis {name}", text)
     search.look("the database", _database())
-    assert len(search.planted) == 16
+    assert len(search.planted) == 18
     assert len(search.texts) > 100
     assert search.found() == []
     leaked = CloudAccount.objects.get(pk=account.pk)

@@ -105,10 +105,18 @@ API: dict[str, tuple[str, ...]] = {
             *("GET api:providers", "POST api:compatibility"),
             *("GET api:components-list", "GET api:components-detail"),
             *("GET api:installations-list", "GET api:fleet-upgrades-list"),
+            *("GET api:budgets-list", "GET api:channels-list", "GET api:exports-list"),
+            "POST api:exports-list",
         ),
         EVERYBODY,
     ),
-    "DELETE api:token": (GOES, ABSENT, ABSENT, ABSENT),
+    **dict.fromkeys(
+        (
+            *("DELETE api:token", "GET api:exports-detail", "GET api:exports-file"),
+            "DELETE api:exports-detail",
+        ),
+        (GOES, ABSENT, ABSENT, ABSENT),
+    ),
     **dict.fromkeys(
         (
             *("GET api:clusters-detail", "GET api:nodes-detail", "GET api:pods-detail"),
@@ -119,6 +127,7 @@ API: dict[str, tuple[str, ...]] = {
             *("GET api:installations-detail", "GET api:installations-revisions"),
             *("GET api:installations-drift", "GET api:fleet-upgrades-detail"),
             "GET api:installations-logs",
+            *("GET api:budgets-detail", "GET api:channels-detail"),
             "GET api:ram-grants",
         ),
         MEMBERS,
@@ -137,6 +146,8 @@ API: dict[str, tuple[str, ...]] = {
             *("POST api:fleet-upgrades-cancel", "POST api:fleet-upgrades-retry"),
             "POST api:ram-grants",
             "POST api:ram-grant-rotate",
+            *("PUT api:budgets-detail", "POST api:budgets-lift", "POST api:budgets-test"),
+            "POST api:channels-test",
         ),
         OPERATORS,
     ),
@@ -147,6 +158,8 @@ API: dict[str, tuple[str, ...]] = {
                 "DELETE api:credentials-detail",
                 "POST api:installations-uninstall",
                 "DELETE api:ram-grant",
+                "DELETE api:budgets-detail",
+                "DELETE api:channels-detail",
             ),
         ),
         OWNERS,
@@ -155,6 +168,7 @@ API: dict[str, tuple[str, ...]] = {
         (
             *("POST api:clusters-list", "POST api:clusters-parse", "POST api:clusters-check-new"),
             *("POST api:credentials-list", "POST api:fleet-upgrades-list"),
+            *("POST api:budgets-list", "POST api:channels-list"),
         ),
         MAKERS,
     ),
@@ -170,6 +184,7 @@ users: [{name: u, user: {token: t}}]
 contexts: [{name: c, context: {cluster: c, user: u}}]
 """
 KEY = {"access_key_id": "LTAI0000", "access_key_secret": "s"}
+BUDGET = {"name": "all", "amount": "10", "currency": "CNY"}
 BODIES: dict[str, Any] = {
     "POST api:tokens": {"name": "ci"},
     "POST api:ram-grants": {"addon": "ack-virtual-node"},
@@ -185,6 +200,10 @@ BODIES: dict[str, Any] = {
         "endpoint": "http://127.0.0.1:1",
     },
     "POST api:credentials-rotate": KEY,
+    "POST api:budgets-list": BUDGET,
+    "PUT api:budgets-detail": BUDGET,
+    "POST api:exports-list": {"start": "2026-11-01", "end": "2026-11-02"},
+    "POST api:channels-list": {"name": "mail", "kind": "email", "address": "a@example.com"},
     "POST pods-delete-many": {"ids": []},
     "POST orphans-delete": {"ids": []},
     "POST orphans-adopt": {"ids": []},
@@ -260,6 +279,7 @@ def nowhere(redis_server: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
         *("console.supply", "console.pairs", "console.views.add_node"),
         *("console.views.change", "console.views.installation", "addons.components.manage"),
         *("addons.components.ram", "addons.components.gates", "addons.components.logs"),
+        *("addons.holds", "console.billing.budgets.manage"),
     ):
         monkeypatch.setattr(f"{module}.runtime", lambda: made)
     yield
@@ -294,6 +314,9 @@ def url_of(name: str, fleet: Fleet, token: int) -> str:
         "ram-grant": {"pk": fleet.account.pk},
         "ram": {"pk": fleet.account.pk, "addon": "ack-virtual-node"},
         "api:fleet-upgrades": {"pk": fleet.fleet_upgrade.pk},
+        "api:budgets": {"pk": fleet.budget.pk},
+        "api:channels": {"pk": fleet.channel.pk},
+        "api:exports": {"pk": fleet.export.pk},
         "fleet": {"pk": fleet.fleet_upgrade.pk},
         "api:installations": {"pk": fleet.installation.pk},
         "cluster-components": {"slug": fleet.cluster.slug},

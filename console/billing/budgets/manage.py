@@ -165,3 +165,20 @@ def _check(wish: Wish) -> None:
     odd = [number for number in wish.thresholds if not 0 < number <= _HIGHEST]
     if odd or len(wish.thresholds) > _MOST:
         raise BudgetError("thresholds", _("At most ten thresholds, from 1 to 1000 percent."))
+
+
+def state_of(budget: Budget, held_places: int) -> str:
+    """`off`, `held`, `over`, `near` (a threshold is passed, or it is expected to end over), `ok`.
+
+    As of its last look (`looked_at`).
+    """
+    if not budget.enabled:
+        return "off"
+    if held_places:
+        return "held"
+    if budget.spent >= budget.amount:
+        return "over"
+    first = min(budget.thresholds, default=FULL)
+    expected = budget.expected if budget.forecast else None
+    near = budget.spent * 100 >= budget.amount * first
+    return "near" if near or (expected is not None and expected > budget.amount) else "ok"
