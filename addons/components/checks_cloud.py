@@ -15,7 +15,7 @@ from django.utils.translation import gettext_noop as _
 
 from addons.components import gates, grants, vendors
 from addons.components import secret as addon_secret
-from addons.components.base import Delivery
+from addons.components.base import Delivery, within
 from addons.components.checks import Check, CheckFunction, Question, Reach
 from addons.components.managed import ACTIVATE_ACS, fix_of
 from addons.components.vendors.names import vendor_name
@@ -111,9 +111,12 @@ async def _offered(
 
 @_asked("activation", _ACTIVATION)
 async def activation(reach: Reach, question: Question) -> Sequence[Check]:
-    """Services that the version needs are opened for the account."""
-    if not question.version.requires.services or question.action not in _PREPARES:
+    """Services that the version needs are opened for the account; those that a newer one serves
+    and this does not are named."""
+    if question.action not in _PREPARES:
         return []
+    if not question.version.requires.services:
+        return list(_not_served(question))
     try:
         async with vendors.vendor_of(reach, question.cluster) as found:
             api = found.api
@@ -124,6 +127,18 @@ async def activation(reach: Reach, question: Question) -> Sequence[Check]:
     except vendors.NoVendor:
         told = dict.fromkeys(question.version.requires.services, None)
     return [_activated(name, state, _ACTIVATION) for name, state in told.items()]
+
+
+def _not_served(question: Question) -> Iterator[Check]:
+    has = question.cluster.version or "0"
+    fitting = [one for one in question.component.versions if within(has, one.requires.kubernetes)]
+    # Newest first: the last that is found is the first version that serves it.
+    serves = {name: one.version for one in fitting for name in one.requires.services}
+    for service, version in serves.items():
+        told = {"name": service.upper(), "version": question.version.version}
+        detail = stored(_("%(version)s does not serve %(name)s."), **told)
+        fix = stored(_("For that, choose %(version)s or newer."), version=version)
+        yield Check(service, "warn", _ACTIVATION, detail, fix)
 
 
 def _activated(service: str, told: bool | None, title: str) -> Check:
@@ -272,6 +287,18 @@ async def subnets(reach: Reach, question: Question) -> Sequence[Check]:
         return []
     known = {subnet.id: subnet for subnet in await provider.subnets()}
     return [_subnet(name, known.get(name), _SUBNETS) for name in wanted]
+
+
+async def zones(reach: Reach, question: Question) -> list[str]:
+    """Where the subnets that it will use are; empty when no cloud tells."""
+    try:
+        provider, _here = await _cloud(reach, question)
+        wanted = set(_wanted_subnets(question))
+        known = await provider.subnets() if wanted and isinstance(provider, Catalogue) else ()
+    except ProviderError:
+        # The checks say what is wrong with the cloud.
+        return []
+    return [subnet.zone for subnet in known if subnet.id in wanted]
 
 
 def _wanted_subnets(question: Question) -> Iterator[str]:

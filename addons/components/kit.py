@@ -41,6 +41,11 @@ def _all_nodes(_release: Release, _node: Json) -> bool:
     return True
 
 
+def _named_node(release: Release, _zones: Sequence[str]) -> Sequence[str]:
+    named = release.effective.get("nodename")
+    return [str(named)] if named else []
+
+
 def _no_tags(_release: Release) -> Mapping[str, str] | None:
     return None
 
@@ -52,14 +57,16 @@ def _nothing(_workloads: Sequence[Json]) -> Recognised | None:
 @dataclass(frozen=True, slots=True)
 class Kit:
     """`owns_node` tells the virtual nodes that the release brings, `keeps_node` which of them its
-    version keeps alive; `instance_tags` those tags that its instances carry at the cloud (None:
-    they are known by `instance_annotations` of their pods). `provider` is the registry's name of
-    the cloud that they run on.
+    version keeps alive, `node_names` how they will be called in the zones of its subnets;
+    `instance_tags` those tags that its instances carry at the cloud (None: they are known by
+    `instance_annotations` of their pods). `provider` is the registry's name of the cloud that they
+    run on.
     """
 
     render: Renderer
     owns_node: Callable[[Release, Json], bool] = _no_nodes
     keeps_node: Callable[[Release, Json], bool] = _all_nodes
+    node_names: Callable[[Release, Sequence[str]], Sequence[str]] = _named_node
     instance_tags: Callable[[Release], Mapping[str, str] | None] = _no_tags
     instance_annotations: tuple[str, ...] = ()
     recognise: Callable[[Sequence[Json]], Recognised | None] = _nothing

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from addons.components import affected as affects
-from addons.components import apply, checks, judge, release
+from addons.components import apply, checks, checks_cloud, judge, release
 from addons.components import values as value_rules
 from addons.components.base import Component, Delivery, Json, Release, Version
 from addons.components.checks import Check, Question
@@ -87,7 +87,7 @@ async def filled(reach: Runtime, made: Plan, cluster: Cluster, meant: Meant) -> 
             objects=tuple(await apply.compare(kube, question.objects)),
             surplus=tuple(apply.name_of(obj) for obj in gone),
         )
-    return replace(made, nodes=await _nodes(reach, meant))
+    return replace(made, nodes=await _nodes(reach, question, meant))
 
 
 def _applied(row: Installation | None) -> list[Json]:
@@ -95,12 +95,15 @@ def _applied(row: Installation | None) -> list[Json]:
     return list(known.objects_applied) if known else []
 
 
-async def _nodes(reach: Runtime, meant: Meant) -> tuple[str, ...]:
+async def _nodes(reach: Runtime, question: Question, meant: Meant) -> tuple[str, ...]:
     """Names of the nodes that are there or will come, as far as they can be told."""
     if meant.delivery == Delivery.HOSTED:
         return tuple(await reach.db(_hosted_names, meant.values))
-    named = meant.values.get("nodename") or meant.version.defaults().get("nodename")
-    return (str(named),) if meant.component.brings_nodes and named else ()
+    if not meant.component.brings_nodes:
+        return ()
+    wanted = release.release_of(meant.component, meant.version, meant.values, meant.row)
+    zones = await checks_cloud.zones(reach, question)
+    return tuple(kit_of(meant.component.name).node_names(wanted, zones))
 
 
 def _hosted_names(values: Json) -> list[str]:

@@ -57,10 +57,14 @@ def test_an_ack_cluster_gains_acs_and_eci_by_an_upgrade_and_a_feature_gate(
     assert plan["blocking"]
     assert check(plan, "acs")["detail"] == "ACS is not activated or not authorised."
     assert "activate the service and authorise its roles" in check(plan, "acs")["fix"]
-    assert not rest.plan("installations/", wish)["blocking"]
+    plan = rest.plan("installations/", wish)
+    zones = {f"virtual-kubelet-cn-hangzhou-{zone}": READY for zone in "jk"}
+    assert (plan["blocking"], plan["nodes"]) == (False, list(zones))
+    older = check(rest.plan("installations/", {**wish, "version": "v2.10.5"}), "acs")
+    assert (older["state"], older["detail"]) == ("warn", "v2.10.5 does not serve ACS.")
+    assert older["fix"] == "For that, choose v2.13.0 or newer."
 
     node = install(rest, ACK, ACK_NODE, version="v2.10.5")
-    zones = {f"virtual-kubelet-cn-hangzhou-{zone}": READY for zone in "jk"}
     assert place.nodes(ACK) == zones
     assert (node["version"], node["latest"], node["upgrade"]) == ("v2.10.5", "v2.13.0", True)
     rest.done(f"installations/{node['id']}/upgrade/", {})

@@ -116,10 +116,19 @@ def owns_node(_release: Release, node: Json) -> bool:
     )
 
 
-def keeps_node(release: Release, node: Json) -> bool:
+def _first(release: Release) -> bool:
     """The first major version has the one node `virtual-kubelet`, later ones have one per zone."""
-    first = release.version.version.startswith("v1.")
-    return first == bool(node["metadata"]["name"] == FIRST_NODE)
+    return release.version.version.startswith("v1.")
+
+
+def keeps_node(release: Release, node: Json) -> bool:
+    return _first(release) == bool(node["metadata"]["name"] == FIRST_NODE)
+
+
+def node_names(release: Release, zones: Sequence[str]) -> Sequence[str]:
+    if _first(release):
+        return [FIRST_NODE]
+    return [f"{FIRST_NODE}-{zone}" for zone in sorted(set(zones))]
 
 
 def recognise(workloads: Sequence[Json]) -> Recognised | None:
@@ -146,6 +155,7 @@ KIT = Kit(
     render=render,
     owns_node=owns_node,
     keeps_node=keeps_node,
+    node_names=node_names,
     instance_annotations=("k8s.aliyun.com/eci-instance-id", "alibabacloud.com/instance-id"),
     recognise=recognise,
     provider="eci",
