@@ -94,14 +94,19 @@ def meant(
 
 
 def why_not(cluster: Cluster, component: Component, version: Version) -> str:
+    """Why a cluster cannot take it, as far as it is known without asking; empty: it may."""
+    reasons = [delivery_why_not(cluster, one) for one in component.deliveries]
+    return _unfit(cluster, component, version) or (reasons[0] if all(reasons) else "")
+
+
+def _unfit(cluster: Cluster, component: Component, version: Version) -> str:
     if component.kinds and cluster.kind not in component.kinds:
         kinds = ", ".join(_kind(one) for one in component.kinds)
         return _("It is for clusters of %(kinds)s.") % {"kinds": kinds}
     needs = version.requires.kubernetes
     if needs and not within(cluster.version or "0", needs):
         return _("It needs Kubernetes %(needs)s.") % {"needs": needs}
-    reasons = [delivery_why_not(cluster, one) for one in component.deliveries]
-    return reasons[0] if all(reasons) else ""
+    return ""
 
 
 def _kind(kind: str) -> str:
@@ -159,10 +164,9 @@ def _chosen(
             raise ComponentError("unknown", _("The catalogue has no such version."))
         return found
     if action in {"install", "upgrade"}:
-        fitting = [v for v in component.versions if not why_not(cluster, component, v)]
+        fitting = [v for v in component.versions if not _unfit(cluster, component, v)]
         if not fitting:
-            why = why_not(cluster, component, component.latest)
-            raise ComponentError("incompatible", why)
+            raise ComponentError("incompatible", _unfit(cluster, component, component.latest))
         return fitting[0]
     return current or component.latest
 
