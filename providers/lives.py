@@ -75,6 +75,8 @@ def life_of(row: Instance, orphans: Sequence[Orphan] = ()) -> Life | None:
         orphaned=tuple((one.found_at, one.closed_at) for one in orphans),
         over=span.end is not None,
     )
+    if row.settled_at is not None:
+        return replace(life, begin_bound=0, end_bound=0)
     return _doubtful_begin(life) if row.provider in _FROM_CREATION else life
 
 

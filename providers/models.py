@@ -174,6 +174,8 @@ class Instance(models.Model):
     # reach.
     unposted = models.BooleanField(default=False)
     posted_until = models.DateTimeField(null=True, blank=True)
+    # When a final bill told how long it cost: `billed_from` and `billed_to` are exact since then.
+    settled_at = models.DateTimeField(null=True, blank=True)
     delete_asked_at = models.DateTimeField(null=True, blank=True)
     closed_at = models.DateTimeField(null=True, blank=True)
     close_reason = models.CharField(max_length=64, blank=True)
