@@ -73,9 +73,9 @@ def channel_row(channel: Channel) -> dict[str, Any]:
 
 
 def _wish(data: dict[str, Any]) -> Wish:
-    lists = {name: tuple(data[name]) for name in ("thresholds", "channels")}
-    plain = ("name", "amount", "currency", "period", "scope", "forecast", "action", "enabled")
-    return Wish(**{name: data[name] for name in plain}, **lists)
+    given: dict[str, Any] = {name: data[name] for name in Wish.__slots__}
+    lists = {name: tuple(given[name]) for name in ("thresholds", "channels")}
+    return Wish(**{**given, **lists})
 
 
 @extend_schema_view(
