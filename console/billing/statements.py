@@ -13,12 +13,14 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from console.access import AnyUser, rights_of
-from console.billing import figures, groups
+from django.db.models import QuerySet
+
+from console.access import AnyUser
+from console.billing import figures, groups, running
 from console.billing.figures import NOTHING, Figures
 from console.billing.models import UsageLine, UsageSum
+from console.billing.readers import Teams, teams_of
 
-Teams = frozenset[int] | None
 Keys = tuple[str, ...]
 Cells = dict[tuple[Keys, str], Figures]
 
@@ -63,25 +65,28 @@ class Statement:
         )
 
 
-def teams_of(user: AnyUser) -> Teams:
-    """The teams whose money the user may see; None: all."""
-    rights = rights_of(user)
-    return None if rights.everything else rights.teams
-
-
 def statement(user: AnyUser, query: Query, now: datetime) -> Statement:
     return read(teams_of(user), query, now)
 
 
 def read(teams: Teams, query: Query, now: datetime) -> Statement:
     """The statement for these teams, whoever asks."""
-    cells = cells_of(teams, query)
-    return _statement(query, cells, now)
+    return _statement(query, cells_of(teams, query, now), now)
 
 
-def cells_of(teams: Teams, query: Query) -> Cells:
+def cells_of(teams: Teams, query: Query, now: datetime) -> Cells:
     where = groups.resolved(query.where, teams)
-    return _posted(teams, query, where)
+    with running.snapshot():
+        cells = _posted(teams, query, where)
+        _add_running(cells, teams, query, where, now)
+    return cells
+
+
+def _add_running(
+    cells: Cells, teams: Teams, query: Query, where: Mapping[str, frozenset[str]], now: datetime
+) -> None:
+    for keys, part in running.matching(teams, query, where, now):
+        add(cells, keys, part.scope.currency, part.figures)
 
 
 def _statement(query: Query, cells: Cells, now: datetime) -> Statement:
@@ -92,30 +97,41 @@ def _statement(query: Query, cells: Cells, now: datetime) -> Statement:
     for row in rows:
         totals[row.currency] = totals.get(row.currency, NOTHING) + row.figures
     unpriced = totals.pop("", NOTHING)
-    return Statement(query, tuple(rows), totals, unpriced, _titles(query, rows), now)
+    return Statement(
+        query, tuple(rows), totals, unpriced, titles_of(query, [row.keys for row in rows]), now
+    )
 
 
-def _titles(query: Query, rows: Iterable[Row]) -> dict[tuple[str, str], str]:
+def titles_of(query: Query, keys: Iterable[Keys]) -> dict[tuple[str, str], str]:
+    """Of all keys that stand in some rows: (group, key) to what people call it."""
+    rows = list(keys)
     found = {}
     for index, name in enumerate(query.group):
-        keys = sorted({row.keys[index] for row in rows})
-        found |= {(name, key): title for key, title in groups.titles(name, keys).items()}
+        distinct = sorted({row[index] for row in rows})
+        found |= {(name, key): title for key, title in groups.titles(name, distinct).items()}
     return found
 
 
-def _posted(teams: Teams, query: Query, where: Mapping[str, frozenset[str]]) -> Cells:
-    names = (*query.group, *where)
-    model: Any = UsageLine if groups.needs_lines(names) else UsageSum
+def posted_rows(
+    model: Any, teams: Teams, query: Query, where: Mapping[str, frozenset[str]]
+) -> QuerySet[Any]:
+    """The lines or the sums that the query is about, labels annotated."""
     rows = model.objects.filter(day__gte=query.start, day__lt=query.end)
     if teams is not None:
         rows = rows.filter(team__in=teams)
     if query.currency:
         rows = rows.filter(currency__in=("", query.currency))
-    rows = rows.annotate(**groups.annotations(names)).filter(groups.narrowed(where))
+    labelled = rows.annotate(**groups.annotations((*query.group, *where)))
+    narrowed: QuerySet[Any] = labelled.filter(groups.narrowed(where))
+    return narrowed
+
+
+def _posted(teams: Teams, query: Query, where: Mapping[str, frozenset[str]]) -> Cells:
+    model: Any = UsageLine if groups.needs_lines((*query.group, *where)) else UsageSum
     columns = [groups.column(name) for name in query.group]
     cells: Cells = {}
-    found = rows.order_by().values(*dict.fromkeys(columns), "currency")
-    for row in found.annotate(**figures.sums(model)):
+    rows = posted_rows(model, teams, query, where).order_by()
+    for row in rows.values(*dict.fromkeys(columns), "currency").annotate(**figures.sums(model)):
         keys = tuple(
             groups.key(name, row[one]) for name, one in zip(query.group, columns, strict=True)
         )

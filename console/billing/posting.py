@@ -1,0 +1,186 @@
+"""The books: usage lines of every life, written once, grown into sums, corrected by new lines.
+
+What is due is found in the ledger itself: rows whose facts changed (`unposted`), and lives that go
+on and whose lines do not reach the last midnight of the billing calendar. A batch is one
+transaction: the rows are locked, metered, compared with the lines that stand, and only the
+difference is written; posting again changes nothing, and whoever dies in between has written
+nothing. Lines that stand are never touched: what turns out to be wrong is taken back.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from addons.runtime import lease
+from addons.runtime.clock import Clock
+from addons.runtime.contract import LeaseLost
+from console.billing import drafts, live, strays, sums
+from console.billing.book import book_of
+from console.billing.changes import Change, difference
+from console.billing.drafts import Draft, Metered
+from console.billing.models import UsageLine
+from providers.calendar import day_of, day_start
+from providers.models import Instance
+from providers.rows import update_each
+
+log = logging.getLogger(__name__)
+
+SHARD = "books"
+BATCH = 200
+LEASE_SECONDS = 30.0
+SLICE_SECONDS = 20.0
+
+
+def post_due(*, holder: str, clock: Clock) -> int:
+    """Post what is due, until dry or the time slice is over; the number of lines written.
+
+    One process at a time; another one that tries meanwhile returns at once.
+    """
+    held = lease.acquire(SHARD, holder=holder, seconds=LEASE_SECONDS, clock=clock)
+    if held is None:
+        return 0
+    end = clock.monotonic() + SLICE_SECONDS
+    written = 0
+    try:
+        for pks in _batches(clock.now()):
+            held.renew()
+            written += post(pks, clock.now())
+            if clock.monotonic() > end:
+                return written
+        written += post_strays(clock.now())
+    except LeaseLost:
+        log.info("somebody else keeps the books now")
+    finally:
+        held.release()
+    return written
+
+
+def due(now: datetime) -> QuerySet[Instance]:
+    """Rows of the ledger whose lines do not say yet what is known."""
+    return Instance.objects.filter(Q(unposted=True) | _short(now))
+
+
+def _short(now: datetime) -> Q:
+    midnight = day_start(day_of(now))
+    short = Q(posted_until=None) | Q(posted_until__lt=midnight)
+    return ~Q(state=Instance.State.CLOSED) & Q(billed_from__lt=midnight) & short
+
+
+def _batches(now: datetime) -> Iterator[list[int]]:
+    """Two questions instead of one: each has an index of its own."""
+    for wanted in (Q(unposted=True), _short(now)):
+        last = 0
+        while True:
+            rows = Instance.objects.filter(wanted, pk__gt=last).order_by("pk")
+            pks = list(rows.values_list("pk", flat=True)[:BATCH])
+            if not pks:
+                break
+            yield pks
+            last = pks[-1]
+
+
+def post(pks: Sequence[int], now: datetime, *, reason: str = "") -> int:
+    """Bring the lines of these rows in line with what is known; the number of lines written.
+
+    `reason` is given to what is taken back and to what takes its place (see `changes.Reason`);
+    without one it is read off the difference. A row that cannot be posted is logged, and keeps no
+    other from being posted.
+    """
+    try:
+        return _post(pks, now, reason)
+    except Exception:
+        # Whatever is wrong with one row, the others are posted; the transaction was rolled back.
+        if len(pks) == 1:
+            log.exception("the usage of instance %s cannot be posted", pks[0])
+            return 0
+        return sum(post([pk], now, reason=reason) for pk in pks)
+
+
+def _post(pks: Sequence[int], now: datetime, reason: str) -> int:
+    with transaction.atomic():
+        locked = Instance.objects.select_for_update(of=("self",)).select_related("account__team")
+        rows = list(locked.filter(pk__in=pks).order_by("pk"))
+        for row in rows:
+            row.unposted = row.unposted or bool(reason)
+        standing = _standing(rows)
+        orphans = drafts.orphans_of(rows)
+        changes, shares, books = [], {}, drafts.Books()
+        for row in rows:
+            book = books.of(row)
+            metered = drafts.of_instance(row, book, now, orphans.get(row.pk, ()))
+            shares[row.pk] = live.share_of(row, metered, book, now)
+            wanted = [draft for draft in settled(metered, now) if _open(row, draft)]
+            changes.append(difference(wanted, standing[row.pk], reason))
+            row.unposted, row.posted_until = False, _reached(metered, now)
+        written = _write(changes, shares, now)
+        update_each(rows, ["unposted", "posted_until"])
+    return written
+
+
+def settled(metered: Metered, now: datetime) -> tuple[Draft, ...]:
+    """What is posted: all of a life that is over, otherwise the days that are."""
+    if metered.life is None or metered.life.over:
+        return metered.drafts
+    today = day_of(now)
+    return tuple(draft for draft in metered.drafts if draft.scope.day < today)
+
+
+def _reached(metered: Metered, now: datetime) -> datetime | None:
+    midnight = day_start(day_of(now))
+    if metered.life is None:
+        return None
+    if metered.life.over and metered.drafts:
+        return max(midnight, metered.drafts[-1].line.end)
+    return midnight
+
+
+def _open(row: Instance, draft: Draft) -> bool:
+    border = drafts.since(row)
+    return border is None or draft.line.start >= border
+
+
+def _standing(rows: Sequence[Instance]) -> dict[int, list[UsageLine]]:
+    """The lines of each row that may change."""
+    found: dict[int, list[UsageLine]] = {row.pk: [] for row in rows}
+    borders = {row.pk: drafts.since(row) for row in rows}
+    clean = [border for border in borders.values() if border is not None]
+    wanted = Q(instance__in=[pk for pk, border in borders.items() if border is None])
+    if clean:
+        wanted |= Q(instance__in=list(borders), start__gte=min(clean))
+    for line in UsageLine.objects.filter(wanted):
+        pk = line.instance_id
+        border = borders[pk] if pk is not None else None
+        if pk is not None and (border is None or line.start >= border):
+            found[pk].append(line)
+    return found
+
+
+def _write(
+    changes: Sequence[Change], shares: Mapping[int, live.Share | None], now: datetime
+) -> int:
+    lines = [line for change in changes for line in change.lines]
+    for line in lines:
+        line.created_at = now
+    UsageLine.objects.bulk_create(lines, batch_size=500)
+    increments = sums.total(part for change in changes for part in change.figures)
+    sums.grow_sums(increments)
+    live.update(shares, [(scope, more.amount) for scope, more in increments.items()])
+    return len(lines)
+
+
+def post_strays(now: datetime) -> int:
+    """Lines of orphans that never were in the ledger; the number written."""
+    written = 0
+    for pk in strays.due(now):
+        with transaction.atomic():
+            orphan = strays.locked(pk)
+            book = book_of(orphan.account.team)
+            wanted = settled(strays.metered(orphan, book, now), now)
+            lines = list(UsageLine.objects.filter(orphan=orphan))
+            written += _write([difference(wanted, lines)], {}, now)
+    return written

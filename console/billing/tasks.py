@@ -1,0 +1,15 @@
+"""Celery's part of the books: nudges; each may be lost, doubled or late without harm."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from addons.runtime.loop import runtime
+from console.billing import posting
+
+
+@shared_task(name="console.post_usage")
+def post_usage() -> None:
+    """Write the usage lines of what changed, unless somebody else is at it."""
+    own = runtime()
+    own.run(own.db(posting.post_due, holder=own.holder(), clock=own.clock))
