@@ -11,9 +11,13 @@ from typing import Any
 import pytest
 
 from tests.chaos.house import QUICKLY, House, wait_until
+from tests.chaos.walk import CLUSTERS as WALKED
+from tests.chaos.walk import Keys, Walk
 
 # As many calls as the world takes: what is tried with all clouds is not the pace.
 RATES = {"SPILLWAY_KCI_READ_RATE": "100", "SPILLWAY_KCI_WRITE_RATE": "50"}
+# A step that deletes instances asks for three seconds of it.
+LEASE = {"SPILLWAY_LEASE_SECONDS": "5"}
 CLUSTERS = ("ack-hangzhou", "idc-zhangjiakou", "kce-beijing", "acs-hangzhou")
 
 
@@ -42,9 +46,23 @@ def clouds() -> Iterator[House]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
+@pytest.fixture(scope="session")
+def walk() -> Iterator[Walk]:
+    """A third house: many clusters, in which components are installed, changed and removed."""
+    directory = Path(tempfile.mkdtemp(prefix="sp-walk-"))
+    made = House(directory, speed=2.0, clusters=WALKED, extra={**QUICKLY, **RATES, **LEASE})
+    made.filler = Keys(directory, made.port, empty=False)
+    try:
+        yield Walk(made.start())
+    finally:
+        made.stop()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
 def _house(item: pytest.Item) -> House | None:
     given = getattr(item, "funcargs", {})
-    found: House | None = given.get("house") or given.get("clouds")
+    walk: Walk | None = given.get("walk")
+    found: House | None = given.get("house") or given.get("clouds") or (walk and walk.house)
     return found
 
 
