@@ -36,7 +36,10 @@ app.conf.beat_schedule = {
         ("addons.sweep_all", settings.SWEEP_SECONDS),
         ("addons.resync", 30.0),
         ("addons.purge", 3600.0),
+        ("console.post_usage", 5.0),
         ("console.watch_budgets", 10.0),
+        ("console.make_exports", 30.0),
+        ("console.fetch_bills", settings.BILL_SECONDS / 10),
     )
 }
 
