@@ -55,6 +55,7 @@ _USERS = {
     "virtual nodes": gettext_lazy("virtual nodes"),
     "running instances": gettext_lazy("running instances"),
     "ended instances": gettext_lazy("ended instances"),
+    "RAM grants": gettext_lazy("RAM grants"),
 }
 
 

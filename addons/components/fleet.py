@@ -75,6 +75,19 @@ def _why_not(row: Installation, component: Component, target: Version) -> str:
     return manage.why_not(row.cluster, component, target)
 
 
+def left_out(
+    installations: Iterable[Installation], component: str, version: str
+) -> list[tuple[Installation, str]]:
+    """Those that cannot be brought to the version, each with the reason."""
+    wanted, target = _wanted(component, version)
+    told = [(row, _why_not(row, wanted, target) or _newest(row, target)) for row in installations]
+    return [(row, why) for row, why in told if why]
+
+
+def _newest(row: Installation, target: Version) -> str:
+    return "" if _older(row, target) else _("It has this version already.")
+
+
 def start(
     team: Group,
     component: str,

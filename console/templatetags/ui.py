@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
@@ -74,6 +75,14 @@ _POD_WORDS = {
 def pod_status(status: str) -> str:
     """A pod's status in the reader's language, as the live table says it."""
     return str(_POD_WORDS.get(status, status))
+
+
+@register.filter
+def parameter(value: object) -> str:
+    """A parameter's value as YAML would have it; a dash for none."""
+    if value is None or value == "":
+        return "–"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 @register.simple_tag

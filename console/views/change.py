@@ -25,7 +25,7 @@ from addons.components.base import Delivery, Json, Version
 from addons.components.catalogue import say
 from addons.components.manage import ComponentError, Plan
 from addons.components.steps import actions_of
-from addons.components.values import carried, flat
+from addons.components.values import carried
 from addons.runtime.loop import runtime
 from console import audit
 from console.access import Role, usable_account, visible
@@ -35,7 +35,7 @@ from console.parity import Call, call
 from console.plans import plan_shape
 from console.refusals import EXPLAINED, Refusal, explain
 from console.schema_form import Asked, SchemaForm, ValuesError, asked_of, from_yaml, to_yaml
-from console.views.installation import Place, place_of
+from console.views.installation import Place, credentials_of, named_credentials, place_of
 from providers.models import CloudAccount
 
 TITLES = {
@@ -167,6 +167,8 @@ def begin(request: HttpRequest, slug: str, name: str, action: str) -> HttpRespon
     change = _change(request, slug, name, action)
     request.session.pop(_key(change.place, action), None)
     change = Change(change.place, action, {})
+    if action == "install":
+        manage.know_vendor(change.place.cluster, change.place.component)
     revision = request.GET.get("revision", "")
     if revision.isdecimal():
         change = _keep(request, change, revision=int(revision))
@@ -426,13 +428,9 @@ def _planned(change: Change, made: Plan) -> dict[str, Any]:
 
 def _chosen(change: Change, made: Plan) -> list[tuple[str, Any]]:
     """What was set, credentials by their names."""
-    named = {one.key for one in asked_of(made.version.schema) if one.picker == "credential"}
-    team = change.place.cluster.team
-    names = dict(CloudAccount.objects.filter(team=team).values_list("pk", "name"))
-    return [
-        (key, names.get(value, value) if key in named else value)
-        for key, value in flat(made.values_after).items()
-    ]
+    names = credentials_of(change.place.cluster)
+    values = named_credentials(names, made.version, made.values_after)
+    return list(values.items())
 
 
 @require_POST

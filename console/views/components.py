@@ -26,7 +26,7 @@ MOST_CLUSTERS = 200
 def tabs() -> list[tuple[str, str, str]]:
     return [
         ("components", "components", _("Catalogue")),
-        ("fleet", "components-fleet", _("Fleet")),
+        ("fleet", "components-fleet", _("Across clusters")),
     ]
 
 

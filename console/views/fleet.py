@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +20,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from addons.components import fleet
 from addons.components.base import Component
 from addons.components.catalogue import catalogue, say
-from addons.components.matrix import matrix_of
+from addons.components.matrix import BEHIND, Cell, matrix_of
 from addons.models import Cluster, FleetMember, FleetUpgrade, Installation
 from addons.sentences import read
 from console import audit
@@ -45,13 +46,22 @@ def matrix(request: HttpRequest) -> HttpResponse:
         clusters = clusters.filter(name__icontains=words)
     components = list(catalogue().values())
     rows = matrix_of(clusters[:MOST_CLUSTERS])
-    behind = {
-        one.name: sum(row.cells[one.name].skew == "behind" for row in rows) for one in components
-    }
+    teams = {team.pk for team in teams_of(request.user) if role_in(request.user, team) != "viewer"}
+    cells = [
+        (row.cluster, [(cell, _may(cell, row.cluster, teams)) for cell in row.cells.values()])
+        for row in rows
+    ]
+    behind = {one.name: 0 for one in components}
+    for _cluster, listed in cells:
+        for cell, may in listed:
+            behind[cell.component] += may
     upgrades = list(FLEET_UPGRADES.whole(visible(FleetUpgrade, request.user))[:MOST_UPGRADES])
     context = {
         "columns": [(one, behind[one.name]) for one in components],
-        "rows": [(row.cluster, list(row.cells.values())) for row in rows],
+        "rows": [
+            (cluster, [(cell, may, behind[cell.component] > 0) for cell, may in listed])
+            for cluster, listed in cells
+        ],
         "upgrades": fleet_rows(upgrades, timezone.now()),
         "q": words,
         "tabs": tabs(),
@@ -59,6 +69,12 @@ def matrix(request: HttpRequest) -> HttpResponse:
         "nav": "components",
     }
     return render(request, "pages/fleet.html", context)
+
+
+def _may(cell: Cell, cluster: Cluster, teams: set[int]) -> bool:
+    """Whether the reader may upgrade it: it is behind and at rest."""
+    settled = cell.state in {Installation.State.INSTALLED, Installation.State.FAILED}
+    return cell.skew == BEHIND and settled and cluster.team_id in teams
 
 
 # --- a new one ----------------------------------------------------------------------------------
@@ -97,12 +113,16 @@ class WavesForm(forms.Form):
         help_text=gettext_lazy("What runs goes on to its end; nothing more is begun."),
     )
 
-    def __init__(self, rows: list[Installation], data: Any = None) -> None:
+    def __init__(
+        self, rows: list[Installation], data: Any = None, ticked: Sequence[Installation] = ()
+    ) -> None:
         names = [
             (str(row.pk), f"{row.cluster.name} · {row.version} · Kubernetes {row.cluster.version}")
             for row in rows
         ]
-        super().__init__(data, initial={"clusters": [pk for pk, _name in names]})
+        wanted = {str(row.pk) for row in ticked or rows}
+        chosen = [pk for pk, _name in names if pk in wanted]
+        super().__init__(data, initial={"clusters": chosen, "canary": next(iter(chosen), "")})
         self.rows = {str(row.pk): row for row in rows}
         self.fields["clusters"].choices = names  # type: ignore[attr-defined]
         self.fields["canary"].choices = [(pk, self.rows[pk].cluster.name) for pk, _n in names]  # type: ignore[attr-defined]
@@ -114,9 +134,26 @@ class WavesForm(forms.Form):
         return given
 
 
-def _where(request: HttpRequest) -> tuple[Group, Component, str]:
-    team = default_team(request.user, role=Role.OPERATOR, name=request.GET.get("team", ""))
-    component = found_component(request.GET.get("component", ""))
+def _ticked(request: HttpRequest) -> list[Installation]:
+    """Cells that were ticked in the matrix: of one team and one component, that of the first."""
+    pks = [pk for pk in request.GET.getlist("i") if pk.isdecimal()][:MOST_CLUSTERS]
+    rows = visible(Installation, request.user).filter(pk__in=pks).select_related("cluster__team")
+    found = sorted(rows, key=lambda row: pks.index(str(row.pk)))
+    first = found[0] if found else None
+    return [
+        row
+        for row in found
+        if first
+        and row.component == first.component
+        and row.cluster.team_id == first.cluster.team_id
+    ]
+
+
+def _where(request: HttpRequest, ticked: list[Installation]) -> tuple[Group, Component, str]:
+    first = ticked[0] if ticked else None
+    name = first.cluster.team.name if first else request.GET.get("team", "")
+    team = default_team(request.user, role=Role.OPERATOR, name=name)
+    component = found_component(first.component if first else request.GET.get("component", ""))
     version = request.GET.get("version", "")
     known = component.version(version)
     return team, component, known.version if known else component.latest.version
@@ -125,9 +162,10 @@ def _where(request: HttpRequest) -> tuple[Group, Component, str]:
 @require_http_methods(["GET", "POST"])
 @login_required
 def new(request: HttpRequest) -> HttpResponse:
-    team, component, version = _where(request)
+    ticked = _ticked(request)
+    team, component, version = _where(request, ticked)
     rows = fleet.eligible(team, component.name, version)
-    form = WavesForm(rows, request.POST if request.method == "POST" else None)
+    form = WavesForm(rows, request.POST if request.method == "POST" else None, ticked)
     if form.is_bound and form.is_valid():
         answer = _start(request, team, component, version, form)
         if answer is not None:
@@ -135,7 +173,8 @@ def new(request: HttpRequest) -> HttpResponse:
     installed = Installation.objects.filter(cluster__team=team, component=component.name)
     oldest = [v for row in installed if row.version for v in newer(component, row.version)]
     wanted = {one.version for one in oldest} | {version}
-    slugs = [row.cluster.slug for row in rows]
+    wanted_rows = [row for row in rows if row in ticked] if ticked else rows
+    slugs = [row.cluster.slug for row in wanted_rows]
     asked = {"component": component.name, "version": version, "clusters": slugs, "team": team.name}
     context = {
         "form": form,
@@ -146,6 +185,8 @@ def new(request: HttpRequest) -> HttpResponse:
         "version": version,
         "versions": [one.version for one in component.versions if one.version in wanted],
         "rows": rows,
+        "ticked": ticked,
+        "left_out": fleet.left_out(ticked, component.name, version),
         "nav": "components",
         "api_call": replace(call("fleet-upgrades-list", method="POST"), body=asked),
     }

@@ -20,7 +20,7 @@ from addons.components.base import Component, Json, Version, merged
 from addons.components.catalogue import localised, say
 from addons.components.gates import ACS_MUTATION, look
 from addons.components.life import running_on
-from addons.components.values import Row, carried, flat, three_way
+from addons.components.values import Row, carried, flat, nested, three_way
 from addons.models import Cluster, Installation, Revision
 from addons.runtime.loop import runtime
 from addons.sentences import read
@@ -39,6 +39,7 @@ from console.offers import (
 from console.parity import Call, call
 from console.refusals import EXPLAINED, explain
 from console.schema_form import asked_of, to_yaml
+from providers.models import CloudAccount
 
 MOST_REVISIONS = 50
 
@@ -192,6 +193,19 @@ class Setting:
     changed: bool
 
 
+def credentials_of(cluster: Cluster) -> dict[int, str]:
+    """Id -> name of its team's credentials."""
+    return dict(CloudAccount.objects.filter(team=cluster.team_id).values_list("pk", "name"))
+
+
+def named_credentials(
+    names: Mapping[int, str], version: Version, values: Mapping[str, Any]
+) -> Json:
+    """Flat values, credentials by their names."""
+    keys = {one.key for one in asked_of(version.schema) if one.picker == "credential"}
+    return {k: names.get(v, v) if k in keys else v for k, v in flat(values).items()}
+
+
 def settings_of(version: Version, values: Mapping[str, Any]) -> list[Setting]:
     """Every key of the schema with its value and whether a person set it."""
     titles = {
@@ -208,8 +222,9 @@ def settings_of(version: Version, values: Mapping[str, Any]) -> list[Setting]:
 
 def _configuration(place: Place) -> dict[str, Any]:
     version = place.version or place.component.latest
+    shown = named_credentials(credentials_of(place.cluster), version, place.values)
     return {
-        "settings": settings_of(version, place.values),
+        "settings": settings_of(version, nested(shown)),
         "yaml": to_yaml(place.values),
     }
 
@@ -224,12 +239,16 @@ def _history(place: Place) -> dict[str, Any]:
         return {"revisions": []}
     found = list(manage.history(place.installation)[: MOST_REVISIONS + 1])
     pairs = zip(found, [*found[1:], None], strict=True)
-    return {"revisions": [_revision(row, before) for row, before in pairs][:MOST_REVISIONS]}
+    names, version = credentials_of(place.cluster), place.version or place.component.latest
+
+    def shown(row: Revision | None) -> Json:
+        return named_credentials(names, version, row.values) if row else {}
+
+    rows = [_revision(row, before, shown(before), shown(row)) for row, before in pairs]
+    return {"revisions": rows[:MOST_REVISIONS]}
 
 
-def _revision(row: Revision, before: Revision | None) -> dict[str, Any]:
-    was = flat(before.values) if before else {}
-    now = flat(row.values)
+def _revision(row: Revision, before: Revision | None, was: Json, now: Json) -> dict[str, Any]:
     changed = [
         {"key": key, "was": was.get(key), "now": now.get(key)}
         for key in sorted(was.keys() | now.keys())

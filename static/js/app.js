@@ -15,6 +15,7 @@ const ISLANDS = {
   "log-pane": () => import("./log-pane.js"),
   "vn-chart": () => import("./charts.js"),
   ".drop": () => import("./drop.js"),
+  "form[data-matrix]": () => import("./fleet-matrix.js"),
   "money-tick, .bars, select[data-go]": () => import("./billing.js"),
   ".code[data-lang=yaml]": () => import("./yaml.js"),
 };

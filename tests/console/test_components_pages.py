@@ -119,3 +119,46 @@ def test_rest_refuses_with_a_reason_and_a_fix(page: Client, fleet: Fleet) -> Non
     body["component"] = "nothing"
     answer = page.post("/api/v1/installations/", body, content_type="application/json")
     assert (answer.status_code, answer.json()["code"]) == (404, "component_unknown")
+
+
+def behind(fleet: Fleet, version: str = "v1.0.1", **of_cluster: str) -> Installation:
+    where = make.cluster(fleet.cluster.team, kind="ack", **of_cluster) if of_cluster else None
+    return Installation.objects.create(
+        cluster=where or fleet.cluster,
+        component="ack-co-scheduler",
+        delivery="in_cluster",
+        release="ack-co-scheduler",
+        version=version,
+        state=Installation.State.INSTALLED,
+    )
+
+
+def test_cells_that_are_behind_may_be_ticked_and_start_a_batch(page: Client, fleet: Fleet) -> None:
+    rows = [behind(fleet), behind(fleet, name="old"), behind(fleet, "v1.1.0", name="new")]
+    text = page.get(reverse("components-fleet")).content.decode()
+    ticks = [f'name="i" value="{row.pk}"' in text for row in rows]
+    assert ticks == [True, True, False]
+    answer = page.get(reverse("fleet-new"), {"i": [row.pk for row in (rows[1], rows[2])]})
+    form = answer.context["form"]
+    assert form["clusters"].initial == [str(rows[1].pk)]
+    assert [row.pk for row, _why in answer.context["left_out"]] == [rows[2].pk]
+    assert "It has this version already." in answer.content.decode()
+
+
+def test_viewer_has_nothing_to_tick(cast: Cast, fleet: Fleet) -> None:
+    behind(fleet)
+    client = Client()
+    client.force_login(cast.vera)
+    assert 'name="i"' not in client.get(reverse("components-fleet")).content.decode()
+
+
+def test_values_read_as_in_yaml_and_credentials_by_name(page: Client, fleet: Fleet) -> None:
+    row = fleet.installation
+    key = make.account(row.cluster.team, provider="kci", name="ksyun-prod")
+    row.values = {**row.values, "credential": key.pk, "KCI_KUBE_PROXY": True}
+    row.save()
+    slug = row.cluster.slug
+    text = page.get(reverse("component-tab", args=[slug, VK, "configuration"])).content.decode()
+    assert "ksyun-prod" in text
+    assert ">true" in text
+    assert "True" not in text
