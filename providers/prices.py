@@ -3,8 +3,8 @@
 An `Entry` is one price of one item; a `Book` answers `rate(size, place, at)`. What was entered,
 imported or quoted wins over what is shipped; of those, the entry that is most specific to the place
 (account, zone, region, area, any), then the one entered or imported, then a named type before `""`
-before `*`, then the one valid since the latest time. A size that needs an item without a price has no rate at all, nor
-has a size that is not known (nothing of anything).
+before `*`, then the one valid since the latest time. A size that needs an item without a price has
+no rate at all, nor has a size that is not known (nothing of anything).
 
 Which items a size needs: `instance` where such a price fits its machine type or its label,
 otherwise `cpu`, `memory` and, with GPUs, `gpu`; and `storage` where some is charged. Of both ways
