@@ -74,8 +74,8 @@ def meant(
         raise ComponentError("unknown", _("The catalogue has no such component.")) from error
     row = release.installation_for(cluster, name)
     _fits_state(row, action)
-    if row is None and not delivery and component.deliveries[0] == Delivery.MANAGED:
-        vendors.find_once(cluster, runtime)
+    if row is None and not delivery:
+        know_vendor(cluster, component, runtime)
     asked_for = delivery
     delivery = delivery or (row.delivery if row else default_delivery(cluster, component))
     if delivery not in component.deliveries:
@@ -119,6 +119,12 @@ def delivery_why_not(cluster: Cluster, delivery: str) -> str:
     if delivery == Delivery.MANAGED and vendors.unknown(cluster):
         return _("No credential of the team reaches an add-on API that knows this cluster.")
     return ""
+
+
+def know_vendor(cluster: Cluster, component: Component, runtime: Runtime | None = None) -> None:
+    """Have asked once whether a vendor knows the cluster, where it is the component's first way."""
+    if component.deliveries[0] == Delivery.MANAGED:
+        vendors.find_once(cluster, runtime)
 
 
 def default_delivery(cluster: Cluster, component: Component) -> str:

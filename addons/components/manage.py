@@ -30,6 +30,7 @@ from addons.components.intent import (
     current_version,
     default_delivery,
     delivery_why_not,
+    know_vendor,
     meant,
     why_not,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "delivery_why_not",
     "drift",
     "history",
+    "know_vendor",
     "offer",
     "offers",
     "plan",
@@ -135,7 +137,7 @@ def plan(
         auto_rollback=planning.auto_rollback(intended, action),
     )
     whole: Plan = asked(runtime(), planning.filled(runtime(), made, cluster, intended))
-    return whole
+    return planning.told(whole)
 
 
 def start(
