@@ -92,6 +92,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("orphans/", orphans.orphans, name="orphans"),
     path("orphans/delete/", orphans.delete, name="orphans-delete"),
     path("orphans/adopt/", orphans.adopt, name="orphans-adopt"),
+    path("", include("console.api.cost_urls")),
     path("operations/", operations.operations, name="operations"),
     path("operations/<int:pk>/", operations.operation, name="operation"),
     path("operations/<int:pk>/log/", operations.log, name="operation-log"),

@@ -107,6 +107,7 @@ API: dict[str, tuple[str, ...]] = {
             *("GET api:installations-list", "GET api:fleet-upgrades-list"),
             *("GET api:budgets-list", "GET api:channels-list", "GET api:exports-list"),
             "POST api:exports-list",
+            *("GET cost-api:allocation", "GET cost-api:allocation-compute", "GET cost-api:metrics"),
         ),
         EVERYBODY,
     ),
@@ -210,6 +211,8 @@ BODIES: dict[str, Any] = {
 }
 VK = "rbkci-virtual-kubelet"
 QUERIES = {
+    "GET cost-api:allocation": "?window=today",
+    "GET cost-api:allocation-compute": "?window=today",
     "GET fleet-new": f"?component={VK}",
     "POST fleet-new": f"?component={VK}",
     "GET api:pods-logs": "?container=app",

@@ -7,7 +7,8 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from console.models import UsageLine
+from console.billing.models import Scope, Sums
+from console.models import UsageLine, UsageSum
 from providers.calendar import day_of
 from providers.models import CloudAccount
 
@@ -62,7 +63,19 @@ def usage(
         "cpu_amount": amount,
         "created_at": start,
     }
-    return UsageLine.objects.create(**values | fields)
+    return _with_sum(UsageLine(**values | fields))
+
+
+def _with_sum(line: UsageLine) -> UsageLine:
+    """As posting does: the sum of its scope grows with it."""
+    line.save(force_insert=True)
+    fields = [*Scope._meta.fields, *Sums._meta.fields]
+    names = {one.name: f"{one.name}_id" if one.is_relation else one.name for one in fields}
+    values = {name: getattr(line, name) for name in names.values()}
+    sign = -1 if line.takes_back_id else 1
+    counts = {"starts": line.starts, "lines": sign, "estimated_lines": sign * line.estimated}
+    UsageSum.objects.create(key=f"line-{line.pk}", **values, **counts)
+    return line
 
 
 def taken_back(line: UsageLine, reason: str = "facts") -> UsageLine:
@@ -71,7 +84,7 @@ def taken_back(line: UsageLine, reason: str = "facts") -> UsageLine:
     values = {name: value for name, value in kept.items() if name not in skip}
     negative = {name: -getattr(line, name) for name in (*NAMES, "cpu_amount")}
     again = {"takes_back_id": line.pk, "reason": reason, "starts": -line.starts}
-    return UsageLine.objects.create(**values | negative | again)
+    return _with_sum(UsageLine(**values | negative | again))
 
 
 def day(text: str) -> date:

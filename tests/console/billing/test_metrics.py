@@ -1,0 +1,126 @@
+"""`/metrics` as Prometheus reads it: values, labels, teams, bounds."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from django.utils import timezone
+from prometheus_client.parser import text_string_to_metric_families
+from rest_framework.test import APIClient
+
+from addons.runtime.clock import SYSTEM
+from console import tokens
+from console.billing.metrics import MOST, OTHER, Values, bounded
+from console.billing.posting import post_due
+from console.models import UsageSum
+from tests.console import cast as make
+from tests.console.cast import Cast
+
+# Metric -> the values of its labels, in the order of the labels' names.
+Samples = dict[str, dict[tuple[str, ...], float]]
+
+
+def scrape(client: APIClient) -> Samples:
+    answer = client.get("/metrics")
+    assert answer.status_code == 200
+    assert answer["Content-Type"].startswith("text/plain; version=")
+    return {
+        family.name: {
+            tuple(value for _, value in sorted(sample.labels.items())): sample.value
+            for sample in family.samples
+        }
+        for family in text_string_to_metric_families(answer.content.decode())
+    }
+
+
+def month(cast: Cast, **fields: object) -> None:
+    account = make.account(cast.team)
+    cluster = make.cluster(cast.team, slug="prod")
+    values = {
+        "key": "1",
+        "team": cast.team,
+        "account": account,
+        "provider": "eci",
+        "region": "cn-hangzhou",
+        "cluster_uid": cluster.uid,
+        "namespace": "shop",
+        "kind": "running",
+        "day": timezone.now().date().replace(day=1),
+        "currency": "CNY",
+        "amount": Decimal("12.5"),
+        "cpu_seconds": Decimal(7200),
+        "starts": 3,
+    }
+    UsageSum.objects.create(**values | fields)
+
+
+def test_spend_and_usage_are_told_apart_by_place(cast: Cast, api: APIClient) -> None:
+    month(cast)
+    found = scrape(api)
+    key = ("prod", "CNY", "shop", "eci")
+    assert found["spillway_month_spend"] == {key: 12.5}
+    assert found["spillway_month_cpu_core_seconds"] == {key: 7200}
+    assert found["spillway_month_instance_starts"] == {key: 3}
+
+
+def test_what_has_no_price_has_no_spend(cast: Cast, api: APIClient) -> None:
+    month(cast, currency="", amount=Decimal(0), lines=2)
+    found = scrape(api)
+    assert found["spillway_month_spend"] == {}
+    assert found["spillway_month_unpriced_lines"] == {(): 2}
+    assert list(found["spillway_month_cpu_core_seconds"]) == [("prod", "", "shop", "eci")]
+
+
+def test_instances_orphans_and_budgets_are_counted(cast: Cast, api: APIClient) -> None:
+    fleet = make.make_fleet(cast.team)
+    found = scrape(api)
+    assert found["spillway_instances"] == {("eci", "active"): 1}
+    assert found["spillway_orphans"] == {("eci",): 1}
+    key = (fleet.budget.name, "CNY", "month", "blue")
+    assert found["spillway_budget_amount"] == {key: 100}
+    assert found["spillway_budget_held"] == {key: 0}
+    assert found["spillway_budget_expected"] == {}
+
+
+def test_another_team_sees_nothing_of_it(cast: Cast) -> None:
+    make.make_fleet(cast.team)
+    month(cast)
+    client = APIClient()
+    client.force_login(cast.charlie)
+    values = [value for found in scrape(client).values() for value in found.values()]
+    assert set(values) <= {0.0}
+
+
+def test_a_token_that_may_only_read_is_enough(cast: Cast) -> None:
+    expires = timezone.now() + timedelta(days=1)
+    _, text = tokens.create(cast.vera, name="prometheus", scope="read", expires_at=expires)
+    client = APIClient(headers={"Authorization": f"Bearer {text}"})
+    assert "spillway_spend_per_hour" in scrape(client)
+    assert APIClient().get("/metrics").status_code == 401
+
+
+def test_small_namespaces_are_added_up_beyond_the_bound() -> None:
+    labels = ("currency", "namespace")
+    values: Values = {("CNY", f"ns-{n}"): float(n) for n in range(MOST + 50)}
+    found = bounded(values, labels)
+    assert len(found) == MOST + 1
+    assert found["CNY", OTHER] == sum(range(50))
+    assert sum(found.values()) == pytest.approx(sum(values.values()))
+    assert bounded(found, ("team", "budget")) == found
+
+
+def test_what_runs_now_has_a_rate(cast: Cast, api: APIClient) -> None:
+    row = make.make_fleet(cast.team).pod.instance
+    assert row is not None
+    changed = {"unposted": True, "billed_from": timezone.now() - timedelta(minutes=1)}
+    sizes = {"asked_cpu": Decimal(2), "asked_memory": Decimal(4), "spec": "2-4Gi"}
+    type(row).objects.filter(pk=row.pk).update(**changed, **sizes)
+    post_due(holder="test", clock=SYSTEM)
+    found = scrape(api)
+    ((labels, rate),) = found["spillway_spend_per_hour"].items()
+    assert labels[1:] == ("CNY", "default", "eci")
+    assert rate > 0
+    ((_, today),) = found["spillway_spend_today"].items()
+    assert 0.99 * rate / 60 < today < rate / 50
