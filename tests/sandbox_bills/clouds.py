@@ -43,11 +43,15 @@ class Clock:
         return time.time() if self.held is None else self.held
 
 
-def yesterday(hour: int = 10, minute: int = 0, second: int = 0) -> float:
-    """Unix seconds of a time of yesterday's billing day."""
-    day = datetime.now(BILLING).date() - timedelta(days=1)
+def on(day: date, hour: int = 10, minute: int = 0, second: int = 0) -> float:
+    """Unix seconds of a time of a billing day."""
     at = datetime(day.year, day.month, day.day, hour, minute, second, tzinfo=BILLING)
     return at.astimezone(UTC).timestamp()
+
+
+def yesterday(hour: int = 10, minute: int = 0, second: int = 0) -> float:
+    """Unix seconds of a time of yesterday's billing day."""
+    return on(datetime.now(BILLING).date() - timedelta(days=1), hour, minute, second)
 
 
 @dataclass
