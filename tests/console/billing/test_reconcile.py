@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.billing.bills.reconcile import Billed, Used, compare
+from console.billing.bills.reconcile import Billed, Compared, Used, compare
 from console.billing.bills.settle import Doubt, Served, told
 from providers.bill import Rounding
 from providers.calendar import day_of
@@ -53,8 +53,8 @@ def test_currencies_are_never_added_and_an_unpriced_instance_is_known() -> None:
     theirs = {("CNY", "a"): Billed(Decimal(3), {"cpu"}), ("USD", "b"): Billed(Decimal(1), {"cpu"})}
     found = compare(ours, theirs, CENTS, complete=True)
     assert set(found) == {"CNY", "USD"}
-    assert (found["CNY"].matched, found["CNY"].estimate, found["CNY"].rounding) == (1, 0, 0)
-    assert (found["USD"].estimate, found["USD"].billed) == (1, 1)
+    assert found["CNY"] == Compared(billed=Decimal(3), matched=1)
+    assert found["USD"] == Compared(Decimal(1), Decimal(1), matched=1)
 
 
 def test_lines_that_name_no_instance_are_only_part_of_the_sum() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -97,7 +97,8 @@ def test_what_only_one_side_knows_is_counted_as_such(
     assert item is not None
     assert item.account == eci
     then = day_row(eci, day)
-    assert (then.only_used, then.billed, then.state) == (1, 0, BillDay.State.FINAL)
+    assert (then.only_used, then.billed) == (1, Decimal(0))
+    assert then.state == BillDay.State.FINAL
 
 
 def test_a_final_bill_settles_an_end_that_nobody_saw(
@@ -135,7 +136,7 @@ def test_lines_go_to_whose_instances_they_are_of(
     pod = there.do(aliyun.pod, yesterday(14), 3600)
     row_of(eci, mine)
     row_of(theirs, other)
-    begin = row_of(eci, mine, cloud_id="", pod_uid="x").billed_from
+    begin = datetime.fromtimestamp(yesterday(14), UTC)
     books.life(
         acs,
         begin,
@@ -148,7 +149,7 @@ def test_lines_go_to_whose_instances_they_are_of(
     (payer,) = payers.payers()
     assert payer.covers == (eci, theirs, acs)
     look(runtime)
-    found = set(BillItem.objects.values_list("account", "cloud_id"))
+    found = set(BillItem.objects.values_list("account_id", "cloud_id"))
     assert found == {(eci.pk, mine.id), (theirs.pk, other.id), (acs.pk, "ns/web-0")}
 
 
@@ -216,12 +217,13 @@ def test_final_days_are_left_alone_until_their_lines_change(
     ask_again(eci, day)
     look(runtime)
     asked = day_row(eci, day).asked_at
+    assert asked is not None
     look(runtime)
     assert day_row(eci, day).asked_at == asked
     row_of(eci, group)
     books.post(timezone.now())
     look(runtime)
-    assert day_row(eci, day).asked_at > asked
+    assert day_row(eci, day).asked_at != asked
     assert day_row(eci, day).matched == 1
     settings.BILL_SECONDS = 3600
     assert look(runtime) == 0
