@@ -74,6 +74,8 @@ class Card:
     compatible: bool
     why: str
     upgradable: bool = False
+    # Virtual nodes that were added one by one: it is there, and nobody installed it.
+    nodes: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -97,16 +99,22 @@ class Card:
 
     @property
     def status(self) -> str:
-        return status(self.installed, self.component) if self.installed else ""
+        if self.installed:
+            return status(self.installed, self.component)
+        return _("Recognised") if self.nodes else ""
 
     @property
     def tone(self) -> str:
-        return tone(self.installed, self.component) if self.installed else "mute"
+        if self.installed:
+            return tone(self.installed, self.component)
+        return "ok" if self.nodes else "mute"
 
     @property
     def action(self) -> str:
-        """install, upgrade, or nothing that has to be done."""
+        """install, adopt, upgrade, or nothing that has to be done."""
         row = self.installed
+        if self.nodes:
+            return "adopt"
         if row is None or (not row.version and row.state == Installation.State.FAILED):
             return "install" if self.compatible else ""
         settled = row.state in {Installation.State.INSTALLED, Installation.State.FAILED}
@@ -116,7 +124,13 @@ class Card:
 def card(offer: Offer) -> Card:
     newest = (offer.newest or offer.latest).version
     return Card(
-        offer.component, offer.installed, newest, offer.compatible, offer.why, offer.upgradable
+        offer.component,
+        offer.installed,
+        newest,
+        offer.compatible,
+        offer.why,
+        offer.upgradable,
+        offer.nodes,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from addons.components import apply, managed
+from addons.components import apply, hosted_nodes, managed
 from addons.components.base import Delivery
 from addons.components.checks import Reach
 from addons.components.release import deployed
@@ -32,12 +32,19 @@ async def look(reach: Reach, installation: Installation) -> list[dict[str, Any]]
     if revision is not None and installation.delivery == Delivery.MANAGED:
         told = await managed.differing(reach, installation, revision)
         found = [one.as_dict() for one in told]
+    if revision is not None and installation.delivery == Delivery.HOSTED:
+        nodes = await reach.db(_nodes, installation, revision)
+        found = [one.as_dict() for one in nodes]
     # What an operation did meanwhile is newer than what was compared.
     rows = Installation.objects.filter(
         pk=installation.pk, state=installation.state, operation=installation.operation_id
     )
     await reach.db(rows.update, drift=found, drift_at=timezone.now())
     return found
+
+
+def _nodes(installation: Installation, revision: Revision) -> list[apply.Difference]:
+    return hosted_nodes.differing(installation.cluster, revision.values)
 
 
 async def reconcile_drift(ctx: Context, key: str) -> Outcome:

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from addons.components import managed, recognise, release, vendors
+from addons.components import hosted_nodes, managed, recognise, release, vendors
 from addons.components import values as value_rules
 from addons.components.base import Component, Delivery, Json, Version, within
 from addons.components.kit import Recognised
@@ -221,6 +221,8 @@ def _recognised(
     async def ask(way: str) -> Recognised | None:
         if way == Delivery.MANAGED:
             return await managed.recognised(runtime, cluster, component.name)
+        if way == Delivery.HOSTED:
+            return await runtime.db(hosted_nodes.recognised, cluster, component)
         return await recognise.recognise(await runtime.kube(cluster.pk), component)
 
     delivery, found = ways[0], None
@@ -231,6 +233,13 @@ def _recognised(
             break
     if found is None:
         raise ComponentError("not-installed", _("Nothing of it was found in the cluster."))
+    if delivery == Delivery.HOSTED and not found.values:
+        raise ComponentError(
+            "unsupported",
+            _("Its virtual nodes differ in more than their zones: %(names)s")
+            % {"names": found.evidence},
+            _("Change or remove them one by one; one component has one set of values."),
+        )
     version = component.version(found.version)
     if version is None and component.system:
         # A part of the control plane: its version is the cluster's.

@@ -21,8 +21,9 @@ from addons import operations
 from addons.announce import announce
 from addons.components import drifting, judge, planning, release
 from addons.components import values as value_rules
-from addons.components.base import Component, Version, within
+from addons.components.base import Component, Delivery, Version, within
 from addons.components.catalogue import catalogue
+from addons.components.hosted_nodes import nodes_of
 from addons.components.intent import (
     ComponentError,
     Meant,
@@ -68,6 +69,8 @@ class Offer:
     compatible: bool
     why: str = ""
     newest: Version | None = None
+    # Virtual nodes of ours that people added one by one, where nothing is installed.
+    nodes: tuple[str, ...] = ()
 
     @property
     def upgradable(self) -> bool:
@@ -86,8 +89,15 @@ def offer(cluster: Cluster, component: Component, row: Installation | None) -> O
     why = why_not(cluster, component, component.latest)
     fitting = [v for v in component.versions if not why_not(cluster, component, v)]
     newest = fitting[0] if fitting else None
+    unclaimed = row is None and Delivery.HOSTED in component.deliveries
     return Offer(
-        component, row, component.latest, newest is not None, "" if newest else why, newest
+        component,
+        row,
+        component.latest,
+        newest is not None,
+        "" if newest else why,
+        newest,
+        tuple(node.name for node in nodes_of(cluster)) if unclaimed else (),
     )
 
 

@@ -11,9 +11,9 @@ from addons.components import apply, checks, checks_cloud, judge, release
 from addons.components import values as value_rules
 from addons.components.base import Component, Delivery, Json, Release, Version
 from addons.components.checks import Check, Question
+from addons.components.hosted_nodes import wanted_nodes
 from addons.components.intent import Meant
 from addons.components.kits import kit_of
-from addons.components.steps.hosted import wanted_nodes
 from addons.models import Cluster, Installation, VirtualNode
 from addons.runtime.loop import Runtime
 from addons.sentences import read
@@ -74,8 +74,7 @@ def _renderable(wanted: Release) -> bool:
 async def filled(reach: Runtime, made: Plan, cluster: Cluster, meant: Meant) -> Plan:
     question = await reach.db(question_of, cluster, meant, made.action)
     found = await checks.run(reach, question)
-    told = tuple(Check(c.code, c.state, read(c.title), read(c.detail), read(c.fix)) for c in found)
-    made = replace(made, checks=told)
+    made = replace(made, checks=tuple(found))
     kube = await reach.kube(cluster.pk)
     if made.action == "uninstall":
         return await _leaving(reach, made, cluster, meant)
@@ -136,6 +135,12 @@ async def _leaving(reach: Runtime, made: Plan, cluster: Cluster, meant: Meant) -
 
 def _all_hosted(cluster_id: int) -> set[str]:
     return set(VirtualNode.objects.filter(cluster=cluster_id).values_list("name", flat=True))
+
+
+def told(made: Plan) -> Plan:
+    """With the checks' sentences in the reader's language: not on the loop, which has no reader."""
+    said = (Check(c.code, c.state, read(c.title), read(c.detail), read(c.fix)) for c in made.checks)
+    return replace(made, checks=tuple(said))
 
 
 def auto_rollback(meant: Meant, action: str) -> int | None:

@@ -57,6 +57,11 @@ class ComponentShape(s.Serializer[Any]):
     newest = _text(required=False, help_text="With `cluster`: the newest version that fits")
     compatible = s.BooleanField(required=False, help_text="With `cluster`")
     why = _text(required=False, help_text="With `cluster`: why no version fits")
+    nodes = s.ListField(
+        child=s.CharField(),
+        required=False,
+        help_text="With `cluster`: virtual nodes that show it is there though nobody installed it",
+    )
 
 
 class ComponentDetailShape(ComponentShape):

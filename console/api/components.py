@@ -107,6 +107,7 @@ def _offered(cluster: Cluster) -> list[dict[str, Any]]:
             "newest": offer.newest.version if offer.newest else "",
             "compatible": offer.compatible,
             "why": offer.why,
+            "nodes": list(offer.nodes),
         }
         for offer in manage.offers(cluster)
     ]

@@ -28,11 +28,15 @@ def test_catalogue_groups_every_component_and_counts_where_it_is(
 
 
 def test_cluster_shows_each_component_with_its_next_action(page: Client, fleet: Fleet) -> None:
-    text = page.get(reverse("cluster-components", args=[fleet.cluster.slug])).content.decode()
-    assert (
-        reverse("component-change", args=[fleet.cluster.slug, "hosted-virtual-node", "install"])
-        in text
-    )
+    at = [fleet.cluster.slug, "hosted-virtual-node"]
+    address = reverse("cluster-components", args=[fleet.cluster.slug])
+    text = page.get(address).content.decode()
+    assert reverse("component-change", args=[*at, "adopt"]) in text
+    assert "1 virtual node<" in text
+    assert "Recognised" in text
+    assert fleet.node.name in page.get(reverse("component", args=at)).content.decode()
+    fleet.node.delete()
+    assert reverse("component-change", args=[*at, "install"]) in page.get(address).content.decode()
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_noop as _
 
 from addons import operations
 from addons.components import affected
-from addons.components.base import Json
+from addons.components.hosted_nodes import recognised, wanted_nodes
 from addons.components.steps import removal
 from addons.components.steps.canary import canary
 from addons.components.steps.common import preflight, record, snapshot, work_of
@@ -23,19 +23,8 @@ from addons.pods.identity import installation as own_name
 from addons.runtime.contract import Context
 from addons.sentences import stored
 from kube import NODES
-from providers import registry, tags
+from providers import tags
 from providers.models import CloudAccount, Orphan
-
-
-def wanted_nodes(values: Mapping[str, Any]) -> dict[str, list[Json]]:
-    """Name -> placements, its own zone first. Raises DoesNotExist for an unknown credential."""
-    account = CloudAccount.objects.get(pk=values["credential"])
-    dialect = registry.dialect(account.provider)
-    placements = values["placements"]
-    return {
-        dialect.node_name(own["zone"]): [own, *(other for other in placements if other is not own)]
-        for own in placements
-    }
 
 
 async def apply_nodes(ctx: Context, operation: Operation) -> str:
@@ -132,6 +121,15 @@ async def _children_done(ctx: Context, work: Work) -> None:
     running = [child.target for child in children if child.state in operations.RUNNING]
     if running:
         raise NotYet(stored(_("under way: %(names)s"), names=", ".join(running)), 0.5)
+
+
+async def recognise(ctx: Context, operation: Operation) -> str:
+    """The nodes are there still, as they were when the adoption was started."""
+    work = await work_of(ctx, operation)
+    found = await ctx.db(recognised, work.installation.cluster, work.wanted.component)
+    if found is None or found.values != operation.arguments["values"]:
+        raise StepFailed(_("Its virtual nodes changed meanwhile."), _("Start the adoption anew."))
+    return stored(_("recognised by %(evidence)s"), evidence=found.evidence)
 
 
 # --- uninstall ----------------------------------------------------------------------------------
@@ -234,6 +232,7 @@ STEPS: Mapping[str, Steps] = {
     "configure": _CHANGE,
     "rollback": _CHANGE,
     "repair": (_CHANGE[1], _CHANGE[2], _CHANGE[3], _CHANGE[5]),
+    "adopt": (("recognise", recognise), _CHANGE[1], _CHANGE[5]),
     "uninstall": (
         ("cordon", cordon),
         ("drain", removal.drain),
