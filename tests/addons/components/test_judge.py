@@ -8,7 +8,9 @@ import pytest
 from django.utils.translation import override
 
 from addons.components.catalogue import catalogue
+from addons.components.checks import Check
 from addons.components.judge import wrong
+from addons.components.planning import Plan, told
 
 GIVEN = {"credential": 1, "KCI_CLUSTER_ID": "c-1", "KCI_REGION": "cn-beijing-6"}
 
@@ -47,3 +49,11 @@ def test_sentence_is_translated_when_it_is_read() -> None:
     [text] = said({k: v for k, v in GIVEN.items() if k != "credential"}, "zh-hans")
     assert "credential" in text
     assert "必须" in text
+
+
+def test_checks_of_a_plan_are_told_in_the_readers_language() -> None:
+    component = catalogue()["rbkci-virtual-kubelet"]
+    check = Check("versions", "ok", "Version and kind of the cluster")
+    made = Plan("install", component, component.latest, "in_cluster", (check,), {}, {})
+    with override("zh-hans"):
+        assert [one.title for one in told(made).checks] == ["集群的版本与类型"]
