@@ -50,9 +50,9 @@ class _Money(Collector):
     def collect(self) -> Iterator[Metric]:
         meters = dict(self._meters())
         spend = "what runs costs an hour at this moment"
-        rates = {key: float(meter.per_hour) for key, meter in meters.items()}
+        rates: Values = {key: float(meter.per_hour) for key, meter in meters.items()}
         yield _family("spillway_spend_per_hour", spend, _PLACE, rates)
-        today = {key: float(meter.value(self._now)) for key, meter in meters.items()}
+        today: Values = {key: float(meter.value(self._now)) for key, meter in meters.items()}
         yield _family("spillway_spend_today", "since midnight, UTC+8", _PLACE, today)
         yield from self._month()
         yield from self._instances()
@@ -65,27 +65,29 @@ class _Money(Collector):
             for uid in sorted({key for key, _ in live.by(teams, "cluster", now, where)}):
                 found = live.by(teams, "namespace", now, {**where, "cluster": (uid,)})
                 for (namespace, currency), meter in found.items():
-                    yield (currency, provider, self._clusters.get(uid, uid), namespace), meter
+                    yield (currency, provider, self._slug(uid), namespace), meter
 
     def _month(self) -> Iterator[Metric]:
-        """Month to date, as it is posted: what runs on is added at midnight and at its end."""
         month = calendar.month_of(self._now)
         group = ("provider", "cluster", "namespace")
         query = statements.Query(month, calendar.next_month(month), group)
         found = statements.read(self._teams, query, self._now)
         rows = [
-            ((row.currency, row.keys[0], self._clusters.get(row.keys[1], row.keys[1]), row.keys[2]))
+            ((row.currency, row.keys[0], self._slug(row.keys[1]), row.keys[2]), row.figures)
             for row in found.rows
         ]
         for name, text, read in _MONTH:
-            values = {
-                key: float(getattr(row.figures, read))
-                for key, row in zip(rows, found.rows, strict=True)
-                if row.currency or read != "amount"
+            values: Values = {
+                key: float(getattr(figures, read))
+                for key, figures in rows
+                if key[0] or read != "amount"
             }
             yield _family(name, text, _PLACE, values)
-        unpriced = {(): float(found.unpriced.lines)}
+        unpriced: Values = {(): float(found.unpriced.lines)}
         yield _family("spillway_month_unpriced_lines", "usage lines without a price", (), unpriced)
+
+    def _slug(self, uid: str) -> str:
+        return self._clusters.get(uid, uid)
 
     def _instances(self) -> Iterator[Metric]:
         rows = Instance.objects.filter(state__in=Instance.OPEN)
@@ -94,11 +96,11 @@ class _Money(Collector):
             rows = rows.filter(account__team__in=self._teams)
             orphans = orphans.filter(account__team__in=self._teams)
         counts = rows.order_by().values_list("provider", "state").annotate(n=Count("pk"))
-        values = {(provider, state): float(n) for provider, state, n in counts}
+        values: Values = {(provider, state): float(n) for provider, state, n in counts}
         text = "instances in the ledger that are not closed"
         yield _family("spillway_instances", text, ("provider", "state"), values)
         lost = orphans.order_by().values_list("account__provider").annotate(n=Count("pk"))
-        values = {(provider,): float(n) for provider, n in lost}
+        values = {(str(provider),): float(n) for provider, n in lost}
         yield _family("spillway_orphans", "instances without a pod", ("provider",), values)
 
     def _budgets(self) -> Iterator[Metric]:

@@ -19,6 +19,7 @@ from console.billing import series
 from console.billing.allocation.keys import Key, Term, properties
 from console.billing.allocation.windows import Window
 from console.billing.figures import NOTHING, Figures
+from console.billing.readers import Teams
 from console.billing.statements import Cells, Query
 
 _GIB = 2**30
@@ -70,7 +71,7 @@ class Answer:
     unpriced: int
 
 
-def answer(teams: series.Teams, asked: Question, now: datetime) -> Answer:
+def answer(teams: Teams, asked: Question, now: datetime) -> Answer:
     """Raises `Mixed`."""
     found = _cells(teams, asked, now)
     currencies = {currency for cells in found for _, currency in cells if currency}
@@ -85,7 +86,7 @@ def answer(teams: series.Teams, asked: Question, now: datetime) -> Answer:
     return Answer(sets, next(iter(currencies), asked.currency), unpriced)
 
 
-def _cells(teams: series.Teams, asked: Question, now: datetime) -> list[Cells]:
+def _cells(teams: Teams, asked: Question, now: datetime) -> list[Cells]:
     windows = asked.windows
     first, last = windows[0].start, windows[-1].end
     query = Query(first.date(), last.date(), asked.groups, _where(asked), asked.currency)

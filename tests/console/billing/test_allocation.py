@@ -122,7 +122,7 @@ def test_an_allocation_has_the_fields_of_opencost(account: CloudAccount, api: AP
 def test_machine_prices_are_of_the_gpu_where_there_is_one(
     account: CloudAccount, api: APIClient
 ) -> None:
-    whole = {"cpu_amount": Decimal(0), "machine_amount": Decimal("0.5")}
+    whole: dict[str, Any] = {"cpu_amount": Decimal(0), "machine_amount": Decimal("0.5")}
     usage(account, namespace="ai", gpu=1, gpu_seconds=3600, type="ecs.gn5", **whole)
     usage(account, namespace="ai", type="ecs.c6", **whole)
     (one,) = ask(api, aggregate="namespace")["data"][0].values()

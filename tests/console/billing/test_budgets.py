@@ -10,18 +10,20 @@ from typing import Any
 
 import pytest
 
+from addons.announce import blocking_client
 from addons.models import Cluster, Hold
 from addons.runtime.loop import Runtime
-from addons.runtime.nudge import blocking_client
+from console.billing import live, posting
 from console.billing.budgets import channels, manage, watch
 from console.billing.budgets.errors import BudgetError
 from console.billing.budgets.manage import Wish
 from console.billing.budgets.periods import period_of
 from console.billing.budgets.scope import targets
-from console.models import Budget, BudgetEvent, UsageSum
+from console.models import Budget, BudgetEvent, LiveMeter, UsageSum
 from kube.secret import Secret
 from providers.models import CloudAccount
 from tests.console import cast as make
+from tests.console.billing.books import RATE, life
 from tests.console.cast import Cast
 
 # Saturday noon in UTC+8.
@@ -58,7 +60,11 @@ def spend(
         "amount": Decimal(amount),
         "seconds": 3600,
     }
-    UsageSum.objects.create(**values | fields)
+    stored = values | fields
+    UsageSum.objects.create(**stored)
+    place = ("key", "team", "account", "provider", "cluster_uid", "namespace", "day", "currency")
+    meter = {name: stored[name] for name in place}
+    LiveMeter.objects.create(**meter, amount=live.units(stored["amount"]))
 
 
 def wish(**fields: Any) -> Wish:
@@ -105,6 +111,21 @@ def test_other_scopes_currencies_teams_and_periods_do_not_count(cast: Cast, plac
     assert watch.look_at(row, NOW) == []
     row.refresh_from_db()
     assert row.spent == Decimal(7)
+
+
+def test_what_runs_counts_second_by_second_without_being_posted(cast: Cast, place: Any) -> None:
+    account, _ = place
+    row = budget(cast, amount=Decimal(1), scope={"namespace": "shop"})
+    whole = budget(cast, name="by workload", scope={"workload": "Deployment/web"})
+    begun = life(account, NOW - timedelta(hours=1))
+    posting.post([begun.pk], NOW)
+    for hours in (1, 2):
+        at = NOW + timedelta(hours=hours - 1)
+        for one in (row, whole):
+            watch.look_at(one, at)
+            one.refresh_from_db()
+            assert one.spent == pytest.approx(RATE * hours, abs=Decimal("0.0000001"))
+    assert thresholds(row) == ["50", "80"]
 
 
 def test_the_forecast_is_told_before_it_happens(cast: Cast, place: Any) -> None:
