@@ -35,6 +35,7 @@ State = Instance.State
 Fence = Callable[[], None]
 
 UNKNOWN = "UnknownOutcome"
+NOT_MADE = "not_made"
 # Two lists without the instance must be so far apart, and a new instance may be missing so long.
 MISSING_APART = timedelta(seconds=3)
 SETTLING = timedelta(seconds=30)
@@ -236,7 +237,7 @@ def failed_without_effect(
             rows = Instance.objects.filter(pk=failure.pk, state=State.CREATING, cloud_id="")
             certain = rows.exclude(error_code=UNKNOWN)
             if again:
-                certain.update(state=State.INTENT, **_error(failure.error))
+                certain.update(state=State.INTENT, called_at=None, **_error(failure.error))
             else:
                 certain.update(
                     state=State.CLOSED,
@@ -277,11 +278,11 @@ def not_made(pks: Sequence[int], *, now: datetime, fence: Fence) -> int:
         rows = Instance.objects.filter(
             pk__in=pks, state__in=(State.INTENT, State.CREATING), cloud_id=""
         )
-        called = Case(When(error_code=UNKNOWN, then=Value(True)), default=F("unposted"))
+        called = Case(When(called_at__isnull=False, then=Value(True)), default=F("unposted"))
         return rows.update(
             state=State.CLOSED,
             closed_at=now,
-            close_reason="not_made",
+            close_reason=NOT_MADE,
             sealed_request="",
             unposted=called,
         )

@@ -18,7 +18,7 @@ import msgspec
 from providers.base import Instance as Told
 from providers.base import InstanceState, Size
 from providers.calendar import whole
-from providers.ledger import UNKNOWN
+from providers.ledger import NOT_MADE
 from providers.meter import Asked, Life, Stretch, weight
 from providers.models import Instance, Orphan
 from providers.observation import size_of
@@ -82,9 +82,9 @@ def life_of(row: Instance, orphans: Sequence[Orphan] = ()) -> Life | None:
 
 def _never_seen(row: Instance) -> Life | None:
     """A create without an answer whose instance nobody ever saw, and nobody looks for any more."""
-    if row.error_code != UNKNOWN or row.closed_at is None:
+    called = row.called_at
+    if row.close_reason != NOT_MADE or called is None or row.closed_at is None:
         return None
-    called = row.called_at or row.intended_at
     return Life(
         begin=called,
         end=called,
