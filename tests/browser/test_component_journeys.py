@@ -1,4 +1,4 @@
-"""The journeys of components by the browser, against real processes; J4 is in test_components."""
+"""The journeys of components by the browser, against real processes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser.component_pages import Walker, signed_in
-from tests.journeys.place import ACK, ACK_NODE, IDC, POLICY, SCHEDULER, Place, shared
+from tests.journeys.place import ACK, ACK_NODE, IDC, KCE, POLICY, SCHEDULER, VK, Place, shared
 
 pytestmark = [pytest.mark.browser, pytest.mark.chaos]
 READY = "Ready agent v1.20.11-aliyun.1"
@@ -180,6 +180,54 @@ def test_an_older_cluster_has_the_addon_as_a_release_that_helm_lists_and_upgrade
     walker.begin_uninstall(ACK, ACK_NODE)
     walker.confirm("Uninstall")
     assert place.nodes(ACK) == {}
+
+
+def test_a_kce_cluster_gains_kci_changes_it_and_gives_it_back(walker: Walker, place: Place) -> None:
+    page = walker.page
+    install_kci(walker)
+    assert place.nodes(KCE) == {"virtual-kubelet01": "Ready agent v1.17.6-vk-v1.6.0"}
+    for name in ("serviceaccount/virtual-kubelet-sa", "deployment/virtual-kubelet"):
+        assert place.there(name, cluster=KCE)
+    walker.open(f"/c/{KCE}/components/{VK}/resources/")
+    expect(page.locator("#objects tr", has_text="virtual-kubelet-rb")).to_contain_text("there")
+
+    walker.open(f"/c/{KCE}/components/{VK}/")
+    page.get_by_role("link", name="Configure", exact=True).click()
+    walker.next()
+    page.locator("details summary").click()
+    walker.fill(**{"cluster-domain": "other.local"})
+    walker.steps_to("review")
+    walker.see("rolls back to v1.3.1 by itself")
+    walker.confirm("Apply")
+
+    walker.open(f"/c/{KCE}/components/{VK}/history/")
+    expect(page.locator("tbody tr")).to_have_count(2)
+    page.get_by_role("link", name="Roll back to it").click()
+    walker.steps_to("review")
+    walker.confirm("Roll back")
+    walker.begin_uninstall(KCE, VK)
+    walker.confirm("Uninstall")
+    assert place.nodes(KCE) == {}
+
+
+def install_kci(walker: Walker) -> None:
+    """By the settings of Kingsoft's help page; the id of the cluster is not optional."""
+    page = walker.page
+    walker.begin(KCE, VK, "Install")
+    walker.next()
+    page.select_option("[name=KCI_SUBNET_ID]", index=1)
+    page.locator("[name=KCI_SECURITY_GROUP_IDS]").first.check()
+    walker.next()
+    walker.fill(nodename="virtual-kubelet01")
+    expect(page.locator("[name=KCI_CLUSTER_ID]")).to_have_attribute("required", "")
+    walker.fill(KCI_CLUSTER_ID="c-browser")
+    walker.next()
+    walker.see("DaemonSets and virtual nodes")
+    walker.next()
+    for name in ("virtual-kubelet01", "ServiceAccount kube-system/virtual-kubelet-sa"):
+        walker.see(name)
+    walker.see("ClusterRoleBinding virtual-kubelet-rb")
+    walker.confirm("Install")
 
 
 def test_an_on_premises_cluster_gets_virtual_nodes_and_the_scheduler(
