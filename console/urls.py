@@ -32,6 +32,7 @@ from console.views import (
     sign_in,
     uikit,
 )
+from console.views.billing.urls import billing_patterns
 
 _COMPONENT = "c/<slug:slug>/components/<slug:name>/"
 _CHANGE = f"{_COMPONENT}do/<slug:action>/"
@@ -92,6 +93,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("orphans/", orphans.orphans, name="orphans"),
     path("orphans/delete/", orphans.delete, name="orphans-delete"),
     path("orphans/adopt/", orphans.adopt, name="orphans-adopt"),
+    *billing_patterns,
     path("", include("console.api.cost_urls")),
     path("operations/", operations.operations, name="operations"),
     path("operations/<int:pk>/", operations.operation, name="operation"),

@@ -7,6 +7,7 @@ from drf_spectacular.views import SpectacularAPIView
 from rest_framework.routers import SimpleRouter
 
 from console.api import fleet, live, overview, people
+from console.api.billing_urls import billing_patterns
 from console.api.budgets import Budgets, Channels
 from console.api.compatibility import Compatibility
 from console.api.components import Components, Installations
@@ -50,5 +51,6 @@ urlpatterns = [
         RamGrantRotation.as_view(),
         name="ram-grant-rotate",
     ),
+    *billing_patterns,
     *router.urls,
 ]

@@ -1,7 +1,7 @@
 """What a reader asks of the statement: the same words in the address of the page and over REST.
 
 `period` names a span (`today`, `7d`, `month`, `last-month`), or `start` and `end` give billing days
-(UTC+8; `end` is the first day after it). `group` takes one or several of `GROUPS`, between commas
+(UTC+8; `end` is the first day after it). `group` takes one or several groups, between commas
 or repeated; every group is a filter too, `label:<key>` among them. `currency` picks one, `step`
 (`hour`, `day`) the buckets of the series.
 """
@@ -18,22 +18,9 @@ from urllib.parse import urlencode
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 
-GROUPS = (
-    "day",
-    "cluster",
-    "namespace",
-    "workload",
-    "provider",
-    "account",
-    "region",
-    "zone",
-    "node",
-    "tier",
-    "type",
-    "kind",
-    "team",
-    "spot",
-)
+from console.billing import groups
+from console.billing.statements import Query
+
 PERIODS = ("today", "7d", "month", "last-month")
 DEFAULT_PERIOD = "month"
 DEFAULT_GROUP = "namespace"
@@ -53,8 +40,8 @@ class BadQuestion(ValueError):
         self.name, self.text = name, text
 
 
-def is_group(name: str) -> bool:
-    return name in GROUPS or bool(_LABEL.match(name))
+def _is_group(name: str) -> bool:
+    return bool(_LABEL.match(name)) if name.startswith(groups.LABEL) else groups.is_group(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +59,10 @@ class Asked:
     @property
     def days(self) -> int:
         return (self.end - self.start).days
+
+    @property
+    def query(self) -> Query:
+        return Query(self.start, self.end, self.group, self.where, self.currency)
 
     def pairs(self) -> list[tuple[str, str]]:
         """As parameters; what is the default anyway is left out."""
@@ -151,14 +142,14 @@ def _span(params: QueryDict, today: date) -> tuple[str, date, date]:
 def _group(params: QueryDict) -> tuple[str, ...]:
     given = [name for text in params.getlist("group") for name in text.split(",") if name]
     for name in given:
-        if not is_group(name):
+        if not _is_group(name):
             raise BadQuestion("group", _("Nothing is grouped by %(name)s.") % {"name": name})
     return tuple(dict.fromkeys(given)) or (DEFAULT_GROUP,)
 
 
 def _where(params: QueryDict) -> dict[str, tuple[str, ...]]:
     """An empty value is a value: what has no namespace."""
-    return {name: tuple(dict.fromkeys(params.getlist(name))) for name in params if is_group(name)}
+    return {name: tuple(dict.fromkeys(params.getlist(name))) for name in params if _is_group(name)}
 
 
 def read(params: QueryDict, today: date) -> Asked:

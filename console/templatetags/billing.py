@@ -91,15 +91,20 @@ def hours(seconds: Decimal | int | None) -> str:
     )
 
 
-@register.filter
-def unit_price(amount: Decimal) -> str:
-    """A unit price with all its digits, and no idle zeros beyond four."""
+@register.simple_tag
+def price(amount: Decimal, currency: str) -> str:
+    """A unit price with all its digits, four at least."""
     exact = amount.normalize()
-    places = max(-int(exact.as_tuple().exponent), 4)
-    return formats.number_format(exact, decimal_pos=places, use_l10n=True)
+    return money(exact, currency, max(-int(exact.as_tuple().exponent), 4))
 
 
 @register.simple_tag
 def short_money(amount: Decimal, currency: str, places: int = 0) -> str:
     """An amount for the axis of a chart: no cents beyond what its scale shows."""
     return money(amount, currency, places)
+
+
+@register.simple_tag
+def per_second(per_hour: Decimal, currency: str) -> str:
+    """A price per hour as the second it is metered by."""
+    return money(per_hour / 3600, currency, 9)

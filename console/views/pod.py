@@ -20,12 +20,13 @@ from django.views.decorators.http import require_POST, require_safe
 from addons.models import PodRow
 from addons.pods import control, inspect, reasons
 from console import audit, logs
-from console.access import Role, access
+from console.access import AnyUser, Role, access
 from console.api.pods import log_file, read_logs
 from console.api.problems import Problem
 from console.keys import known
 from console.live.rows import pod_rows
 from console.templatetags.ui import short_duration
+from console.views.billing import pod as pod_money
 from kube.errors import KubeError
 from providers import seen
 from providers.base import Size
@@ -37,6 +38,7 @@ TABS = (
     ("logs", gettext_lazy("Logs")),
     ("yaml", "YAML"),
     ("instance", gettext_lazy("Instance")),
+    ("cost", gettext_lazy("Cost")),
 )
 SOURCES = {
     "kubernetes": gettext_lazy("Kubernetes"),
@@ -165,7 +167,9 @@ def _moments(found: inspect.Timeline) -> list[dict[str, Any]]:
     ]
 
 
-def _tab_context(pod: PodRow, instance: Instance | None, tab: str) -> dict[str, Any]:
+def _tab_context(user: AnyUser, pod: PodRow, instance: Instance | None, tab: str) -> dict[str, Any]:
+    if tab == "cost":
+        return pod_money.context(user, pod, timezone.now())
     if tab == "timeline":
         found = inspect.timeline(pod)
         missing = [str(SOURCES[name]) for name in found.missing]
@@ -239,7 +243,7 @@ def pod(request: HttpRequest, pk: int, tab: str = "timeline") -> HttpResponse:
         "tab": tab,
         "tabs": TABS,
         "scope": found.cluster,
-        **_tab_context(found, instance, tab),
+        **_tab_context(request.user, found, instance, tab),
     }
     partial = request.headers.get("HX-Request") and request.GET.get("part")
     template = f"pages/pod/{request.GET['part']}.html" if partial in {"top", "tab"} else ""

@@ -25,9 +25,18 @@ from addons.models import (
 )
 from console import tokens
 from console.billing.budgets import channels
-from console.models import ApiToken, Budget, Channel, Export, Membership
+from console.models import (
+    ApiToken,
+    BillDay,
+    Budget,
+    Channel,
+    DiscountRule,
+    Export,
+    Membership,
+    PriceEntry,
+)
 from kube.secret import Secret
-from providers import base, sealing, seen, vault
+from providers import base, calendar, sealing, seen, vault
 from providers.models import CloudAccount, Instance, LogTail, Orphan, RamGrant
 
 PASSWORD = "correct-horse-battery"
@@ -299,12 +308,55 @@ class Fleet:
     budget: Budget
     channel: Channel
     export: Export
+    bill_day: BillDay
+    price: PriceEntry
+    discount: DiscountRule
 
 
 def export(team: Group, user: User) -> Export:
     query = {"start": "2026-11-01", "end": "2026-12-01", "where": {}}
     return Export.objects.create(
         team=team, user=user, format="usage", query=query, created_at=timezone.now()
+    )
+
+
+def bill_day(on: CloudAccount) -> BillDay:
+    amounts = {"estimate": Decimal("1.5"), "billed": Decimal("1.49"), "rounding": Decimal("-0.01")}
+    day = calendar.day_of(timezone.now())
+    return BillDay.objects.create(
+        account=on, day=day, currency="CNY", state=BillDay.State.PARTLY, matched=1, **amounts
+    )
+
+
+def price(team: Group, **fields: Any) -> PriceEntry:
+    now = timezone.now()
+    values: dict[str, Any] = {
+        "team": team,
+        "provider": "eci",
+        "region": "eu-central-1",
+        "item": "cpu",
+        "per": "hour",
+        "amount": Decimal("0.3"),
+        "currency": "CNY",
+        "valid_from": now - timedelta(days=30),
+        "origin": PriceEntry.Origin.OPERATOR,
+        "source": "contract 117",
+        "entered_by": "alice",
+        "entered_at": now,
+    }
+    return PriceEntry.objects.create(**values | fields)
+
+
+def discount(team: Group) -> DiscountRule:
+    now = timezone.now()
+    return DiscountRule.objects.create(
+        team=team,
+        name=f"contract-{next(_numbers)}",
+        provider="kci",
+        factor=Decimal("0.85"),
+        valid_from=now,
+        entered_by="alice",
+        entered_at=now,
     )
 
 
@@ -350,4 +402,7 @@ def make_fleet(team: Group) -> Fleet:
         budget=budget(team),
         channel=channel(team),
         export=export(team, team.memberships.order_by("pk")[0].user),
+        bill_day=bill_day(key),
+        price=price(team),
+        discount=discount(team),
     )

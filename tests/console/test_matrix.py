@@ -30,6 +30,8 @@ OPERATORS = (GOES, GOES, FORBIDDEN, ABSENT)
 OWNERS = (GOES, FORBIDDEN, FORBIDDEN, ABSENT)
 # Charlie operates in a team of his own.
 MAKERS = (GOES, GOES, FORBIDDEN, GOES)
+# Charlie owns a team of his own.
+PRICERS = (GOES, FORBIDDEN, FORBIDDEN, GOES)
 NOBODY = (ABSENT,) * 4
 
 PAGES: dict[str, tuple[str, ...]] = {
@@ -37,6 +39,9 @@ PAGES: dict[str, tuple[str, ...]] = {
         (
             *("GET overview", "GET tasks-tray", "GET search", "GET clusters", "GET nodes"),
             *("GET pods", "GET pods-export", "GET orphans", "GET operations", "GET credentials"),
+            *("GET billing-usage", "GET billing-lines", "GET billing-bills", "GET billing-budgets"),
+            *("GET billing-prices", "GET billing-preview", "POST billing-preview"),
+            *("GET billing-exports", "POST billing-exports", "GET billing-channels"),
             *("GET node-new", "GET credential-new", "GET settings-profile", "GET settings-tokens"),
             *("POST settings-profile", "POST settings-appearance", "POST settings-tokens"),
             # Bulk calls answer for each id; `test_bulk_*` look at them.
@@ -65,6 +70,7 @@ PAGES: dict[str, tuple[str, ...]] = {
                 "GET fleet-upgrade",
                 "GET operation-log",
             ),
+            *("GET billing-bill", "GET billing-budget"),
         ),
         MEMBERS,
     ),
@@ -77,20 +83,35 @@ PAGES: dict[str, tuple[str, ...]] = {
             *("GET component-step", "POST component-step", "GET component-plan"),
             *("POST component-start", "POST fleet-pause", "POST fleet-resume"),
             *("POST fleet-retry", "POST fleet-cancel", "POST ram-grant", "POST ram-rotate"),
+            *("POST billing-budget", "POST billing-budget-lift", "POST billing-budget-test"),
+            "POST billing-channel-test",
         ),
         OPERATORS,
     ),
     **dict.fromkeys(
-        ("POST cluster-remove", "POST node-remove", "POST credential-remove", "POST ram-revoke"),
+        (
+            *("POST cluster-remove", "POST node-remove", "POST credential-remove"),
+            *("POST ram-revoke", "POST billing-budget-remove", "POST billing-channel-remove"),
+            *("POST billing-price-withdraw", "POST billing-discount-remove"),
+        ),
         OWNERS,
     ),
     **dict.fromkeys(
         (
             *("GET cluster-new", "GET cluster-new-context", "GET cluster-new-check"),
             *("GET cluster-new-identity", "GET fleet-new", "POST fleet-new"),
+            *("GET billing-budget-new", "POST billing-budget-new", "POST billing-channels"),
         ),
         MAKERS,
     ),
+    **dict.fromkeys(
+        (
+            *("GET billing-price-new", "POST billing-price-new", "POST billing-prices-import"),
+            *("GET billing-discount-new", "POST billing-discount-new"),
+        ),
+        PRICERS,
+    ),
+    "POST billing-export-remove": (GOES, ABSENT, ABSENT, ABSENT),
     "GET ui-kit": NOBODY,
     "POST settings-token-revoke": (GOES, ABSENT, ABSENT, ABSENT),
 }
@@ -107,6 +128,9 @@ API: dict[str, tuple[str, ...]] = {
             *("GET api:installations-list", "GET api:fleet-upgrades-list"),
             *("GET api:budgets-list", "GET api:channels-list", "GET api:exports-list"),
             "POST api:exports-list",
+            *("GET api:billing-summary", "GET api:billing-statement", "GET api:billing-series"),
+            *("GET api:billing-usage", "GET api:billing-prices", "GET api:billing-discounts"),
+            *("GET api:billing-reconciliation", "POST api:billing-preview"),
             *("GET cost-api:allocation", "GET cost-api:allocation-compute", "GET cost-api:metrics"),
         ),
         EVERYBODY,
@@ -128,7 +152,7 @@ API: dict[str, tuple[str, ...]] = {
             *("GET api:installations-detail", "GET api:installations-revisions"),
             *("GET api:installations-drift", "GET api:fleet-upgrades-detail"),
             "GET api:installations-logs",
-            *("GET api:budgets-detail", "GET api:channels-detail"),
+            *("GET api:budgets-detail", "GET api:channels-detail", "GET api:billing-pod"),
             "GET api:ram-grants",
         ),
         MEMBERS,
@@ -160,6 +184,8 @@ API: dict[str, tuple[str, ...]] = {
                 "POST api:installations-uninstall",
                 "DELETE api:ram-grant",
                 "DELETE api:budgets-detail",
+                "POST api:billing-price-withdraw",
+                "DELETE api:billing-discount",
                 "DELETE api:channels-detail",
             ),
         ),
@@ -172,6 +198,13 @@ API: dict[str, tuple[str, ...]] = {
             *("POST api:budgets-list", "POST api:channels-list"),
         ),
         MAKERS,
+    ),
+    **dict.fromkeys(
+        (
+            *("POST api:billing-prices", "POST api:billing-prices-import"),
+            "POST api:billing-discounts",
+        ),
+        PRICERS,
     ),
 }
 # Open to the world: health, languages, texts, sign-in.
@@ -208,6 +241,25 @@ BODIES: dict[str, Any] = {
     "POST pods-delete-many": {"ids": []},
     "POST orphans-delete": {"ids": []},
     "POST orphans-adopt": {"ids": []},
+}
+PRICE = {
+    "provider": "eci",
+    "item": "cpu",
+    "amount": "0.3",
+    "per": "hour",
+    "currency": "CNY",
+    "region": "eu-central-1",
+    "valid_from": "2026-11-01T00:00:00+08:00",
+}
+BODIES |= {
+    "POST api:billing-prices": PRICE,
+    "POST api:billing-prices-import": {"csv": "provider\n"},
+    "POST api:billing-discounts": {
+        "name": "contract",
+        "provider": "eci",
+        "factor": "0.9",
+        "valid_from": "2026-11-01T00:00:00+08:00",
+    },
 }
 VK = "rbkci-virtual-kubelet"
 QUERIES = {
@@ -320,6 +372,15 @@ def url_of(name: str, fleet: Fleet, token: int) -> str:
         "api:budgets": {"pk": fleet.budget.pk},
         "api:channels": {"pk": fleet.channel.pk},
         "api:exports": {"pk": fleet.export.pk},
+        "api:billing-pod": {"uid": fleet.pod.uid},
+        "api:billing-price": {"pk": fleet.price.pk},
+        "api:billing-discount": {"pk": fleet.discount.pk},
+        "billing-bill": {"pk": fleet.bill_day.pk},
+        "billing-budget": {"pk": fleet.budget.pk},
+        "billing-channel": {"pk": fleet.channel.pk},
+        "billing-price": {"pk": fleet.price.pk},
+        "billing-discount": {"pk": fleet.discount.pk},
+        "billing-export": {"pk": fleet.export.pk},
         "fleet": {"pk": fleet.fleet_upgrade.pk},
         "api:installations": {"pk": fleet.installation.pk},
         "cluster-components": {"slug": fleet.cluster.slug},

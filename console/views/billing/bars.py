@@ -6,10 +6,9 @@ above the highest bar; gaps between bars are a quarter of a bar.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
 
 SERIES_MAX = 7
 OTHERS = "…"
@@ -28,7 +27,6 @@ class Bucket:
     url: str = ""
     # Shown open: the cloud has not billed all of it.
     open: bool = True
-    mark: Any = None
 
     @property
     def total(self) -> Decimal:
@@ -39,7 +37,7 @@ class Bucket:
 class Segment:
     y: float
     height: float
-    colour: int
+    css: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +61,13 @@ class Column:
 @dataclass(frozen=True, slots=True)
 class Series:
     key: str
-    colour: int
+    css: str
     total: Decimal
 
 
 @dataclass(frozen=True, slots=True)
 class Bars:
-    """`ticks` are (percent from the top, amount); `wide`: the labels need every other slot."""
+    """`ticks` are (percent from the top, amount)."""
 
     columns: tuple[Column, ...]
     ticks: tuple[tuple[float, Decimal], ...]
@@ -96,11 +94,16 @@ def round_top(highest: Decimal) -> Decimal:
     return next((scale * step for step in _NICE if scale * step >= highest), scale * 10)
 
 
-def draw(buckets: Sequence[Bucket]) -> Bars:
+def _numbered(_key: str, rank: int) -> str:
+    return f"s{rank}"
+
+
+def draw(buckets: Sequence[Bucket], css: Callable[[str, int], str] = _numbered) -> Bars:
+    """`css`: the class of a series by its key and its rank, counted from 1."""
     named, rest = ranked(buckets)
-    series = [Series(key, at + 1, total) for at, (key, total) in enumerate(named)]
+    series = [Series(key, css(key, at), total) for at, (key, total) in enumerate(named, 1)]
     if rest:
-        series.append(Series(OTHERS, 0, rest))
+        series.append(Series(OTHERS, "s0", rest))
     top = round_top(max((bucket.total for bucket in buckets), default=Decimal(0)))
     slot = 100 / max(len(buckets), 1)
     every = -(-len(buckets) // 12)
@@ -141,5 +144,5 @@ def _segments(bucket: Bucket, top: Decimal, series: Sequence[Series]) -> list[Se
             continue
         base += amount
         y, height = 100 - 100 * base / top, 100 * amount / top
-        found.append(Segment(round(float(y), 3), round(float(height), 3), one.colour))
+        found.append(Segment(round(float(y), 3), round(float(height), 3), one.css))
     return found

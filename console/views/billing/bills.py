@@ -1,0 +1,167 @@
+"""Bills: what the clouds billed beside what was metered, day by day and account by account."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_safe
+
+from console.access import access, visible
+from console.billing.asked import Asked
+from console.billing.models import BillDay, BillItem, UsageLine
+from console.views.billing import settled, usage
+from providers.calendar import day_of
+
+STATE_TONES = {
+    BillDay.State.ESTIMATED: "mute",
+    BillDay.State.PARTLY: "warn",
+    BillDay.State.FINAL: "ok",
+}
+PAGE = 100
+SIDES = {
+    "matched": ("ok", _("matched")),
+    "only_billed": ("bad", _("only billed")),
+    "only_used": ("warn", _("only metered")),
+}
+_PERIODS = (("7d", _("7 days")), ("month", _("This month")), ("last-month", _("Last month")))
+
+
+@dataclass(slots=True)
+class Sum:
+    """One currency of the period: of the days that are settled, and of all of them."""
+
+    currency: str
+    estimate: Decimal = Decimal(0)
+    billed: Decimal = Decimal(0)
+    rounding: Decimal = Decimal(0)
+    days: int = 0
+    final: int = 0
+    final_estimate: Decimal = Decimal(0)
+    final_billed: Decimal = Decimal(0)
+
+    @property
+    def difference(self) -> Decimal:
+        """Of the days whose bill is final; the others are not comparable yet."""
+        return self.final_billed - self.final_estimate
+
+
+def sums(days: Iterable[BillDay]) -> list[Sum]:
+    found: dict[str, Sum] = {}
+    for day in days:
+        one = found.setdefault(day.currency, Sum(day.currency))
+        one.estimate += day.estimate
+        one.billed += day.billed
+        one.rounding += day.rounding
+        one.days += 1
+        if day.state == BillDay.State.FINAL:
+            one.final += 1
+            one.final_estimate += day.estimate
+            one.final_billed += day.billed
+    return sorted(found.values(), key=lambda one: one.currency)
+
+
+def days_of(user: Any, asked: Asked) -> list[BillDay]:
+    rows = visible(BillDay, user).filter(day__gte=asked.start, day__lt=asked.end)
+    if asked.currency:
+        rows = rows.filter(currency=asked.currency)
+    for name, column in (("account", "account_id__in"), ("provider", "account__provider__in")):
+        if name in asked.where:
+            rows = rows.filter(**{column: list(asked.where[name])})
+    return list(rows.select_related("account").order_by("-day", "account__name", "currency"))
+
+
+def _shown(day: BillDay) -> dict[str, Any]:
+    compared = day.state != BillDay.State.ESTIMATED
+    return {
+        "it": day,
+        "tone": STATE_TONES[BillDay.State(day.state)],
+        "difference": day.billed - day.estimate if compared else None,
+        "beyond": day.billed - day.estimate - day.rounding if compared else None,
+        "compared": compared,
+    }
+
+
+@require_safe
+@login_required
+def page(request: HttpRequest) -> HttpResponse:
+    asked, bad = usage.read(request, day_of(timezone.now()))
+    days = days_of(request.user, asked)
+    context = {
+        "asked": asked,
+        "bad": bad,
+        "days": [_shown(day) for day in days],
+        "sums": sums(days),
+        "settle": settled.strip(request.user, asked),
+        "periods": [(code, text, asked.link(period=code, step="day")) for code, text in _PERIODS],
+        "filters": usage.filters(asked),
+        "last": usage.last_day(asked),
+    }
+    return render(request, "pages/billing/bills.html", context, status=400 if bad else 200)
+
+
+@dataclass(slots=True)
+class Beside:
+    """One instance of a day: what was metered, and the lines of its bill."""
+
+    cloud_id: str
+    pod: str = ""
+    namespace: str = ""
+    seconds: int = 0
+    metered: Decimal | None = None
+    items: list[BillItem] = field(default_factory=list)
+
+    @property
+    def billed(self) -> Decimal | None:
+        return sum((item.amount for item in self.items), Decimal(0)) if self.items else None
+
+    @property
+    def difference(self) -> Decimal | None:
+        billed = self.billed
+        return None if billed is None or self.metered is None else billed - self.metered
+
+    @property
+    def state(self) -> str:
+        if self.metered is None:
+            return "only_billed"
+        return "matched" if self.items else "only_used"
+
+
+def beside(day: BillDay) -> list[Beside]:
+    """The instances of the day: what only one side knows first, then by how much they differ."""
+    found: dict[str, Beside] = {}
+    used = UsageLine.objects.filter(account=day.account, day=day.day, currency=day.currency)
+    for line in used.values("cloud_id", "pod_name", "namespace", "seconds", "amount"):
+        one = found.setdefault(line["cloud_id"], Beside(line["cloud_id"]))
+        one.pod, one.namespace = line["pod_name"], line["namespace"]
+        one.seconds += line["seconds"]
+        one.metered = (one.metered or Decimal(0)) + line["amount"]
+    items = BillItem.objects.filter(account=day.account, day=day.day, currency=day.currency)
+    for item in items.order_by("item"):
+        found.setdefault(item.cloud_id, Beside(item.cloud_id)).items.append(item)
+    return sorted(
+        found.values(),
+        key=lambda one: (one.state == "matched", -abs(one.difference or 0), one.cloud_id),
+    )
+
+
+@require_safe
+@login_required
+def day(request: HttpRequest, pk: int) -> HttpResponse:
+    found = access(BillDay, request.user, pk=pk)
+    pages = Paginator(beside(found), PAGE).get_page(request.GET.get("page"))
+    context = {
+        "row": _shown(found),
+        "page": pages,
+        "instances": [(one, *SIDES[one.state]) for one in pages.object_list],
+        "account": found.account,
+    }
+    return render(request, "pages/billing/bill.html", context)
