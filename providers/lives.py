@@ -28,6 +28,8 @@ from providers.seen import decode
 # Clouds whose documents contradict themselves on the begin: it may be the image pull.
 _FROM_CREATION = frozenset({"kci"})
 _ADOPTED = "adopted"
+# The cloud's clock may be so far behind ours: when it was last seen is our time, its end is not.
+SKEW = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ def _span(row: Instance, told: Told | None) -> _Span | None:
         begin=begin,
         begin_bound=0 if exact else _apart(begin, end or alive),
         end=end,
-        end_bound=0 if end is None or ended else _apart(alive, end),
+        end_bound=0 if end is None or ended else _apart(max(alive - SKEW, begin), end),
     )
 
 
