@@ -48,18 +48,33 @@ class Guide:
         wanted = scene(self.world)
         self._bill_early()
         self._credentials(wanted)
+        self._prices()
         self._clusters(wanted)
         self._nodes(wanted)
         self._apply(wanted)
 
     def _bill_early(self) -> None:
         """So that a pod's line of the bill can be seen without waiting for it until tomorrow."""
-        body = json.dumps({"bill_early": True}).encode()
         for cloud in ("aliyun", "kci"):
-            url = f"{self.world['control_url']}/{cloud}/knobs"
-            request = urllib.request.Request(url, body, method="PUT")
-            with urllib.request.urlopen(request, timeout=10):
-                pass
+            self._knobs(cloud, {"bill_early": True})
+
+    def _knobs(self, cloud: str, changes: dict[str, Any]) -> dict[str, Any]:
+        url = f"{self.world['control_url']}/{cloud}/knobs"
+        request = urllib.request.Request(url, json.dumps(changes).encode(), method="PUT")
+        with urllib.request.urlopen(request, timeout=10) as response:
+            found: dict[str, Any] = json.loads(response.read())
+        return found
+
+    def _prices(self) -> None:
+        """Those of the contract with Kingsoft Cloud, which publishes none."""
+        if self.call("GET", "/api/v1/billing/prices/?provider=kci&origin=operator"):
+            return
+        prices = self._knobs("kci", {})["prices"]["HourlyInstantSettlement"]
+        common = {"provider": "kci", "per": "hour", "currency": "CNY", "source": "contract"}
+        since = {"valid_from": "2026-01-01T00:00:00+08:00", "type": "*"}
+        for item, amount in prices.items():
+            body = {**common, **since, "item": item, "amount": amount}
+            self.call("POST", "/api/v1/billing/prices/", body)
 
     def _all(self, path: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.call("GET", f"{path}?limit=100")["results"]
