@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -72,6 +72,7 @@ _ONE = {
     "operation": ("operations-detail", "pk"),
     "fleet-upgrade": ("fleet-upgrades-detail", "pk"),
     "credential": ("credentials-detail", "pk"),
+    "billing-budget": ("budgets-detail", "pk"),
 }
 _TABS = {
     ("pod-tab", "timeline"): "pods-timeline",
@@ -89,8 +90,19 @@ _PLAIN = {
     "overview": "overview",
     "components": "components-list",
     "credentials": "credentials-list",
+    "billing-prices": "billing-prices",
+    "billing-exports": "exports-list",
+    "billing-budgets": "budgets-list",
+    "billing-channels": "channels-list",
     "settings-profile": "me",
     "settings-tokens": "tokens",
+}
+# Questions of money: what was asked goes along, in the words of the API.
+_ASKED = {
+    "billing-usage": "billing-statement",
+    "billing-lines": "billing-usage",
+    "billing-bills": "billing-reconciliation",
+    "billing-bill": "billing-reconciliation",
 }
 # Forms that make something: what they send.
 _MAKES = {
@@ -101,31 +113,42 @@ _MAKES = {
     "node-new": "nodes-list",
     "credential-new": "credentials-list",
     "compatibility": "compatibility",
+    "billing-preview": "billing-preview",
+    "billing-price-new": "billing-prices",
+    "billing-discount-new": "billing-discounts",
+    "billing-budget-new": "budgets-list",
 }
 
 
-def _listed(request: HttpRequest, name: str, given: Mapping[str, Any]) -> Call | None:
-    if name == "components-fleet":
-        return call("installations-list", q=request.GET.get("q", ""))
-    if name == "cluster-components":
-        return call("components-list", cluster=given["slug"])
-    return None
+def call_of(request: HttpRequest, asked: Sequence[tuple[str, str]] = ()) -> Call | None:
+    """The call of the page that answers the request; None: the API has nothing like it.
 
-
-def call_of(request: HttpRequest) -> Call | None:
-    """The call of the page that answers the request; None: the API has nothing like it."""
+    `asked` are the parameters of a question of money as the page understood it.
+    """
     match = request.resolver_match
     name = match.url_name if match else None
     if match is None or name is None or match.namespaces:
         return None
-    given = match.kwargs
+    return _whole(name, asked) or _narrowed(name, match.kwargs, request)
+
+
+def _whole(name: str, asked: Sequence[tuple[str, str]]) -> Call | None:
+    """Of a page whose address names nothing."""
     if name in _LISTS:
-        return Call(call(_LISTS[name]).path, live=True)
+        return replace(call(_LISTS[name]), live=True)
+    if name in _ASKED:
+        made = call(_ASKED[name])
+        return replace(made, path=f"{made.path}?{urlencode(asked)}") if asked else made
+    if name in _MAKES:
+        return call(_MAKES[name], method="POST")
+    return call(_PLAIN[name]) if name in _PLAIN else None
+
+
+def _narrowed(name: str, given: Mapping[str, Any], request: HttpRequest) -> Call | None:
+    """Of a page of one object, or with one filter."""
     if name in _ONE:
         address, key = _ONE[name]
         return call(_TABS.get((name, given.get("tab", "")), address), given[key])
-    if name in _PLAIN:
-        return call(_PLAIN[name])
-    if name in _MAKES:
-        return call(_MAKES[name], method="POST")
-    return _listed(request, name, given)
+    if name == "components-fleet":
+        return call("installations-list", q=request.GET.get("q", ""))
+    return call("components-list", cluster=given["slug"]) if name == "cluster-components" else None

@@ -8,6 +8,7 @@ from django import template
 from django.conf import settings
 from django.template import Context
 
+from console.billing.asked import Asked
 from console.parity import Call, call_of
 
 register = template.Library()
@@ -19,7 +20,9 @@ def api_menu(context: Context) -> dict[str, Any]:
     request = context.get("request")
     if request is None:
         return {"call": None}
-    found: Call | None = context.get("api_call") or call_of(request)
+    asked = context.get("asked")
+    pairs = asked.pairs() if isinstance(asked, Asked) else ()
+    found: Call | None = context.get("api_call") or call_of(request, pairs)
     return {
         "call": found,
         "line": found.line(settings.PUBLIC_URL) if found else "",
