@@ -13,9 +13,25 @@ from console.billing.figures import COUNTS, Figures
 from console.billing.models import UsageLine
 from providers.meter import FIGURES, Kind
 
-_MONEY = ("currency", "list_per_hour", "per_hour", "list_amount", "amount", "cpu_amount")
+_MONEY: tuple[str, ...] = (
+    "currency",
+    "list_per_hour",
+    "per_hour",
+    "list_amount",
+    "amount",
+    "cpu_amount",
+)
 _MONEY += ("memory_amount", "machine_amount", "storage_amount", "over_amount")
-_FACTS = (*SCOPE[2:], "team_id", "account_id", "cloud_id", "pod_name", "pod_uid", "labels", "spec")
+_FACTS: tuple[str, ...] = (
+    *SCOPE[2:],
+    "team_id",
+    "account_id",
+    "cloud_id",
+    "pod_name",
+    "pod_uid",
+    "labels",
+    "spec",
+)
 _FACTS += ("end", "starts", "estimated", *FIGURES)
 _FACTS = tuple(name for name in _FACTS if name not in _MONEY)
 

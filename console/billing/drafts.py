@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass, field, fields
-from datetime import date, datetime
+from dataclasses import astuple, dataclass, field, fields, replace
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
@@ -126,16 +126,32 @@ class Metered:
 
 
 def of_instance(
-    row: Instance, book: Book, until: datetime, orphans: Sequence[Orphan] = ()
+    row: Instance,
+    book: Book,
+    until: datetime,
+    orphans: Sequence[Orphan] = (),
+    *,
+    since: datetime | None = None,
 ) -> Metered:
-    """The lines of a row of the ledger, whose `account` is loaded; `orphans` are those of it."""
+    """The lines of a row of the ledger, whose `account` is loaded; `orphans` are those of it.
+
+    With `since`, a midnight, only the lines from then on.
+    """
     life = life_of(row, orphans)
     if life is None:
         return Metered(None)
-    lines = meter(life, book, place_of(row), asked_of(row), until)
+    rest = life if since is None else _rest(life, since)
+    lines = meter(rest, book, place_of(row), asked_of(row), until)
     subject = Subject(row.pk, None, row.cloud_id, row.pod_name, row.pod_uid, row.labels)
     drafts = (draft_of(row.account, row, subject, line, life) for line in lines)
-    return Metered(life, tuple(drafts))
+    kept = (draft for draft in drafts if since is None or draft.line.start >= since)
+    return Metered(life, tuple(kept))
+
+
+def _rest(life: Life, since: datetime) -> Life:
+    """Without the days before, whose lines nobody asks for; whole where its begin is in doubt."""
+    doubt = life.begin + timedelta(seconds=life.begin_bound + 1)
+    return life if life.unknown or doubt >= since else replace(life, begin=since, begin_bound=0)
 
 
 def draft_of(
@@ -188,3 +204,13 @@ class Books:
         if team.pk not in self._found:
             self._found[team.pk] = book_of(team)
         return self._found[team.pk]
+
+
+def with_accounts(rows: Iterable[Instance]) -> list[Instance]:
+    """The rows, each with its account and that with its team: few, read once for all rows."""
+    found = list(rows)
+    wanted = {row.account_id for row in found}
+    accounts = CloudAccount.objects.select_related("team").in_bulk(wanted)
+    for row in found:
+        row.account = accounts[row.account_id]
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Any, Self
@@ -78,8 +78,10 @@ def values(figures: Amounts) -> tuple[Any, ...]:
     return tuple(getattr(figures, name, 0) for name in NAMES)
 
 
-def of(amounts: Amounts, *, starts: int = 0, lines: int = 1, estimated: int = 0) -> Figures:
-    return Figures(*(getattr(amounts, name) for name in FIGURES), starts, lines, estimated)
+def of(amounts: Amounts | Sums, *, starts: int = 0, lines: int = 1, estimated: int = 0) -> Figures:
+    """Of one line."""
+    same = {name: getattr(amounts, name) for name in FIGURES}
+    return Figures(**same, starts=starts, lines=lines, estimated_lines=estimated)
 
 
 class ExactSum(Aggregate):
@@ -134,3 +136,20 @@ def _value(found: Any, places: int, exact: bool) -> Any:
     if not places:
         return int(found)
     return Decimal(found) if exact else Decimal(int(found)).scaleb(-places)
+
+
+def scaled(found: Figures) -> list[int]:
+    """In the order of `NAMES`, each in whole units of its last decimal place."""
+    return [
+        int(value.scaleb(PLACES[name])) if PLACES[name] else int(value)
+        for name, value in zip(NAMES, values(found), strict=True)
+    ]
+
+
+def unscaled(found: Sequence[int]) -> Figures:
+    return Figures(
+        *(
+            Decimal(value).scaleb(-PLACES[name]) if PLACES[name] else value
+            for name, value in zip(NAMES, found, strict=True)
+        )
+    )

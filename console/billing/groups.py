@@ -53,13 +53,13 @@ def needs_lines(names: Sequence[str]) -> bool:
 
 
 def column(name: str) -> str:
-    """The column, or the annotation (see `annotations`) of a label."""
+    """The column, or the annotation (see `labels`) of a label."""
     if name.startswith(LABEL):
         return f"label_{name.removeprefix(LABEL).encode().hex()}"
     return COLUMNS.get(name) or LINE_COLUMNS[name]
 
 
-def annotations(names: Sequence[str]) -> dict[str, Any]:
+def labels(names: Sequence[str]) -> dict[str, Any]:
     """Labels as text; a label that is missing is empty."""
     return {
         column(name): Coalesce(

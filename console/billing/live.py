@@ -253,16 +253,16 @@ def _found(
     if unknown:
         raise ValueError(f"live spend is not told apart by {', '.join(sorted(unknown))}")
     narrowed = groups.resolved(where, teams)
-    starts = day_start(day_of(now)), month_start(month_of(now))
+    today, month = day_start(day_of(now)), month_start(month_of(now))
     for row in _rows(teams, now, narrowed, group):
         key = groups.key(group, row[groups.column(group)]) if group else ""
-        yield key, row["currency"], *(_part(row, start, now) for start in starts)
+        yield key, row["currency"], _part(row, today, now), _part(row, month, now)
     filters = [(groups.read_key(name), keys) for name, keys in narrowed.items()]
     for part in running.stray_parts(teams, Books(), now):
         if all(read(part) in keys for read, keys in filters):
             key = groups.read_key(group)(part) if group else ""
-            adds = (_stray(part, day, now) for day in (day_of(now), month_of(now)))
-            yield key, part.scope.currency, *adds
+            adds = _stray(part, day_of(now), now)
+            yield key, part.scope.currency, adds, _stray(part, month_of(now), now)
 
 
 def _stray(part: running.Part, since: date, now: datetime) -> _Sum:
@@ -301,24 +301,19 @@ def _rows(
         rows = rows.filter(team__in=teams)
     rows = rows.filter(groups.narrowed(where))
     columns = [groups.column(group)] if group else []
-    return (
-        rows.order_by()
-        .values("day", "currency", *columns)
-        .annotate(
-            runs=Sum("running"),
-            rate=Sum("per_hour"),
-            anchors=Sum("anchor"),
-            posted=Sum("amount"),
-        )
+    found: Any = rows.order_by().values("day", "currency", *columns)
+    sums: QuerySet[LiveMeter, dict[str, Any]] = found.annotate(
+        runs=Sum("running"), rate=Sum("per_hour"), anchors=Sum("anchor"), posted=Sum("amount")
     )
+    return sums
 
 
 def _part(row: Mapping[str, Any], start: datetime, now: datetime) -> _Sum:
     """What the meters of one day add to a period that began at `start` and goes on."""
     begin = day_start(row["day"])
     rate, ran = int(row["rate"] or 0), int((now - max(begin, start)).total_seconds())
-    running = rate * ran
+    costs = rate * ran
     if begin >= start:
-        running -= int(row["anchors"] or 0)
+        costs -= int(row["anchors"] or 0)
     posted = int(row["posted"] or 0) if begin >= start else 0
-    return money(posted) + money(running) / _HOUR, money(rate), int(row["runs"] or 0)
+    return money(posted) + money(costs) / _HOUR, money(rate), int(row["runs"] or 0)

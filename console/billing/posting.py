@@ -47,7 +47,7 @@ def post_due(*, holder: str, clock: Clock) -> int:
     end = clock.monotonic() + SLICE_SECONDS
     written = 0
     try:
-        for pks in _batches(clock.now()):
+        for pks in batches(clock.now()):
             held.renew()
             written += post(pks, clock.now())
             if clock.monotonic() > end:
@@ -71,7 +71,7 @@ def _short(now: datetime) -> Q:
     return ~Q(state=Instance.State.CLOSED) & Q(billed_from__lt=midnight) & short
 
 
-def _batches(now: datetime) -> Iterator[list[int]]:
+def batches(now: datetime) -> Iterator[list[int]]:
     """Two questions instead of one: each has an index of its own."""
     for wanted in (Q(unposted=True), _short(now)):
         last = 0
@@ -103,8 +103,8 @@ def post(pks: Sequence[int], now: datetime, *, reason: str = "") -> int:
 
 def _post(pks: Sequence[int], now: datetime, reason: str) -> int:
     with transaction.atomic():
-        locked = Instance.objects.select_for_update(of=("self",)).select_related("account__team")
-        rows = list(locked.filter(pk__in=pks).order_by("pk"))
+        locked = Instance.objects.select_for_update().filter(pk__in=pks).order_by("pk")
+        rows = drafts.with_accounts(locked)
         for row in rows:
             row.unposted = row.unposted or bool(reason)
         standing = _standing(rows)
@@ -112,10 +112,10 @@ def _post(pks: Sequence[int], now: datetime, reason: str) -> int:
         changes, shares, books = [], {}, drafts.Books()
         for row in rows:
             book = books.of(row)
-            metered = drafts.of_instance(row, book, now, orphans.get(row.pk, ()))
+            border = drafts.since(row)
+            metered = drafts.of_instance(row, book, now, orphans.get(row.pk, ()), since=border)
             shares[row.pk] = live.share_of(row, metered, book, now)
-            wanted = [draft for draft in settled(metered, now) if _open(row, draft)]
-            changes.append(difference(wanted, standing[row.pk], reason))
+            changes.append(difference(settled(metered, now), standing[row.pk], reason))
             row.unposted, row.posted_until = False, _reached(metered, now)
         written = _write(changes, shares, now)
         update_each(rows, ["unposted", "posted_until"])
@@ -137,11 +137,6 @@ def _reached(metered: Metered, now: datetime) -> datetime | None:
     if metered.life.over and metered.drafts:
         return max(midnight, metered.drafts[-1].line.end)
     return midnight
-
-
-def _open(row: Instance, draft: Draft) -> bool:
-    border = drafts.since(row)
-    return border is None or draft.line.start >= border
 
 
 def _standing(rows: Sequence[Instance]) -> dict[int, list[UsageLine]]:

@@ -94,17 +94,15 @@ def matching(
 def _all(
     teams: Teams, end: date, where: Mapping[str, frozenset[str]], now: datetime
 ) -> Iterator[Part]:
-    rows = list(_rows(teams, end, where))
+    rows = drafts.with_accounts(_rows(teams, end, where))
     changed = [row for row in rows if row.unposted]
     stored = _stored(changed)
     orphans = drafts.orphans_of(rows)
     books = Books()
     for row in rows:
-        metered = drafts.of_instance(row, books.of(row), now, orphans.get(row.pk, ()))
+        own = orphans.get(row.pk, ())
         border = drafts.since(row)
-        for draft in metered.drafts:
-            if border is None or draft.line.start >= border:
-                yield _part(draft)
+        yield from map(_part, drafts.of_instance(row, books.of(row), now, own, since=border).drafts)
         for line in stored.get(row.pk, ()):
             yield _undone(line)
     yield from stray_parts(teams, books, now)
@@ -115,7 +113,7 @@ def _rows(teams: Teams, end: date, where: Mapping[str, frozenset[str]]) -> Any:
     border = day_start(end)
     short = Q(posted_until=None) | Q(posted_until__lt=border)
     goes_on = ~Q(state=Instance.State.CLOSED) & Q(billed_from__lt=border) & short
-    rows = Instance.objects.filter(Q(unposted=True) | goes_on).select_related("account__team")
+    rows = Instance.objects.filter(Q(unposted=True) | goes_on)
     if teams is not None:
         rows = rows.filter(account__team__in=teams)
     return rows.filter(_narrowed(where))

@@ -8,27 +8,30 @@ still add up to the last digit.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from decimal import Decimal
 from enum import StrEnum
 
 from console.access import AnyUser
 from console.billing import figures, groups, running
-from console.billing.figures import COUNTS, NOTHING, Figures
+from console.billing.figures import COUNTS, NAMES, NOTHING, Figures, scaled, unscaled
 from console.billing.models import UsageLine
 from console.billing.readers import Teams, teams_of
 from console.billing.statements import Cells, Keys, Query, add, cells_of, posted_rows, titles_of
 from providers.calendar import day_of, day_start
-from providers.meter import FIGURES
-from providers.prices import PLACES
 
 _DAY = timedelta(days=1)
-_PARTS = ("cpu_amount", "memory_amount", "machine_amount", "storage_amount")
-_MONEY = (*_PARTS, "list_amount", "over_amount")
-# Counts and seconds in doubt are not cut: the first piece has the counts, the last the doubt.
-_WHOLE = (*COUNTS, "bound_seconds", "amount")
+# Places in `NAMES`. Money is cut part by part and rounded, seconds are cut evenly; counts and
+# seconds in doubt are not cut: the first piece has the counts, the last the doubt.
+_AMOUNT, _BOUND = NAMES.index("amount"), NAMES.index("bound_seconds")
+_PARTS = tuple(NAMES.index(f"{part}_amount") for part in ("cpu", "memory", "machine", "storage"))
+_MONEY = (*_PARTS, NAMES.index("list_amount"), NAMES.index("over_amount"))
+_EVEN = tuple(
+    index
+    for index, name in enumerate(NAMES)
+    if name not in COUNTS and index not in {_AMOUNT, _BOUND, *_MONEY}
+)
 
 
 class Step(StrEnum):
@@ -99,12 +102,18 @@ def cut(teams: Teams, query: Query, borders: Sequence[datetime], now: datetime) 
     """The cells between each two of the ascending `borders`. Of `query` the days do not count."""
     days = (day_of(borders[0]), day_of(borders[-1] - timedelta(seconds=1)) + _DAY)
     query = replace(query, start=days[0], end=days[1])
-    pieces: list[Cells] = [{} for _ in borders[1:]]
-    for keys, currency, start, end, whole in _intervals(teams, query, now):
-        for index, since, to in _overlaps(borders, start, end):
-            piece = share(whole, _seconds(start, since), _seconds(start, to), _seconds(start, end))
-            add(pieces[index], keys, currency, piece)
-    return pieces
+    pieces: list[dict[tuple[Keys, str], list[int]]] = [{} for _ in borders[1:]]
+    for (keys, currency, start, end), whole in _intervals(teams, query, now).items():
+        length = _seconds(start, end)
+        told = _until(whole, _seconds(start, borders[0]), length)
+        for index, to in _overlaps(borders, start, end):
+            reached = whole if to == end else _until(whole, _seconds(start, to), length)
+            before = pieces[index].setdefault((keys, currency), [0] * len(NAMES))
+            pieces[index][keys, currency] = [
+                total + new - old for total, new, old in zip(before, reached, told, strict=True)
+            ]
+            told = reached
+    return [{key: unscaled(values) for key, values in piece.items()} for piece in pieces]
 
 
 def between(teams: Teams, query: Query, start: datetime, end: datetime, now: datetime) -> Cells:
@@ -125,13 +134,15 @@ def between(teams: Teams, query: Query, start: datetime, end: datetime, now: dat
 
 def _overlaps(
     borders: Sequence[datetime], start: datetime, end: datetime
-) -> Iterator[tuple[int, datetime, datetime]]:
-    """(index of the piece, start, end) of what lies within the borders."""
+) -> Iterator[tuple[int, datetime]]:
+    """(index of the piece, end in it) of what lies within the borders. What has no length lies in
+    the piece that holds its start."""
     index = max(bisect_right(borders, start) - 1, 0)
-    while index < len(borders) - 1 and (borders[index] < end or borders[index] == start):
-        since, to = max(start, borders[index]), min(end, borders[index + 1])
-        if since < to or (start == end and borders[index] <= start < borders[index + 1]):
-            yield index, since, to
+    while index < len(borders) - 1 and (borders[index] < end or borders[index] <= start):
+        if start < end or borders[index] <= start:
+            yield index, min(end, borders[index + 1])
+        if borders[index + 1] >= end:
+            return
         index += 1
 
 
@@ -139,48 +150,45 @@ def _seconds(start: datetime, end: datetime) -> int:
     return int((end - start).total_seconds())
 
 
-def share(whole: Figures, since: int, to: int, length: int) -> Figures:
-    """The seconds `since` until `to` of figures that span `length` seconds."""
-    return _until(whole, to, length) - _until(whole, since, length)
-
-
-def _until(whole: Figures, seconds: int, length: int) -> Figures:
-    if seconds == length:
-        return whole
-    counts = {name: getattr(whole, name) for name in COUNTS}
-    if not seconds:
-        return NOTHING
-    found = {name: getattr(whole, name) * seconds / length for name in FIGURES if name in _MONEY}
-    cut_money = {name: Decimal(value).quantize(PLACES) for name, value in found.items()}
-    even = {
-        name: _even(getattr(whole, name), seconds, length)
-        for name in FIGURES
-        if name not in _MONEY and name not in _WHOLE
-    }
-    amount = sum((cut_money[name] for name in _PARTS), Decimal(0))
-    return replace(whole, **cut_money, **even, **counts, amount=amount, bound_seconds=0)
-
-
-def _even(value: int | Decimal, seconds: int, length: int) -> int | Decimal:
-    if isinstance(value, int):
-        return value * seconds // length
-    return (value * seconds / length).quantize(Decimal("0.001"))
-
-
-_Interval = tuple[Keys, str, datetime, datetime, Figures]
-
-
-def _intervals(teams: Teams, query: Query, now: datetime) -> Iterable[_Interval]:
-    """Posted and running lines, those of one interval and one key added up."""
-    where = groups.resolved(query.where, teams)
-    with running.snapshot():
-        found = list(_posted(teams, query, where))
-        for keys, part in running.matching(teams, query, where, now):
-            found.append((keys, part.scope.currency, part.start, part.end, part.figures))
+def _until(whole: Sequence[int], seconds: int, length: int) -> list[int]:
+    """The first `seconds`, less than all, of figures (`figures.scaled`) that span `length`."""
+    if seconds <= 0:
+        return [0] * len(whole)
+    found = list(whole)
+    found[_BOUND] = 0
+    for index in _EVEN:
+        found[index] = whole[index] * seconds // length
+    for index in _MONEY:
+        found[index] = (2 * whole[index] * seconds + length) // (2 * length)
+    found[_AMOUNT] = sum(found[index] for index in _PARTS)
     return found
 
 
-def _posted(teams: Teams, query: Query, where: Mapping[str, frozenset[str]]) -> Iterator[_Interval]:
+_Interval = tuple[Keys, str, datetime, datetime]
+
+
+def _intervals(teams: Teams, query: Query, now: datetime) -> dict[_Interval, list[int]]:
+    """Posted and running lines; those of one interval and one key are added up."""
+    where = groups.resolved(query.where, teams)
+    found: dict[_Interval, list[int]] = {}
+    with running.snapshot():
+        for interval, more in _posted(teams, query, where):
+            _grow(found, interval, more)
+        for keys, part in running.matching(teams, query, where, now):
+            interval = (keys, part.scope.currency, part.start, part.end)
+            _grow(found, interval, scaled(part.figures))
+    return found
+
+
+def _grow(found: dict[_Interval, list[int]], interval: _Interval, more: list[int]) -> None:
+    before = found.get(interval)
+    added = more if before is None else [a + b for a, b in zip(before, more, strict=True)]
+    found[interval] = added
+
+
+def _posted(
+    teams: Teams, query: Query, where: Mapping[str, frozenset[str]]
+) -> Iterator[tuple[_Interval, list[int]]]:
     columns = [groups.column(name) for name in query.group]
     rows = posted_rows(UsageLine, teams, query, where)
     wanted = rows.order_by().values(*dict.fromkeys(columns), "currency", "start", "end")
@@ -188,4 +196,5 @@ def _posted(teams: Teams, query: Query, where: Mapping[str, frozenset[str]]) -> 
         keys = tuple(
             groups.key(name, row[one]) for name, one in zip(query.group, columns, strict=True)
         )
-        yield keys, row["currency"], row["start"], row["end"], figures.figures(row)
+        interval = (keys, row["currency"], row["start"], row["end"])
+        yield interval, scaled(figures.figures(row))

@@ -77,7 +77,7 @@ def read(teams: Teams, query: Query, now: datetime) -> Statement:
 def cells_of(teams: Teams, query: Query, now: datetime) -> Cells:
     where = groups.resolved(query.where, teams)
     with running.snapshot():
-        cells = _posted(teams, query, where)
+        cells = posted(teams, query, where)
         _add_running(cells, teams, query, where, now)
     return cells
 
@@ -105,7 +105,7 @@ def _statement(query: Query, cells: Cells, now: datetime) -> Statement:
 def titles_of(query: Query, keys: Iterable[Keys]) -> dict[tuple[str, str], str]:
     """Of all keys that stand in some rows: (group, key) to what people call it."""
     rows = list(keys)
-    found = {}
+    found: dict[tuple[str, str], str] = {}
     for index, name in enumerate(query.group):
         distinct = sorted({row[index] for row in rows})
         found |= {(name, key): title for key, title in groups.titles(name, distinct).items()}
@@ -121,13 +121,17 @@ def posted_rows(
         rows = rows.filter(team__in=teams)
     if query.currency:
         rows = rows.filter(currency__in=("", query.currency))
-    labelled = rows.annotate(**groups.annotations((*query.group, *where)))
+    labelled = rows.annotate(**groups.labels((*query.group, *where)))
     narrowed: QuerySet[Any] = labelled.filter(groups.narrowed(where))
     return narrowed
 
 
-def _posted(teams: Teams, query: Query, where: Mapping[str, frozenset[str]]) -> Cells:
-    model: Any = UsageLine if groups.needs_lines((*query.group, *where)) else UsageSum
+def posted(
+    teams: Teams, query: Query, where: Mapping[str, frozenset[str]], model: Any = None
+) -> Cells:
+    """What is posted, from the sums, or from the lines where the query needs what only they tell;
+    `model` decides otherwise."""
+    model = model or (UsageLine if groups.needs_lines((*query.group, *where)) else UsageSum)
     columns = [groups.column(name) for name in query.group]
     cells: Cells = {}
     rows = posted_rows(model, teams, query, where).order_by()

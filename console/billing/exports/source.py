@@ -42,7 +42,7 @@ def lines(asked: Asked) -> QuerySet[UsageLine]:
     rows = UsageLine.objects.filter(day__gte=asked.start, day__lt=asked.end)
     if asked.teams is not None:
         rows = rows.filter(team__in=asked.teams)
-    rows = rows.annotate(**groups.annotations(tuple(where))).filter(groups.narrowed(where))
+    rows = rows.annotate(**groups.labels(tuple(where))).filter(groups.narrowed(where))
     return rows.order_by("account_id", "day", "cloud_id", "id")
 
 

@@ -49,7 +49,8 @@ def _shown(lines: list[UsageLine], user: AnyUser) -> list[dict[str, Any]]:
             "it": line,
             "pod": pods.get(line.pod_uid),
             "cluster": names.get(line.cluster_uid, ""),
-            "kind": words.key_title("kind", line.kind, {}),
+            "kind": words.SHORT_KINDS.get(line.kind, line.kind),
+            "hint": words.KINDS.get(line.kind, ""),
         }
         for line in lines
     ]

@@ -141,10 +141,15 @@ def test_currencies_are_never_added(cast: Cast) -> None:
 
 
 def test_hours_and_days_of_a_series_add_up_to_the_statement(cast: Cast) -> None:
-    months_lives([account(cast.team)], random.Random(3), 40)
+    key = account(cast.team)
+    months_lives([key], random.Random(3), 40)
+    nobody_saw = {"cloud_id": "", "billed_from": None, "billed_to": None, "seen": {}}
+    called = {"called_at": NOON - DAY, "close_reason": "not_made"}
+    life(key, NOON - DAY, NOON - DAY + HOUR, **nobody_saw, **called)
     post(NOON - DAY)
     query = Query(date(2026, 11, 16), date(2026, 11, 19), ("namespace",))
     whole = statements.statement(cast.alice, query, NOON)
+    assert added(whole.rows, "CNY").bound_seconds == 3600
     for step, number in ((Step.HOUR, 72), (Step.DAY, 3)):
         found = series.series(cast.alice, query, step, NOON)
         assert len(found.buckets) == number
