@@ -63,14 +63,20 @@ __all__ = [
 class Offer:
     """A component as this cluster may have it. `newest` is the newest version that fits."""
 
+    cluster: Cluster
     component: Component
     installed: Installation | None
     latest: Version
     compatible: bool
     why: str = ""
     newest: Version | None = None
-    # Virtual nodes of ours that people added one by one, where nothing is installed.
-    nodes: tuple[str, ...] = ()
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """Virtual nodes of ours that people added one by one, where nothing is installed."""
+        if self.installed or Delivery.HOSTED not in self.component.deliveries:
+            return ()
+        return tuple(node.name for node in nodes_of(self.cluster))
 
     @property
     def upgradable(self) -> bool:
@@ -89,15 +95,8 @@ def offer(cluster: Cluster, component: Component, row: Installation | None) -> O
     why = why_not(cluster, component, component.latest)
     fitting = [v for v in component.versions if not why_not(cluster, component, v)]
     newest = fitting[0] if fitting else None
-    unclaimed = row is None and Delivery.HOSTED in component.deliveries
     return Offer(
-        component,
-        row,
-        component.latest,
-        newest is not None,
-        "" if newest else why,
-        newest,
-        tuple(node.name for node in nodes_of(cluster)) if unclaimed else (),
+        cluster, component, row, component.latest, newest is not None, "" if newest else why, newest
     )
 
 
