@@ -100,6 +100,15 @@ class DifferenceShape(s.Serializer[Any]):
     kind = s.ChoiceField(["field", "missing", "surplus"])
 
 
+class VendorNodeShape(s.Serializer[Any]):
+    name = s.CharField()
+    status = s.CharField(help_text="As kubectl prints it: `Ready`, `NotReady,SchedulingDisabled`")
+    role = _text()
+    zone = _text()
+    version = _text(help_text="The kubelet's")
+    created_at = s.CharField()
+
+
 class InstallationDetailShape(InstallationShape):
     values = s.JSONField(help_text="What was set; credentials by their id")
     effective = s.JSONField(help_text="With the version's defaults")

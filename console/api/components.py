@@ -13,11 +13,12 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from addons.components import logs, manage
+from addons.components import logs, manage, vendor_nodes
 from addons.components.apply import name_of
 from addons.components.base import Component, merged
 from addons.components.catalogue import catalogue, localised
 from addons.components.manage import ComponentError
+from addons.components.vendor_nodes import VendorNode
 from addons.models import Cluster, Installation, Operation, Revision
 from addons.sentences import read
 from console import audit
@@ -263,6 +264,23 @@ class Installations(TopicViewSet):
         return Response({"next": None, "previous": None, "results": rows})
 
     @extend_schema(
+        summary="Virtual nodes of the vendor's own virtual kubelet, as the cluster tells now",
+        responses=shapes.VendorNodeShape(many=True),
+        filters=False,
+    )
+    @action(detail=True, pagination_class=None)
+    def nodes(self, request: Request, pk: str) -> Response:
+        try:
+            found = vendor_nodes.of(self.find(request, pk=pk))
+        except TimeoutError as error:
+            text = _("The cluster did not answer in time.")
+            raise Problem("cluster_silent", text, http=502) from error
+        except EXPLAINED as error:
+            raise refused(error) from error
+        rows = [_vendor_node(node) for node in found]
+        return Response({"next": None, "previous": None, "results": rows})
+
+    @extend_schema(
         summary="Compare with the cluster now",
         responses=shapes.DifferenceShape(many=True),
         filters=False,
@@ -295,6 +313,17 @@ class Installations(TopicViewSet):
             asked |= {"pod": sources[0].pod, "container": sources[0].container}
         text = read_lines(found, asked) if sources else ""
         return Response({"text": text, "containers": [asdict(one) for one in sources]})
+
+
+def _vendor_node(node: VendorNode) -> Row:
+    return {
+        "name": node.name,
+        "status": node.status,
+        "role": node.role,
+        "zone": node.zone,
+        "version": node.version,
+        "created_at": node.created,
+    }
 
 
 def _revision(row: Revision) -> Row:

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
-from addons.components import apply, manage
+from addons.components import apply, manage, vendor_nodes
 from addons.components.base import Component, Json, Version, merged
 from addons.components.catalogue import localised, say
 from addons.components.gates import ACS_MUTATION, look
@@ -37,7 +37,7 @@ from console.offers import (
     needs,
 )
 from console.parity import Call, call
-from console.refusals import EXPLAINED, explain
+from console.refusals import EXPLAINED, Refusal, explain
 from console.schema_form import asked_of, to_yaml
 from providers.models import CloudAccount
 
@@ -357,12 +357,16 @@ def health(live: Json | None) -> tuple[str, str]:
 def resources(request: HttpRequest, slug: str, name: str) -> HttpResponse:
     """The objects that it owns as the cluster has them now: a fragment, so that no page waits."""
     place = place_of(request, slug, name)
-    context: dict[str, Any] = {"objects": [], "refusal": None, "place": place}
+    context: dict[str, Any] = {"objects": [], "nodes": [], "refusal": None, "place": place}
     row = place.installation
     revision = row.revisions.filter(status=Revision.Status.DEPLOYED).first() if row else None
     if revision:
         try:
             context["objects"] = runtime().run(_look(place.cluster.pk, revision.objects_applied))
+            context["nodes"] = vendor_nodes.of(row) if row else []
+        except TimeoutError:
+            text = _("The cluster did not answer in time.")
+            context["refusal"] = Refusal("cluster_silent", text)
         except EXPLAINED as error:
             context["refusal"] = explain(error)
     return render(request, "pages/component/objects.html", context)

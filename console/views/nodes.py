@@ -10,23 +10,47 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from addons.models import PodRow, VirtualNode
+from addons.components import vendor_nodes
+from addons.models import Installation, PodRow, VirtualNode
 from addons.nodes import install
 from console import audit, pages
-from console.access import Role, access
+from console.access import Role, access, visible
 from console.keys import known
 from console.live.rows import node_rows, pod_rows
 from console.pairs import settings_of, subnet_words
-from console.refusals import EXPLAINED, explain
+from console.refusals import EXPLAINED, Refusal, explain
 from console.snippets import snippet
 from console.supply import supplies
+
+# Installations whose clusters one look at the page asks.
+MOST_LOOKS = 50
 
 
 @require_safe
 @login_required
 def nodes(request: HttpRequest) -> HttpResponse:
+    if request.headers.get("HX-Request") and request.GET.get("part") == "vendor":
+        return _vendor(request)
     extra = {"table_label": _("Virtual nodes")}
     return pages.table(request, "nodes", "pages/nodes.html", extra)
+
+
+def _vendor(request: HttpRequest) -> HttpResponse:
+    """Those of components: a fragment, so that no page waits for clusters."""
+    rows = visible(Installation, request.user).select_related("cluster")
+    clusters = {"cluster__slug": request.GET["cluster"]} if request.GET.get("cluster") else {}
+    found = vendor_nodes.of_all(rows.filter(**clusters)[:MOST_LOOKS])
+    looks = [
+        (row, None, _silent(seen)) if isinstance(seen, Exception) else (row, seen, None)
+        for row, seen in found
+    ]
+    return render(request, "pages/nodes/vendor.html", {"looks": looks})
+
+
+def _silent(error: Exception) -> Refusal:
+    if isinstance(error, TimeoutError):
+        return Refusal("cluster_silent", _("The cluster did not answer in time."))
+    return explain(error)
 
 
 def _settings(node: VirtualNode) -> list[tuple[str, str]]:

@@ -46,6 +46,12 @@ def test_an_ack_cluster_gains_acs_and_eci_by_an_upgrade_and_a_feature_gate(
     walker.confirm("Install")
     walker.did(f"Ready: {', '.join(ZONES)}")
 
+    for path in ("/nodes/", f"/c/{ACK}/components/{ACK_NODE}/resources/"):
+        walker.open(path)
+        row = walker.page.locator("tr", has_text=ZONES[1])
+        for text in ("Ready", "agent", "cn-hangzhou-k", "v1.20.11-aliyun.1"):
+            expect(row).to_contain_text(text)
+
     place.acs(activated=False)
     walker.begin(ACK, ACK_NODE, "Upgrade to v2.13.0")
     walker.choose("v2.13.0")

@@ -183,6 +183,13 @@ def test_an_ack_cluster_is_upgraded_to_acs_and_its_feature_gate_set(desk: Desk) 
     zones = {f"virtual-kubelet-cn-hangzhou-{zone}": READY for zone in "jk"}
     assert desk.place.nodes(ACK) == zones
 
+    listed = desk.done("addon", "nodes", ACK_NODE, *at)
+    assert re.search(
+        r"^virtual-kubelet-cn-hangzhou-k +Ready +agent +cn-hangzhou-k +v1.20.11-aliyun.1$",
+        listed,
+        re.MULTILINE,
+    ), listed
+
     plan = desk.told("addon", "upgrade", ACK_NODE, "--dry-run", *at)
     assert (plan["version"], plan["blocking"]) == ("v2.13.0", False)
     said = desk.done("addon", "upgrade", ACK_NODE, "--wait", *at)

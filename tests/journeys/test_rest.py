@@ -66,6 +66,10 @@ def test_an_ack_cluster_gains_acs_and_eci_by_an_upgrade_and_a_feature_gate(
 
     node = install(rest, ACK, ACK_NODE, version="v2.10.5")
     assert place.nodes(ACK) == zones
+    listed = rest.rows(f"installations/{node['id']}/nodes/")
+    assert [(one["name"], one["zone"], one["status"]) for one in listed] == [
+        (f"virtual-kubelet-{zone}", zone, "Ready") for zone in ("cn-hangzhou-j", "cn-hangzhou-k")
+    ]
     assert (node["version"], node["latest"], node["upgrade"]) == ("v2.10.5", "v2.13.0", True)
     rest.done(f"installations/{node['id']}/upgrade/", {})
     assert installed(rest, ACK, ACK_NODE)["version"] == "v2.13.0"

@@ -59,6 +59,13 @@ REVISIONS: tuple[Column, ...] = (
     ("AT", lambda row: stamp(row["created_at"])),
     ("NOTE", "note"),
 )
+NODES: tuple[Column, ...] = (
+    ("NAME", "name"),
+    ("STATUS", "status"),
+    ("ROLES", "role"),
+    ("ZONE", "zone"),
+    ("VERSION", "version"),
+)
 _name = click.argument("name", shell_complete=complete("components/", "name"))
 _DELIVERIES = ["hosted", "in-cluster", "managed"]
 
@@ -217,6 +224,18 @@ def history(shell: Shell, name: str) -> None:
     number = find.installation(shell, name)["id"]
     rows = list(shell.api.pages(f"installations/{number}/revisions/"))
     shell.rows(rows, REVISIONS, none="There are no revisions yet.")
+
+
+@addon.command()
+@_name
+@with_cluster
+@common
+@pass_shell
+def nodes(shell: Shell, name: str) -> None:
+    """List the virtual nodes that it brought, as the cluster has them now."""
+    number = find.installation(shell, name)["id"]
+    rows = list(shell.api.pages(f"installations/{number}/nodes/"))
+    shell.rows(rows, NODES, none="It has no virtual node now.")
 
 
 @addon.command()
