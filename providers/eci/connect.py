@@ -25,7 +25,13 @@ def _redis() -> Redis:
 def connect(account: CloudAccount, region: str, limited: bool) -> Provider:
     key = Key(account.access_key_id, sealing.secret_of(account), sealing.token_of(account))
     policy = AddressPolicy.of(allow=settings.DIAL_ALLOW, deny=settings.DIAL_DENY)
-    wire = Wire(key, region=region, override=account.endpoint, policy=policy)
+    wire = Wire(
+        key,
+        region=region,
+        override=account.endpoint,
+        endpoints=account.settings.get("endpoints"),
+        policy=policy,
+    )
     if not limited:
         return Eci(wire)
     scope = f"{account.pk}:{region}"

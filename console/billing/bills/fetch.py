@@ -12,6 +12,7 @@ from django.db import transaction
 from django.db.models import Max, Min
 
 from console.billing.bills.payers import Payer
+from console.billing.bills.reconcile import FRESH_DAYS
 from console.billing.models import BillDay, BillItem, UsageLine
 from providers import registry
 from providers.bill import Bill, BillLine
@@ -20,9 +21,7 @@ from providers.models import CloudAccount, Instance, Orphan
 
 _DAY = timedelta(days=1)
 _CHUNK = 500
-# Days that fresh lines still come for are asked about every `BILL_SECONDS`, the others once a day,
-# until they are final.
-FRESH_DAYS = 3
+# Fresh days are asked about every `BILL_SECONDS`, the others once a day, until they are final.
 SELDOM = timedelta(hours=23)
 
 
@@ -49,9 +48,14 @@ def currency_of(payer: Payer) -> str:
     return registry.dialect(payer.home.provider).currency
 
 
+def open_since(today: date) -> date:
+    """The first day of the months whose bills may still change."""
+    return (today.replace(day=1) - _DAY).replace(day=1)
+
+
 def _first(payer: Payer, today: date) -> date:
     """Of the months whose bills may still change, the first day on which anything ran."""
-    month = (today.replace(day=1) - _DAY).replace(day=1)
+    month = open_since(today)
     rows = UsageLine.objects.filter(account__in=payer.covers)
     used: date | None = rows.aggregate(first=Min("day"))["first"]
     added = min(day_of(account.created_at) for account in payer.covers)

@@ -16,6 +16,8 @@ from providers.models import CloudAccount
 
 ZERO = Decimal(0)
 _DAY = timedelta(days=1)
+# Days that fresh lines still come for.
+FRESH_DAYS = 3
 # Items that the line of an instance may have had when none of them is in the bill.
 ITEMS = 4
 
@@ -152,6 +154,29 @@ def reconcile(
                 "trouble": "",
             },
         )
+
+
+def estimate(account: CloudAccount, first: date, last: date, now: datetime) -> None:
+    """Write the estimates of days of which no bill was heard, as long as they may change."""
+    rows = BillDay.objects.filter(account=account, day__gte=first)
+    known = dict(rows.values_list("day", "state"))
+    lines = UsageLine.objects.filter(account=account, day__gte=first)
+    fresh = {last - n * _DAY for n in range(FRESH_DAYS)}
+    for day in sorted({*lines.values_list("day", flat=True).distinct(), *fresh}):
+        settled = day in known and (day not in fresh or known[day] != BillDay.State.ESTIMATED)
+        if not settled and day >= first:
+            _estimate(account, day, now)
+
+
+def _estimate(account: CloudAccount, day: date, now: datetime) -> None:
+    sums: dict[str, Decimal] = defaultdict(Decimal)
+    for (currency, _), use in used_on(account, day, now).items():
+        sums[currency] += use.amount
+    for currency, amount in sums.items():
+        if currency:
+            BillDay.objects.update_or_create(
+                account=account, day=day, currency=currency, defaults={"estimate": amount}
+            )
 
 
 def _state(bill: Bill, heard: bool) -> BillDay.State:

@@ -18,6 +18,7 @@ from console.billing.models import BillDay, UsageLine
 from providers.base import Bill, Bills
 from providers.calendar import day_of
 from providers.errors import AccountTrouble, ProviderError
+from providers.models import CloudAccount
 
 log = logging.getLogger(__name__)
 
@@ -35,9 +36,11 @@ async def look(runtime: Runtime) -> int:
     if lease is None:
         return 0
     try:
-        return sum(
-            [await _payer(runtime, lease, payer) for payer in await runtime.db(payers.payers)]
-        )
+        found = await runtime.db(payers.payers)
+        came = sum([await _payer(runtime, lease, payer) for payer in found])
+        await runtime.db(lease.renew)
+        await runtime.db(estimates, runtime.clock.now())
+        return came
     finally:
         await runtime.db(lease.release)
 
@@ -69,6 +72,13 @@ async def _ask(runtime: Runtime, payer: Payer, day: date) -> Bill:
         except AccountTrouble as error:
             refusal = error
     raise refusal
+
+
+def estimates(now: datetime) -> None:
+    """The days that nobody bills, or not yet, have a row too."""
+    today = day_of(now)
+    for account in CloudAccount.objects.all():
+        reconcile.estimate(account, fetch.open_since(today), today, now)
 
 
 def troubled(payer: Payer, day: date, message: str, now: datetime) -> None:

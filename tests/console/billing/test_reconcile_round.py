@@ -209,6 +209,17 @@ def test_a_key_that_may_not_read_bills_is_asked_once_a_round_or_not_at_all(
     assert "bssapi:DescribeInstanceBill" in day_row(eci, day_of(timezone.now())).trouble
 
 
+def test_days_that_nobody_bills_have_their_estimate(cast: Cast, runtime: Runtime) -> None:
+    acs = credential(cast.team, "acs", "", ("k", "s"), account_id="cluster-uid")
+    begin = datetime.fromtimestamp(yesterday(14), UTC)
+    row = books.life(acs, begin, begin + timedelta(hours=1), tier="general-purpose/default")
+    books.post(timezone.now())
+    look(runtime)
+    day = day_row(acs, day_of(begin))
+    assert (day.state, day.asked_at) == (BillDay.State.ESTIMATED, None)
+    assert day.estimate == sum(line.amount for line in books.lines(row)) > 0
+
+
 def test_final_days_are_left_alone_until_their_lines_change(
     there: Clouds, eci: CloudAccount, runtime: Runtime, settings: Any
 ) -> None:
