@@ -151,7 +151,7 @@ API: dict[str, tuple[str, ...]] = {
             *("GET api:credentials-detail", "GET api:credentials-catalogue"),
             *("GET api:installations-detail", "GET api:installations-revisions"),
             *("GET api:installations-drift", "GET api:fleet-upgrades-detail"),
-            "GET api:installations-logs",
+            *("GET api:installations-logs", "GET api:installations-nodes"),
             *("GET api:budgets-detail", "GET api:channels-detail", "GET api:billing-pod"),
             "GET api:ram-grants",
         ),
@@ -334,6 +334,7 @@ def nowhere(redis_server: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
         *("console.supply", "console.pairs", "console.views.add_node"),
         *("console.views.change", "console.views.installation", "addons.components.manage"),
         *("addons.components.ram", "addons.components.gates", "addons.components.logs"),
+        "addons.components.vendor_nodes",
         *("addons.holds", "console.billing.budgets.manage"),
     ):
         monkeypatch.setattr(f"{module}.runtime", lambda: made)
