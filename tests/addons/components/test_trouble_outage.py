@@ -12,16 +12,17 @@ from typing import Any
 import pytest
 
 from addons import operations
-from addons.models import Operation
+from addons.models import Operation, VirtualNode
 from addons.operations import retry
 from addons.sentences import read
 from kube import DEPLOYMENTS
 from tests.addons.components.conftest import Json, Place
+from tests.addons.components.test_hosted import Hosted, hosted
 from tests.addons.components.test_in_cluster import NAME, installed
 from tests.addons.components.test_managed import ADDON, Ack, ack
 from tests.addons.components.test_trouble import CLUSTER, OURS, _step, healed, now
 
-__all__ = ["ack", "healed"]
+__all__ = ["ack", "healed", "hosted"]
 SCHEDULER = "ack-co-scheduler"
 FAULTS = f"/clusters/{CLUSTER}/faults"
 
@@ -165,3 +166,24 @@ def test_a_cloud_that_fails_at_every_step_takes_each_change_once(
 
 def _calls(place: Place, action: str) -> list[dict[str, Any]]:
     return list(place.control.call("GET", f"/aliyun/calls?action={action}"))
+
+
+def test_an_outage_at_every_step_only_delays_hosted_nodes_too(
+    hosted: Hosted, first_looks: Looks
+) -> None:
+    place = hosted.place
+    first_looks.before = partial(down, place, True)
+    first_looks.after = partial(down, place, False)
+    for action, more in (
+        ("install", {"values": hosted.values()}),
+        ("configure", {"values": hosted.values(2)}),
+        ("uninstall", {}),
+    ):
+        done = hosted.run(action, **more)
+        assert done.state == Operation.State.SUCCEEDED, (read(done.error), done.log)
+        assert len(first_looks.steps(done)) == done.steps.count()
+    # The nodes' own operations had their outages as well.
+    steps = {step for _pk, step in first_looks.seen}
+    assert {"register", "ready", "drain", "unregister", "proof"} <= steps
+    assert hosted.instances() == []
+    assert not VirtualNode.objects.filter(cluster=place.cluster).exists()
