@@ -30,6 +30,7 @@ from providers.models import CloudAccount, Instance, RamGrant
 
 # `CloudAccount.trouble` of a followed key that nobody renewed.
 KEY_STALE = "TemporaryKeyStale"
+ENDED = "ended instances"
 
 
 class AccountError(Exception):
@@ -189,14 +190,16 @@ def working(account: CloudAccount) -> set[str]:
 def users(account: CloudAccount) -> list[User]:
     """Who needs the account: all protecting relations, the ledger split in open and closed."""
     found = []
-    for relation in account._meta.related_objects:
+    for relation in account._meta.get_fields(include_hidden=True):
+        if not isinstance(relation, models.ManyToOneRel):
+            continue
         if relation.on_delete is not models.PROTECT:
             continue
         model = relation.related_model
         rows = model._default_manager.filter(**{relation.field.name: account})
         if model is Instance:
             found.append(_user("running instances", rows.filter(state__in=Instance.OPEN)))
-            found.append(_user("ended instances", rows.filter(state=Instance.State.CLOSED)))
+            found.append(_user(ENDED, rows.filter(state=Instance.State.CLOSED)))
         elif model is RamGrant:
             found.append(_user("RAM grants", rows.exclude(state=RamGrant.State.REVOKED)))
         else:
@@ -212,15 +215,13 @@ def remove(account: CloudAccount, *, drop_history: bool = False) -> None:
     """Forget the account and its key. Raises `InUse` with the users.
 
     With `drop_history` the ledger's closed rows go too; otherwise they count as users, because what
-    was paid would be forgotten with them.
+    was paid would be forgotten with them. What has usage lines is never forgotten.
     """
     with transaction.atomic():
-        closed = Instance.objects.filter(account=account, state=Instance.State.CLOSED)
-        if drop_history:
-            closed.delete()
-        left = users(account)
+        left = [user for user in users(account) if not (drop_history and user.kind == ENDED)]
         if left:
             raise InUse(left)
+        Instance.objects.filter(account=account, state=Instance.State.CLOSED).delete()
         RamGrant.objects.filter(account=account).delete()
         account.delete()
 

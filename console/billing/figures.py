@@ -147,9 +147,8 @@ def scaled(found: Figures) -> list[int]:
 
 
 def unscaled(found: Sequence[int]) -> Figures:
-    return Figures(
-        *(
-            Decimal(value).scaleb(-PLACES[name]) if PLACES[name] else value
-            for name, value in zip(NAMES, found, strict=True)
-        )
-    )
+    own: list[Any] = [
+        Decimal(value).scaleb(-PLACES[name]) if PLACES[name] else value
+        for name, value in zip(NAMES, found, strict=True)
+    ]
+    return Figures(*own)

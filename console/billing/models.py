@@ -93,6 +93,9 @@ class Scope(models.Model):
     class Meta:
         abstract = True
 
+    def __str__(self) -> str:
+        return f"{self.day} {self.namespace}/{self.workload}"
+
 
 class Sums(models.Model):
     """Figures that add up: seconds, unit-seconds, money. A line that takes back has negative ones.

@@ -8,11 +8,14 @@ from decimal import Decimal
 import pytest
 from django.db import connection, transaction
 
+from addons.models import PodRow
+from addons.tasks import _purge as purge
 from console.appended import AppendOnly
 from console.billing import changes, posting, sums
 from console.billing.drafts import scope_of
 from console.billing.figures import COUNTS, NAMES, NOTHING
 from console.billing.models import LiveMeter, LiveShare, PriceEntry, UsageLine, UsageSum
+from providers import accounts
 from providers.models import Instance
 from tests.console.billing.books import HOUR, NOON, life, lines, post, stray, sum_of, told
 from tests.console.cast import Cast, Fleet, account
@@ -238,3 +241,16 @@ def test_a_batch_asks_the_database_the_same_number_of_questions(
         posting.post(pks, NOON + HOUR)
     assert connection.vendor in {"sqlite", "postgresql"}
     assert LiveMeter.objects.exists()
+
+
+def test_what_has_usage_lines_is_never_forgotten(cast: Cast, fleet: Fleet) -> None:
+    key = account(cast.team, name="old")
+    row = life(key, NOON - HOUR, NOON, pod_uid=fleet.pod.uid + "-old")
+    post(NOON)
+    with pytest.raises(accounts.InUse, match="2 usage lines"):
+        accounts.remove(key, drop_history=True)
+    assert len(lines(row)) == 2
+    PodRow.objects.filter(pk=fleet.pod.pk).update(gone_at=NOON - 30 * DAY, uid=row.pod_uid)
+    purge(NOON)
+    assert not PodRow.objects.filter(pk=fleet.pod.pk).exists()
+    assert {one.workload for one in lines(row)} == {"Deployment/web"}
