@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from console.cli.commands.addons import addon
+from console.cli.commands.billing import billing
 from console.cli.commands.check import check
 from console.cli.commands.clusters import cluster
 from console.cli.commands.credentials import credential
@@ -30,7 +31,7 @@ def root() -> None:
 
 
 for command in (
-    *(addon, ram_user, fleet, cluster, credential, node, pod, check, operation),
+    *(addon, ram_user, fleet, cluster, credential, node, pod, check, operation, billing),
     *(login, logout, whoami, completion),
 ):
     root.add_command(command)
