@@ -4,15 +4,17 @@ A hold never touches what runs. A pod that would need a new instance stays Pendi
 and costs nothing. A hold on a whole node may also cordon it, so that the scheduler sends pods
 elsewhere; the cordon is taken back with the hold, but only where we placed it.
 
-The row is written first, so that it works while its cluster is away; `settle` brings the cordons
-in line afterwards, as often as it is called. A lifted row whose `cordoned` is still set has a
+The row works by itself, so that a hold stands while its cluster is away; `settle` brings cordons in
+line with the rows, as often as it is called. A lifted row whose `cordoned` is still set has a
 cordon to take back.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -31,7 +33,7 @@ from kube.errors import KubeError, NotFound
 log = logging.getLogger(__name__)
 # Longer than a drain remembers which holds there are (`addons.pods.reconcile.SCENE_SECONDS`).
 FORGOTTEN_SECONDS = 1.2
-CALL_SECONDS = 20.0
+CALL_SECONDS = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +65,11 @@ def held(holds: Iterable[Standing], namespace: str) -> Standing | None:
     return next((hold for hold in holds if hold.namespace in {"", namespace}), None)
 
 
-def place(
-    source: str, reason: str, targets: Iterable[Target], *, now: datetime, cordon: bool = False
-) -> int:
+def place(source: str, reason: str, targets: Iterable[Target], *, now: datetime) -> int:
     """Hold every target that this source does not hold yet; how many are new.
 
-    `reason` is a sentence as `addons.sentences.stored` makes it. With `cordon`, whole nodes are
-    cordoned too. Targets that the source held before and that are not named stay held.
+    `reason` is a sentence as `addons.sentences.stored` makes it. Targets that the source held
+    before and that are not named stay held. Cordons are the business of `settle`.
     """
     rows = [
         Hold(
@@ -85,30 +85,58 @@ def place(
     before = Hold.objects.filter(source=source, lifted_at=None).count()
     Hold.objects.bulk_create(rows, ignore_conflicts=True)
     _poke_pending(Hold.objects.filter(source=source, lifted_at=None, placed_at=now))
-    if cordon:
-        _cordon(source)
     return Hold.objects.filter(source=source, lifted_at=None).count() - before
 
 
 def lift(source: str, *, by: str, now: datetime) -> int:
     """End the holds of a source; its pods are looked at again at once. How many ended."""
     with transaction.atomic():
-        open_ = Hold.objects.filter(source=source, lifted_at=None).select_related("cluster", "node")
-        rows = list(open_)
+        rows = list(Hold.objects.filter(source=source, lifted_at=None))
         Hold.objects.filter(pk__in=[row.pk for row in rows]).update(lifted_at=now, lifted_by=by)
-    settle()
     for pod in _held_pods(rows):
         poke(f"node:{pod.node_id}", pod.key, delay=FORGOTTEN_SECONDS)
     return len(rows)
 
 
-def settle() -> None:
-    """Take back the cordons of lifted holds; what a cluster does not answer for waits."""
+def settle(cordoning: Collection[str] = ()) -> int:
+    """Bring cordons in line with holds; how many nodes changed.
+
+    Whole nodes that the sources in `cordoning` hold are cordoned; our own cordons of lifted holds
+    are taken back. Clusters are asked side by side, and one that does not answer is left for the
+    next time, after `CALL_SECONDS` whatever the number of its nodes.
+    """
+    wanted = [*_to_free(), *_to_cordon(cordoning)]
+    if not wanted:
+        return 0
+    done = runtime().run(_patch_all([change for _, change in wanted]))
+    settled = [(row, change) for row, change in wanted if change in done]
+    for row, change in settled:
+        Hold.objects.filter(pk=row.pk).update(cordoned=change.value)
+        VirtualNode.objects.filter(pk=change.node_id).update(unschedulable=change.value)
+    transaction.on_commit(lambda: announce("nodes", [change.node_id for _, change in settled]))
+    return len(settled)
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    cluster_id: int
+    node_id: int
+    node_name: str
+    value: bool
+
+
+def _change(node: VirtualNode, value: bool) -> _Change:
+    return _Change(node.cluster_id, node.pk, node.name, value)
+
+
+def _to_free() -> Iterator[tuple[Hold, _Change]]:
     left = Hold.objects.filter(cordoned=True, node__isnull=False).exclude(lifted_at=None)
     for row in left.select_related("node"):
         assert row.node is not None
-        if _hand_over(row) or _set_unschedulable(row.node, False):
+        if _hand_over(row):
             Hold.objects.filter(pk=row.pk).update(cordoned=False)
+        else:
+            yield row, _change(row.node, False)
 
 
 def _hand_over(row: Hold) -> bool:
@@ -121,31 +149,42 @@ def _hand_over(row: Hold) -> bool:
     return True
 
 
-def _cordon(source: str) -> None:
-    rows = Hold.objects.filter(source=source, lifted_at=None, namespace="", cordoned=False)
-    for row in rows.exclude(node=None).select_related("node"):
+def _to_cordon(sources: Collection[str]) -> Iterator[tuple[Hold, _Change]]:
+    rows = Hold.objects.filter(source__in=sources, lifted_at=None, namespace="", cordoned=False)
+    rows = rows.filter(node__unschedulable=False).order_by("pk")
+    seen: set[int] = set()
+    for row in rows.select_related("node"):
         assert row.node is not None
-        if not row.node.unschedulable and _set_unschedulable(row.node, True):
-            Hold.objects.filter(pk=row.pk).update(cordoned=True)
+        if row.node.pk not in seen:
+            seen.add(row.node.pk)
+            yield row, _change(row.node, True)
 
 
-def _set_unschedulable(node: VirtualNode, value: bool) -> bool:
-    """Whether the node is so now by our doing, or is gone."""
+async def _patch_all(changes: Sequence[_Change]) -> set[_Change]:
+    """Those that are so now, by our doing or because the node is gone."""
+    by_cluster: dict[int, list[_Change]] = defaultdict(list)
+    for change in changes:
+        by_cluster[change.cluster_id].append(change)
+    done: set[_Change] = set()
+    await asyncio.gather(*(_patch(members, done) for members in by_cluster.values()))
+    return done
 
-    async def patch() -> None:
-        kube = await runtime().kube(node.cluster_id)
-        await kube.patch(NODES, node.name, {"spec": {"unschedulable": value}})
 
+async def _patch(changes: Sequence[_Change], done: set[_Change]) -> None:
+    """The nodes of one cluster, until it fails."""
     try:
-        runtime().run(patch(), timeout=CALL_SECONDS)
-    except NotFound:
-        return not value
+        async with asyncio.timeout(CALL_SECONDS):
+            kube = await runtime().kube(changes[0].cluster_id)
+            for change in changes:
+                try:
+                    body = {"spec": {"unschedulable": change.value}}
+                    await kube.patch(NODES, change.node_name, body)
+                except NotFound:
+                    if change.value:
+                        continue
+                done.add(change)
     except (KubeError, TimeoutError) as error:
-        log.warning("the cordon of %s waits: %s", node.name, error)
-        return False
-    VirtualNode.objects.filter(pk=node.pk).update(unschedulable=value)
-    transaction.on_commit(lambda: announce("nodes", [node.pk]))
-    return True
+        log.warning("cordons in cluster %s wait: %s", changes[0].cluster_id, error)
 
 
 def _reach(row: Hold) -> Q:

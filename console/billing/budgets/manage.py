@@ -23,7 +23,7 @@ from addons.runtime.loop import runtime
 from console.billing.budgets import notify, scope, words
 from console.billing.budgets.errors import BudgetError
 from console.billing.budgets.periods import period_of
-from console.billing.budgets.watch import FULL, act, source_of
+from console.billing.budgets.watch import FULL, act, cordoning, source_of
 from console.models import Budget, BudgetEvent, Channel
 
 THRESHOLDS = (50, 80, 100)
@@ -68,6 +68,7 @@ def update(budget: Budget, wish: Wish, *, by: str, now: datetime) -> Budget:
         holds.lift(source_of(budget), by=by, now=now)
     if budget.enabled:
         act(budget, budget.spent, begins, now)
+    holds.settle(cordoning([budget]))
     return budget
 
 
@@ -78,6 +79,7 @@ def _not_reached(budget: Budget, event: BudgetEvent) -> bool:
 
 def delete(budget: Budget, *, by: str, now: datetime) -> None:
     holds.lift(source_of(budget), by=by, now=now)
+    holds.settle()
     budget.delete()
 
 
@@ -100,7 +102,9 @@ def lift(budget: Budget, *, by: str, now: datetime) -> int:
                     "lifted_by": by,
                 },
             )
-    return holds.lift(source_of(budget), by=by, now=now)
+    ended = holds.lift(source_of(budget), by=by, now=now)
+    holds.settle()
+    return ended
 
 
 def held(budgets: Iterable[Budget]) -> dict[int, int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 
@@ -52,14 +53,19 @@ async def look(runtime: Runtime) -> int:
 
 
 def look_at_all(now: datetime) -> int:
-    holds.settle()
+    """Every hold is placed or lifted before any cluster is asked for a cordon."""
     budgets = list(Budget.objects.filter(enabled=True).select_related("team"))
     for budget in budgets:
         try:
             look_at(budget, now)
         except Exception:  # One budget that cannot be read must not blind us to the others.
             log.exception("budget %s could not be looked at", budget.pk)
+    holds.settle(cordoning(budgets))
     return len(budgets)
+
+
+def cordoning(budgets: Iterable[Budget]) -> set[str]:
+    return {source_of(one) for one in budgets if one.action == Budget.Action.CORDON}
 
 
 def look_at(budget: Budget, now: datetime) -> list[BudgetEvent]:
@@ -123,7 +129,6 @@ def act(budget: Budget, spent: Decimal, begins: datetime, now: datetime) -> None
             words.held(budget, spent),
             targets(budget),
             now=now,
-            cordon=budget.action == Budget.Action.CORDON,
         )
     else:
         holds.lift(source_of(budget), by="", now=now)

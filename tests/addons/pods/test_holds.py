@@ -11,6 +11,7 @@ from addons import holds
 from addons.models import Decision, Hold, PodRow, VirtualNode
 from addons.sentences import stored
 from kube import EVENTS, NODES
+from kube.errors import Unreachable
 from tests.addons.pods.conftest import Site
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -24,11 +25,15 @@ def ours(site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
 
 
 def place(target: holds.Target, *, cordon: bool = False, source: str = "budget:1") -> int:
-    return holds.place(source, REASON, [target], now=datetime.now(UTC), cordon=cordon)
+    placed = holds.place(source, REASON, [target], now=datetime.now(UTC))
+    holds.settle([source] if cordon else [])
+    return placed
 
 
 def lift(source: str = "budget:1") -> int:
-    return holds.lift(source, by="alice", now=datetime.now(UTC))
+    lifted = holds.lift(source, by="alice", now=datetime.now(UTC))
+    holds.settle()
+    return lifted
 
 
 def node_object(site: Site) -> dict[str, Any]:
@@ -112,8 +117,12 @@ def test_a_cordon_that_a_silent_cluster_kept_is_taken_back_later(
 ) -> None:
     site = ours
     place(holds.Target(site.cluster.pk, site.node.pk), cordon=True)
+
+    async def silence(cluster_id: int) -> Any:
+        raise Unreachable("nobody there", phase="connect")
+
     with monkeypatch.context() as silent:
-        silent.setattr("addons.holds._set_unschedulable", lambda node, value: False)
+        silent.setattr(site.runtime, "kube", silence)
         assert lift() == 1
     assert holds.standing(site.cluster.pk, site.node.pk) == ()
     assert node_object(site)["spec"]["unschedulable"] is True
