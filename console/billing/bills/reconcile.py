@@ -28,6 +28,13 @@ class Used:
 
     amount: Decimal = ZERO
     seconds: int = 0
+    pod: str = ""
+    namespace: str = ""
+
+    def add(self, amount: Decimal, seconds: int, pod: str, namespace: str) -> None:
+        self.amount += amount
+        self.seconds += seconds
+        self.pod, self.namespace = pod or self.pod, namespace or self.namespace
 
 
 @dataclass(slots=True)
@@ -57,17 +64,15 @@ def used_on(account: CloudAccount, day: date, now: datetime) -> dict[Key, Used]:
     """By currency and instance: posted lines, and what is not posted yet."""
     found: dict[Key, Used] = defaultdict(Used)
     rows = UsageLine.objects.filter(account=account, day=day)
-    for currency, cloud_id, amount, seconds in rows.values_list(
-        "currency", "cloud_id", "amount", "seconds"
-    ).iterator():
-        found[currency, cloud_id].amount += amount
-        found[currency, cloud_id].seconds += seconds
+    names = ("currency", "cloud_id", "amount", "seconds", "pod_name", "namespace")
+    for currency, cloud_id, *more in rows.values_list(*names).iterator():
+        found[currency, cloud_id].add(*more)
     own = {"account": frozenset({str(account.pk)})}
     teams, asked = frozenset({account.team_id}), Query(start=day, end=day + _DAY)
     for _, part in running.matching(teams, asked, own, now):
-        one = found[part.scope.currency, part.subject.cloud_id]
-        one.amount += part.figures.amount
-        one.seconds += part.figures.seconds
+        told, subject = part.figures, part.subject
+        one = found[part.scope.currency, subject.cloud_id]
+        one.add(told.amount, told.seconds, subject.pod_name, part.scope.namespace)
     return {key: one for key, one in found.items() if one.seconds or one.amount}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -17,7 +18,8 @@ from django.views.decorators.http import require_safe
 
 from console.access import access, visible
 from console.billing.asked import Asked
-from console.billing.models import BillDay, BillItem, UsageLine
+from console.billing.bills.reconcile import used_on
+from console.billing.models import BillDay, BillItem
 from console.views.billing import settled, usage
 from providers.calendar import day_of
 
@@ -117,6 +119,8 @@ class Beside:
     namespace: str = ""
     seconds: int = 0
     metered: Decimal | None = None
+    # Metered, with or without a price.
+    known: bool = False
     items: list[BillItem] = field(default_factory=list)
 
     @property
@@ -130,26 +134,28 @@ class Beside:
 
     @property
     def state(self) -> str:
-        if self.metered is None:
+        if not self.known:
             return "only_billed"
         return "matched" if self.items else "only_used"
 
 
-def beside(day: BillDay) -> list[Beside]:
+def beside(day: BillDay, now: datetime) -> list[Beside]:
     """The instances of the day: what only one side knows first, then by how much they differ."""
     found: dict[str, Beside] = {}
-    used = UsageLine.objects.filter(account=day.account, day=day.day, currency=day.currency)
-    for line in used.values("cloud_id", "pod_name", "namespace", "seconds", "amount"):
-        one = found.setdefault(line["cloud_id"], Beside(line["cloud_id"]))
-        one.pod, one.namespace = line["pod_name"], line["namespace"]
-        one.seconds += line["seconds"]
-        one.metered = (one.metered or Decimal(0)) + line["amount"]
+    for (currency, cloud_id), use in used_on(day.account, day.day, now).items():
+        if currency not in {"", day.currency}:
+            continue
+        one = found.setdefault(cloud_id, Beside(cloud_id))
+        one.pod, one.namespace, one.known = use.pod, use.namespace, True
+        one.seconds += use.seconds
+        if currency:
+            one.metered = (one.metered or Decimal(0)) + use.amount
     items = BillItem.objects.filter(account=day.account, day=day.day, currency=day.currency)
     for item in items.order_by("item"):
         found.setdefault(item.cloud_id, Beside(item.cloud_id)).items.append(item)
     return sorted(
         found.values(),
-        key=lambda one: (one.state == "matched", -abs(one.difference or 0), one.cloud_id),
+        key=lambda one: (one.state == "matched", -abs(one.difference or Decimal(0)), one.cloud_id),
     )
 
 
@@ -157,7 +163,7 @@ def beside(day: BillDay) -> list[Beside]:
 @login_required
 def day(request: HttpRequest, pk: int) -> HttpResponse:
     found = access(BillDay, request.user, pk=pk)
-    pages = Paginator(beside(found), PAGE).get_page(request.GET.get("page"))
+    pages = Paginator(beside(found, timezone.now()), PAGE).get_page(request.GET.get("page"))
     context = {
         "row": _shown(found),
         "page": pages,
