@@ -40,6 +40,7 @@ app.conf.beat_schedule = {
         ("console.watch_budgets", 10.0),
         ("console.make_exports", 30.0),
         ("console.fetch_bills", settings.BILL_SECONDS / 10),
+        ("console.ask_prices", 120.0),
     )
 }
 

@@ -1,10 +1,10 @@
 """Prices, and which of them an instance of a size pays at a time. Pure.
 
-An `Entry` is one price of one item; a `Book` answers `rate(size, place, at)`. What was entered,
-imported or quoted wins over what is shipped; of those, the entry that is most specific to the place
-(account, zone, region, area, any), then the one entered or imported, then a named type before `""`
-before `*`, then the one valid since the latest time. A size that needs an item without a price has
-no rate at all, nor has a size that is not known (nothing of anything).
+An `Entry` is one price of one item; a `Book` answers `rate(size, place, at)`. What a person entered
+or imported wins over what the cloud quoted, and that over what is shipped; of equal origin the
+entry that is most specific to the place (account, zone, region, area, any), then a named type
+before `""` before `*`, then the one valid since the latest time. A size that needs an item without
+a price has no rate at all, nor has a size that is not known (nothing of anything).
 
 Which items a size needs: `instance` where such a price fits its machine type or its label,
 otherwise `cpu`, `memory` and, with GPUs, `gpu`; and `storage` where some is charged. Of both ways
@@ -140,7 +140,7 @@ class Rate:
 
 _Key = tuple[str, int | None, str, str, str, str, str, Decimal, Decimal, int, int]
 _Timeline = tuple[list[datetime], list["Rate | None"]]
-_Rank = tuple[bool, int, int, int]
+_Rank = tuple[int, int, int]
 
 
 class Book:
@@ -349,7 +349,7 @@ def _tier(tier: str) -> str:
 
 
 def _rank(entry: Entry, size: Size, place: Place) -> _Rank | None:
-    """How well it fits: not shipped, place, origin, type; None when it does not."""
+    """How well it fits: origin, place, type; None when it does not."""
     if entry.account not in {None, place.account} or entry.zone not in {"", place.zone}:
         return None
     if entry.region not in {"", place.region, area(place.region)}:
@@ -362,7 +362,7 @@ def _rank(entry: Entry, size: Size, place: Place) -> _Rank | None:
         + 8 * bool(entry.zone)
         + (4 if entry.region == place.region and place.region else 2 * bool(entry.region))
     )
-    return entry.origin is not Origin.SHIPPED, near, _ORIGINS[entry.origin], fit
+    return _ORIGINS[entry.origin], near, fit
 
 
 def _type_fit(type_: str, size: Size) -> int | None:

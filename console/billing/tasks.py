@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from addons.runtime.loop import runtime
-from console.billing import posting
+from console.billing import posting, quotes
 
 
 @shared_task(name="console.post_usage")
@@ -13,3 +13,10 @@ def post_usage() -> None:
     """Write the usage lines of what changed, unless somebody else is at it."""
     own = runtime()
     own.run(own.db(posting.post_due, holder=own.holder(), clock=own.clock))
+
+
+@shared_task(name="console.ask_prices")
+def ask_prices() -> None:
+    """Ask the clouds for prices that are due, unless somebody else is at it."""
+    own = runtime()
+    own.run(quotes.look(own))

@@ -68,7 +68,7 @@ def test_row_without_a_source_is_refused(tmp_path: Path) -> None:
         ({"zone": "cn-hangzhou-i"}, {"region": "cn-hangzhou"}),
         ({"region": "cn-hangzhou"}, {"region": "@mainland"}),
         ({"region": "@mainland"}, {}),
-        ({"region": "cn-hangzhou", "origin": Origin.QUOTE}, {"origin": Origin.OPERATOR}),
+        ({"origin": Origin.OPERATOR}, {"region": "cn-hangzhou", "origin": Origin.QUOTE}),
         ({"origin": Origin.OPERATOR}, {"origin": Origin.QUOTE}),
         ({"origin": Origin.QUOTE}, {"region": "cn-hangzhou", "zone": "cn-hangzhou-i"}),
         ({"origin": Origin.OPERATOR}, {"region": "@mainland"}),
