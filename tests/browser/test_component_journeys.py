@@ -94,6 +94,10 @@ def test_a_registered_cluster_is_granted_its_key_and_bursts_to_eci(
     to_preflight(walker, IDC, ACK_NODE)
     walker.checked("bad", "ECI is not offered in cn-nowhere.", "cn-zhangjiakou")
     walker.region(IDC, "cn-zhangjiakou")
+    to_preflight(walker, IDC, ACK_NODE)
+    walker.checked("bad", "kube-system has no Secret alibaba-addon-secret.")
+    walker.page.get_by_role("link", name="Grant it with the cluster's credential").click()
+    expect(walker.page).to_have_url(f"{place.url}/credentials/{account}/")
     user = granted(walker, account)
     assert set(place.get("secret", "alibaba-addon-secret", cluster=IDC)["data"]) == {
         "access-key-id",
