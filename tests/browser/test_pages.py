@@ -19,6 +19,7 @@ from django.utils import timezone
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from addons.models import Operation, PodRow, VirtualNode
+from console.models import Membership
 from console.urls import urlpatterns
 from providers import registry
 from providers.models import CloudAccount
@@ -43,9 +44,11 @@ SETTLED = """() => !document.querySelector(".supply-wait")
   && (!document.querySelector("#swagger") || document.querySelector(".swagger-ui .opblock"))"""
 
 
-def seed() -> dict[str, object]:
+def seed(user: User) -> dict[str, object]:
     """One of everything, and pods in every state a reader meets."""
-    fleet = cast.make_fleet(Group.objects.create(name="blue"))
+    team = Group.objects.create(name="blue")
+    Membership.objects.create(user=user, team=team, role=Membership.Role.OWNER)
+    fleet = cast.make_fleet(team)
     now = timezone.now()
     for index, (status, phase) in enumerate(
         (
@@ -242,7 +245,7 @@ def test_every_page_is_accessible_fits_and_is_quiet(
     context: BrowserContext, console_url: str, lang: str, content: str
 ) -> None:
     user = User.objects.create_superuser("liwei", password=None)
-    paths = addresses(user, seed() if content == "full" else {})
+    paths = addresses(user, seed(user) if content == "full" else {})
     assert len(paths) >= (25 if content == "full" else 13), paths
     sign_in(context, console_url, user, lang)
     page, errors = context.new_page(), list[str]()
