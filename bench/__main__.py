@@ -11,8 +11,9 @@ from bench import kube_vs_official, scale
 BENCHES = {
     "kube_vs_official": lambda: kube_vs_official.compare(10_000, 5_000, 1_500),
     "scale": lambda: scale.main([]),
-    # In a process of its own: it settles Django on a directory of its own.
+    # In processes of their own: they settle Django on directories of their own.
     "fleet": lambda: subprocess.run([sys.executable, "-m", "bench.fleet"], check=True),
+    "money": lambda: subprocess.run([sys.executable, "-m", "bench.money"], check=True),
 }
 
 

@@ -26,20 +26,26 @@ _RATES = (Decimal("0.00004900"), Decimal("0.00000613"))
 _SIZES = ((Decimal(2), Decimal(4)), (Decimal(4), Decimal(8)), (Decimal("0.5"), Decimal(1)))
 _PLACES = Decimal("0.00000001")
 _CHUNK = 20_000
+COPIES = 10
 
 
 def fill(lines: int, *, days: int, long_days: int, now: datetime) -> Group:
-    """Half of the lines are of lives of `long_days`, half of short ones with two lines each."""
+    """Half of the lines are of lives of `long_days`, half of short ones with two lines each.
+
+    A tenth of them is made here; the database makes nine more of each.
+    """
     team = Group.objects.create(name="bench")
     accounts = [_account(team, number) for number in range(3)]
     made = _Made(team, accounts, now, days)
-    short, long = lines // 4, lines // 2 // long_days
+    short, long = lines // 4 // COPIES, lines // 2 // long_days // COPIES
     for count, whose in ((long, long_days), (short, 0)):
         rows = made.lives(count, whose)
         while chunk := list(islice(rows, _CHUNK // (long_days if whose else 2))):
             with transaction.atomic():
                 _copy(Instance, [instance for instance, _ in chunk])
                 _copy(UsageLine, [line for _, lines in chunk for line in lines])
+    _multiply(Instance, {"pod_uid", "cloud_id"}, {"id"})
+    _multiply(UsageLine, {"pod_uid", "cloud_id"}, {"id", "instance_id"})
     _sum_up()
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
@@ -179,6 +185,25 @@ def _copy(model: type[Model], rows: Iterable[Model]) -> None:
         else:
             marks = ", ".join(["%s"] * len(fields))
             cursor.executemany(f"INSERT INTO {table} ({columns}) VALUES ({marks})", values)
+
+
+def _multiply(model: type[Model], texts: set[str], numbers: set[str]) -> None:
+    """Rows like those there, under other names and numbers."""
+    quote = connection.ops.quote_name
+    table = quote(model._meta.db_table)
+    columns = [str(field.column) for field in model._meta.concrete_fields]
+    into = ", ".join(map(quote, columns))
+    step = 10_000_000
+    with transaction.atomic(), connection.cursor() as cursor:
+        for number in range(1, COPIES):
+            changed = {
+                **{name: f"{quote(name)} || '-{number}'" for name in texts},
+                **{name: f"{quote(name)} + {number * step}" for name in numbers},
+            }
+            what = ", ".join(changed.get(name, quote(name)) for name in columns)
+            cursor.execute(
+                f"INSERT INTO {table} ({into}) SELECT {what} FROM {table} WHERE id < {step}"
+            )
 
 
 def _sum_up() -> None:

@@ -21,6 +21,10 @@ SUITES = (
     "tests/addons/watch",
     "tests/addons/pods/test_reconcile.py",
     "tests/console/test_rest.py",
+    "tests/console/billing/test_posting.py",
+    "tests/console/billing/test_keepers.py",
+    "tests/console/billing/test_statements.py",
+    "tests/console/billing/test_live.py",
 )
 
 
