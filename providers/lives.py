@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
+from django.db.models import Q
 
 from providers.base import Instance as Told
 from providers.base import InstanceState, Size
@@ -28,6 +29,10 @@ from providers.seen import decode
 # Clouds whose documents contradict themselves on the begin: it may be the image pull.
 _FROM_CREATION = frozenset({"kci"})
 _ADOPTED = "adopted"
+# Why a row closed whose instance was left running on purpose (`addons.pods.reasons.ORPHAN_LEFT`).
+LEFT = "LeftByChoice"
+# Rows whose instances may cost on.
+GOES_ON = ~Q(state=Instance.State.CLOSED) | Q(close_reason=LEFT, billed_to=None)
 # The cloud's clock may be so far behind ours: when it was last seen is our time, its end is not.
 SKEW = timedelta(seconds=1)
 
@@ -128,7 +133,8 @@ def _unheard(row: Instance, told: Told | None) -> _Span | None:
 def _left(span: _Span, row: Instance, orphans: Sequence[Orphan]) -> _Span:
     """What was left running has its end from the orphan, unless the cloud told one itself."""
     left = [one for one in orphans if one.instance_id == row.pk and one.close_reason != _ADOPTED]
-    if row.closed_at is None or row.billed_to is not None or not left:
+    told = span.end is not None and not span.end_bound
+    if row.close_reason != LEFT or told or not left:
         return span
     last = left[-1]
     if last.closed_at is None:

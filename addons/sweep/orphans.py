@@ -163,6 +163,9 @@ def want_of(pod: PodRow, node: VirtualNode, account: CloudAccount) -> Want:
 
 def close(pk: int, reason: str, *, ended_at: datetime | None = None) -> None:
     """`ended_at`: when it ceased to cost, where the cloud told it."""
+    now = timezone.now()
     rows = Orphan.objects.filter(pk=pk, closed_at=None)
-    rows.update(closed_at=timezone.now(), close_reason=reason, ended_at=ended_at)
-    Instance.objects.filter(orphan=pk).update(unposted=True)
+    rows.update(closed_at=now, close_reason=reason, ended_at=ended_at)
+    mine = Instance.objects.filter(orphan=pk)
+    mine.filter(close_reason=reasons.ORPHAN_LEFT, billed_to=None).update(billed_to=ended_at or now)
+    mine.update(unposted=True)

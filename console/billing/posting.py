@@ -25,6 +25,7 @@ from console.billing.changes import Change, difference
 from console.billing.drafts import Draft, Metered
 from console.billing.models import UsageLine
 from providers.calendar import day_of, day_start
+from providers.lives import GOES_ON
 from providers.models import Instance
 from providers.rows import update_each
 
@@ -68,7 +69,7 @@ def due(now: datetime) -> QuerySet[Instance]:
 def _short(now: datetime) -> Q:
     midnight = day_start(day_of(now))
     short = Q(posted_until=None) | Q(posted_until__lt=midnight)
-    return ~Q(state=Instance.State.CLOSED) & Q(billed_from__lt=midnight) & short
+    return GOES_ON & Q(billed_from__lt=midnight) & short
 
 
 def batches(now: datetime) -> Iterator[list[int]]:

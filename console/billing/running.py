@@ -22,6 +22,7 @@ from console.billing.figures import Figures
 from console.billing.models import UsageLine
 from console.billing.readers import Teams
 from providers.calendar import day_start
+from providers.lives import GOES_ON
 from providers.models import Instance, Orphan
 
 # What the database can narrow before anything is metered: filters of these groups.
@@ -112,7 +113,7 @@ def _rows(teams: Teams, end: date, where: Mapping[str, frozenset[str]]) -> Any:
     """Rows of the ledger that may have such a part: changed ones, and lives that go on."""
     border = day_start(end)
     short = Q(posted_until=None) | Q(posted_until__lt=border)
-    goes_on = ~Q(state=Instance.State.CLOSED) & Q(billed_from__lt=border) & short
+    goes_on = GOES_ON & Q(billed_from__lt=border) & short
     rows = Instance.objects.filter(Q(unposted=True) | goes_on)
     if teams is not None:
         rows = rows.filter(account__team__in=teams)
