@@ -7,15 +7,21 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, F, Q, QuerySet, Sum
 
 from addons.models import Cluster, Operation, PodRow, VirtualNode
 from addons.pods import reasons
 from addons.sentences import read
 from console.access import AnyUser, visible
+from console.billing import live
+from console.billing.readers import teams_of
 from console.live import tones
 from console.live.rows import BILLED
+from console.models import Budget
 from providers.models import CloudAccount, Orphan
+
+# Of a budget, what is worth a look.
+NEARLY = Decimal("0.8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +70,11 @@ class Attention:
     text: str = ""
 
 
-def _spend(pods: QuerySet[PodRow], orphans: QuerySet[Orphan]) -> dict[str, Decimal]:
-    """Instances that are billed now, per currency; orphans cost as much as the others."""
-    total: dict[str, Decimal] = {}
-    running = pods.filter(BILLED)
-    sums = [
-        *running.values_list("instance__currency").annotate(Sum("instance__price_per_hour")),
-        *orphans.values_list("currency").annotate(Sum("price_per_hour")),
-    ]
-    for currency, amount in sums:
-        if currency and amount is not None:
-            total[currency] = total.get(currency, Decimal(0)) + amount
-    return total
+def _spend(pods: QuerySet[PodRow]) -> dict[str, Decimal]:
+    """What the pods' instances that are billed now cost per hour, by currency."""
+    running = pods.filter(BILLED).values_list("instance__currency")
+    sums = running.annotate(Sum("instance__price_per_hour"))
+    return {currency: amount for currency, amount in sums if currency and amount is not None}
 
 
 def _phases(pods: QuerySet[PodRow]) -> dict[str, int]:
@@ -93,11 +92,11 @@ def pod_numbers(user: AnyUser, clusters: list[str]) -> PodNumbers:
     pods = visible(PodRow, user).filter(gone_at=None)
     if clusters:
         pods = pods.filter(cluster__slug__in=clusters)
-    spend = _spend(pods, Orphan.objects.none())
-    return PodNumbers(**_phases(pods), spend_per_hour=spend)
+    return PodNumbers(**_phases(pods), spend_per_hour=_spend(pods))
 
 
-def numbers(user: AnyUser) -> Numbers:
+def numbers(user: AnyUser, spent: live.Live) -> Numbers:
+    """`spent`: what the meters say, orphans among it."""
     clusters = visible(Cluster, user)
     nodes = visible(VirtualNode, user)
     pods = visible(PodRow, user).filter(gone_at=None)
@@ -112,8 +111,10 @@ def numbers(user: AnyUser) -> Numbers:
         pods_pending=phases["pending"],
         pods_failed=phases["failed"],
         orphans=orphans.count(),
-        spend_per_hour=_spend(pods, orphans),
-        pods_unpriced=phases["unpriced"],
+        spend_per_hour={
+            currency: one.per_hour for currency, one in spent.today.items() if one.per_hour
+        },
+        pods_unpriced=spent.unpriced,
     )
 
 
@@ -139,6 +140,9 @@ def attention(user: AnyUser, now: datetime) -> list[Attention]:
     for pod in stuck.select_related("cluster").order_by("created_at")[:5]:
         text = reasons.sentence(pod.blocker, pod.blocker_values)
         found.append(Attention("pod", "warn", pod, pod.created_at, text))
+    for budget in visible(Budget, user).filter(enabled=True, spent__gte=F("amount") * NEARLY):
+        tone = "bad" if budget.spent >= budget.amount else "warn"
+        found.append(Attention("budget", tone, budget, budget.looked_at))
     for orphan in visible(Orphan, user).filter(closed_at=None).select_related("account")[:5]:
         found.append(Attention("orphan", "warn", orphan, orphan.found_at))
     return found
@@ -164,14 +168,10 @@ def providers(pods: QuerySet[PodRow]) -> list[ProviderLoad]:
     return sorted(found.values(), key=lambda load: (-load.pods, load.provider))
 
 
-def top_namespaces(user: AnyUser, limit: int = 5) -> list[dict[str, Any]]:
-    """Namespaces by what their pods cost per hour now."""
-    pods = visible(PodRow, user).filter(BILLED, gone_at=None)
-    rows = (
-        pods.exclude(instance=None)
-        .values("namespace", "cluster__slug", "cluster__name", "instance__currency")
-        .annotate(price=Sum("instance__price_per_hour"), pods=Count("pk"))
-        .exclude(price=None)
-        .order_by("-price")
-    )
-    return [dict(row) for row in rows[:limit]]
+def top_namespaces(user: AnyUser, now: datetime, limit: int = 5) -> list[dict[str, Any]]:
+    """Namespaces by what they cost per hour now, with what they cost today."""
+    found = live.by(teams_of(user), "namespace", now)
+    return [
+        {"namespace": namespace, "currency": currency, "meter": one, "today": one.value(now)}
+        for (namespace, currency), one in list(found.items())[:limit]
+    ]

@@ -261,6 +261,10 @@ SPECTACULAR_SETTINGS = {
         "FleetMemberState": ["waiting", "running", "done", "failed", "skipped"],
         "RamGrantState": ["granting", "granted", "revoked"],
         "Delivery": ["hosted", "in_cluster", "managed"],
+        "BillState": "console.billing.models.BillDay.State",
+        "ExportState": "console.billing.models.Export.State",
+        "BudgetState": ["ok", "near", "over", "held", "off"],
+        "WorkloadKind": "console.api.compatibility.KINDS",
     },
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers as s
 
@@ -20,8 +21,8 @@ def _query(name: str, text: str, **kw: Any) -> OpenApiParameter:
 
 PERIOD = [
     _query("period", "Default: month, to date", enum=list(questions.PERIODS)),
-    _query("start", "Billing day, instead of `period`", type=s.DateField),
-    _query("end", "The first billing day after it", type=s.DateField),
+    _query("start", "Billing day, instead of `period`", type=OpenApiTypes.DATE),
+    _query("end", "The first billing day after it", type=OpenApiTypes.DATE),
     _query("currency", "ISO 4217; default: all, each apart"),
 ]
 WHERE = [

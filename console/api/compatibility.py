@@ -27,6 +27,8 @@ from kube.errors import Forbidden, NotFound
 from providers import registry
 from providers.models import CloudAccount
 
+KINDS = sorted(RESOURCES)
+
 
 class CompatibilityRequest(s.Serializer[Any]):
     yaml = s.CharField(
@@ -36,7 +38,7 @@ class CompatibilityRequest(s.Serializer[Any]):
         help_text="Workloads, and the Services beside them; several documents or a List",
     )
     cluster = s.SlugField(required=False, help_text="Instead of `yaml`: slug of the cluster")
-    kind = s.ChoiceField(sorted(RESOURCES), required=False)
+    kind = s.ChoiceField(KINDS, required=False)
     namespace = s.CharField(max_length=253, required=False)
     name = s.CharField(max_length=253, required=False)
     providers = s.ListField(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -14,6 +15,8 @@ from addons.models import PodRow
 from console import overview
 from console.access import visible
 from console.api import shapes
+from console.billing import live
+from console.billing.readers import teams_of
 from console.live.rows import money
 
 
@@ -27,7 +30,8 @@ class Overview(APIView):
         summary="Clusters, nodes, pods and spend per hour", responses=shapes.OverviewShape
     )
     def get(self, request: Request) -> Response:
-        found = asdict(overview.numbers(request.user))
+        spent = live.spend(teams_of(request.user), timezone.now())
+        found = asdict(overview.numbers(request.user, spent))
         found["spend_per_hour"] = {
             currency: money(amount) for currency, amount in found["spend_per_hour"].items()
         }

@@ -69,13 +69,19 @@ def delta(now: Decimal, before: Decimal) -> SafeString:
 @register.simple_tag
 def share(part: Decimal, whole: Decimal, width: int = 72) -> SafeString:
     """A level bar of a share and its percent."""
-    level = max(min(part / whole, Decimal(1)), Decimal(0)) if whole else Decimal(0)
+    told = percent(part / whole if whole else Decimal(0))
+    return format_html('<span class="meter">{}{}</span>', level(part, whole, width), told)
+
+
+@register.simple_tag
+def level(part: Decimal, whole: Decimal, width: int = 72) -> SafeString:
+    """The same bar alone."""
+    filled = max(min(part / whole, Decimal(1)), Decimal(0)) if whole else Decimal(0)
     return format_html(
-        '<span class="meter"><svg class="bar share" viewBox="0 0 {} 6" preserveAspectRatio="none" '
-        'aria-hidden="true"><rect width="{}" height="6"></rect></svg>{}</span>',
+        '<svg class="bar share" viewBox="0 0 {} 6" preserveAspectRatio="none" aria-hidden="true">'
+        '<rect width="{}" height="6"></rect></svg>',
         width,
-        round(float(level) * width, 1),
-        percent(level),
+        round(float(filled) * width, 1),
     )
 
 

@@ -187,8 +187,11 @@ def money(amount: Decimal | str | float | None, currency: str, places: int = 2) 
     symbols = {"CNY": "¥", "USD": "US$" if chinese else "$"}
     # number_format cuts what is beyond; the browser rounds half away from zero.
     exact = Decimal(str(amount)).quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
-    number = formats.number_format(exact, decimal_pos=places, use_l10n=True, force_grouping=True)
-    return f"{symbols.get(currency, f'{currency} ' if currency else '')}{number}"
+    number = formats.number_format(
+        abs(exact), decimal_pos=places, use_l10n=True, force_grouping=True
+    )
+    sign = "−" if exact < 0 else ""
+    return f"{sign}{symbols.get(currency, f'{currency} ' if currency else '')}{number}"
 
 
 @register.filter

@@ -11,8 +11,11 @@ from django.views.decorators.http import require_safe
 from addons.models import Cluster, Operation, PodRow, VirtualNode
 from console import history, overview
 from console.access import visible
+from console.billing import live
+from console.billing.readers import teams_of
 from console.live.rows import operation_rows
 from console.templatetags.ui import short_duration
+from console.views.billing.now import ticking
 from providers.models import CloudAccount
 
 
@@ -33,10 +36,12 @@ def page(request: HttpRequest) -> HttpResponse:
     operations = (
         visible(Operation, request.user).select_related("cluster").prefetch_related("steps")[:5]
     )
+    spent = live.spend(teams_of(request.user), now)
     context = {
-        "numbers": overview.numbers(request.user),
+        "numbers": overview.numbers(request.user, spent),
+        "spending": ticking(spent, now),
         "attention": overview.attention(request.user, now),
-        "namespaces": overview.top_namespaces(request.user),
+        "namespaces": overview.top_namespaces(request.user, now),
         "providers": overview.providers(visible(PodRow, request.user)),
         "operations": operation_rows(list(operations), now),
         "hours": hours,

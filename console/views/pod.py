@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 import yaml
@@ -23,13 +22,10 @@ from console import audit, logs
 from console.access import AnyUser, Role, access
 from console.api.pods import log_file, read_logs
 from console.api.problems import Problem
-from console.keys import known
 from console.live.rows import pod_rows
 from console.templatetags.ui import short_duration
 from console.views.billing import pod as pod_money
 from kube.errors import KubeError
-from providers import seen
-from providers.base import Size
 from providers.models import Instance
 
 TABS = (
@@ -203,26 +199,6 @@ def latest_instance(pod: PodRow) -> Instance | None:
     return rows.order_by("-generation").select_related("account").first()
 
 
-def price_source(instance: Instance) -> str:
-    """Where the price comes from; empty when it is not known."""
-    dialect = known(instance.provider)
-    if instance.price_per_hour is None or dialect is None:
-        return ""
-    size = told.size if (told := seen.decode(instance.seen)) else None
-    if size is None and instance.cpu is not None and instance.memory is not None:
-        size = Size(instance.cpu, instance.memory, instance.spec, gpu=instance.gpu)
-    price = dialect.list_price(size, region=instance.region) if size else None
-    return price.source if price and price.per_hour == instance.price_per_hour else ""
-
-
-def cost_so_far(instance: Instance | None, now: datetime) -> Decimal | None:
-    """Seconds billed so far times the price; None when either is not known."""
-    if instance is None or instance.billed_from is None or instance.price_per_hour is None:
-        return None
-    seconds = ((instance.billed_to or now) - instance.billed_from).total_seconds()
-    return instance.price_per_hour * Decimal(max(seconds, 0)) / 3600
-
-
 @require_safe
 @login_required
 def pod(request: HttpRequest, pk: int, tab: str = "timeline") -> HttpResponse:
@@ -237,8 +213,7 @@ def pod(request: HttpRequest, pk: int, tab: str = "timeline") -> HttpResponse:
         "row": pod_rows([found], now)[0],
         "instance": instance,
         "stages": stages(found, instance),
-        "price_source": price_source(instance) if instance else "",
-        "cost_so_far": cost_so_far(instance, now),
+        "cost": pod_money.summary(request.user, found, now),
         "blocker": blocker,
         "tab": tab,
         "tabs": TABS,

@@ -165,14 +165,15 @@ def test_price_is_told_with_its_source_or_said_to_be_unknown(page: Client, cast:
     listed = make.instance(
         node, "listed", price_per_hour=price.per_hour, spec="2-4Gi", told={"size": size}
     )
-    unknown = make.instance(node, "unknown", price_per_hour=None, currency="")
+    away = {"region": "eu-central-1", "price_per_hour": None, "currency": ""}
+    unknown = make.instance(node, "unknown", **away)
     pods = [make.pod(node, made.pod_name, bare=True, instance=made) for made in (listed, unknown)]
     texts = [
         page.get(reverse("pod-tab", args=[pod.pk, "instance"])).content.decode() for pod in pods
     ]
     assert price.source in texts[0]
-    assert "list price" in texts[0]
-    assert "no list price known" in texts[1]
+    assert "¥0.4411" in texts[0]
+    assert "unpriced" in texts[1]
 
 
 @pytest.mark.parametrize("language", ["en", "zh-hans"])

@@ -15,6 +15,8 @@ OTHERS = "…"
 _NICE = (Decimal(1), Decimal("1.5"), Decimal(2), Decimal(3), Decimal(4), Decimal(5), Decimal(8))
 _GAP = 0.2
 _TICKS = 4
+# As many labels as fit a narrow screen.
+_LABELS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ def draw(buckets: Sequence[Bucket], css: Callable[[str, int], str] = _numbered) 
         series.append(Series(OTHERS, "s0", rest))
     top = round_top(max((bucket.total for bucket in buckets), default=Decimal(0)))
     slot = 100 / max(len(buckets), 1)
-    every = -(-len(buckets) // 12)
+    every = -(-len(buckets) // _LABELS)
     columns = tuple(
         _column(bucket, at, slot, top, series, labelled=at % every == 0)
         for at, bucket in enumerate(buckets)

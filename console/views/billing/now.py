@@ -44,7 +44,10 @@ def spending(
 ) -> Now:
     """Of what the reader may see, narrowed by the groups that `billing.live` knows."""
     known = {name: texts for name, texts in (where or {}).items() if name in live.GROUPS}
-    found = live.spend(teams_of(user), at, known)
+    return ticking(live.spend(teams_of(user), at, known), at)
+
+
+def ticking(found: live.Live, at: datetime) -> Now:
     month = _ticks(found.month, at)
     return Now(
         now=tuple(tick for tick in month if tick.per_hour),

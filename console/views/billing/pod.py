@@ -39,6 +39,14 @@ def context(user: AnyUser, pod: PodRow, now: datetime) -> dict[str, Any]:
     }
 
 
+def summary(user: AnyUser, pod: PodRow, now: datetime) -> dict[str, Any]:
+    """For the side of the page: what it costs, and where its price is from."""
+    found = money_of(user, pod.uid, now)
+    last = found.costs[-1] if found.costs else None
+    rate = (last.rate or last.last_rate) if last else None
+    return {"ticks": ticks(found), "rate": rate, "metered": bool(last and last.drafts)}
+
+
 def ticks(found: PodMoney) -> list[Tick]:
     """The total of each currency, growing as long as an instance runs."""
     rates = found.per_hour

@@ -32,7 +32,6 @@ from providers.calendar import BILLING, day_of
 
 MOST_ROWS = 100
 MOVED_MOST = 10_000
-LABELLED_WITH_WEEKDAY = 10
 _OTHER_PLACES = 100
 _PERIODS = (
     ("today", gettext_lazy("Today")),
@@ -307,7 +306,7 @@ def _bucket(asked: Asked, one: series.Bucket, currency: str, final: frozenset[da
         label = date_format(at, "H") if at.hour else date_format(at, "n-j")
         title = f"{words.day_title(day)} {at:%H:%M}"
         return bars.Bucket(label, title, amounts, open=day not in final)
-    label = date_format(day, "n-j" if asked.days > LABELLED_WITH_WEEKDAY else "D j")
+    label = date_format(day, "n-j")
     url = asked.link(period="", start=day, end=day + timedelta(days=1))
     return bars.Bucket(label, words.day_title(day), amounts, url, open=day not in final)
 

@@ -38,6 +38,12 @@ KINDS: Mapping[str, Any] = {
     "failed": gettext_lazy("Failed before any container ran"),
     "orphan": gettext_lazy("Orphan, no pod owned it"),
 }
+SHORT_KINDS: Mapping[str, Any] = {
+    "running": pgettext_lazy("kind of use", "Running"),
+    "starting": pgettext_lazy("kind of use", "Starting"),
+    "failed": pgettext_lazy("kind of use", "Failed"),
+    "orphan": pgettext_lazy("kind of use", "Orphan"),
+}
 # What a row leads to; a workload leads to its pods, and those to their lines.
 INSIDE = {
     "team": "cluster",

@@ -46,7 +46,7 @@ def _life(key: CloudAccount, space: str, now: datetime, back: int, dice: random.
     begin = now - timedelta(days=back, hours=dice.randint(1, 9), minutes=dice.randint(0, 59))
     end = begin + timedelta(hours=dice.randint(1, 8), minutes=dice.randint(0, 59))
     size = dice.choice((1, 2, 2, 4))
-    tiers = {"acs": "general-purpose.default"}
+    tiers = {"acs": "general-purpose/default"}
     books.life(
         key,
         begin,
