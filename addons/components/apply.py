@@ -100,7 +100,8 @@ def sealed(obj: Mapping[str, Any]) -> bool:
 
 
 def unsealed(obj: Json) -> Json:
-    """The object with the keys in it, as the API server takes it (base64). For `put` alone."""
+    """The object with the keys in it, as the API server takes it (base64): to `put` it, and to
+    tell whether the key that is there is another (`other_keys`)."""
     if not sealed(obj):
         return obj
     data = {
@@ -117,6 +118,12 @@ def _opened(reference: Mapping[str, Any]) -> str:
         "token": lambda: sealing.token_of(account).reveal(),
     }
     return base64.b64encode(parts[reference["part"]]().encode()).decode()
+
+
+def other_keys(live: Mapping[str, Any] | None, obj: Json) -> list[str]:
+    """Names under which a Secret holds another key than `obj`, which is unsealed."""
+    there = (live or {}).get("data") or {}
+    return [name for name, value in obj["data"].items() if there.get(name, value) != value]
 
 
 def masked(obj: Json) -> Json:

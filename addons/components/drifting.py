@@ -6,17 +6,19 @@ ten minutes (`addons.runtime.resync`: a twentieth of them per half minute).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.utils import timezone
 
 from addons.components import apply, hosted_nodes, managed
-from addons.components.base import Delivery
+from addons.components.base import Delivery, Json
 from addons.components.checks import Reach
 from addons.components.release import deployed
 from addons.components.vendors import NoVendor
 from addons.models import Installation, Revision
 from addons.runtime.contract import Context, Outcome
+from kube import Kube
 from kube.errors import KubeError
 from providers.errors import ProviderError
 
@@ -28,6 +30,7 @@ async def look(reach: Reach, installation: Installation) -> list[dict[str, Any]]
     if revision is not None and installation.delivery == Delivery.IN_CLUSTER:
         kube = await reach.kube(installation.cluster_id)
         differing = await apply.compare(kube, list(revision.objects_applied))
+        differing += await _rotated(reach, kube, revision.objects_applied)
         found = [one.as_dict() for one in differing]
     if revision is not None and installation.delivery == Delivery.MANAGED:
         told = await managed.differing(reach, installation, revision)
@@ -41,6 +44,18 @@ async def look(reach: Reach, installation: Installation) -> list[dict[str, Any]]
     )
     await reach.db(rows.update, drift=found, drift_at=timezone.now())
     return found
+
+
+async def _rotated(reach: Reach, kube: Kube, objects: Sequence[Json]) -> list[apply.Difference]:
+    """Secrets that hold another key than the credential has now; the keys are never told."""
+    return [
+        apply.Difference(apply.name_of(obj), f"data.{name}", "***", "***")
+        for obj in objects
+        if apply.sealed(obj)
+        for name in apply.other_keys(
+            await apply.find(kube, obj), await reach.db(apply.unsealed, obj)
+        )
+    ]
 
 
 def _nodes(installation: Installation, revision: Revision) -> list[apply.Difference]:

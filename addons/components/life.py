@@ -18,7 +18,7 @@ from addons.sentences import stored
 # Steps that change the cluster or the cloud: from their start on, a failure leaves a mark.
 TOUCHING = frozenset({"rbac-and-crds", "apply", "ask", "cordon", "instances", "delete"})
 # What an operation remembers of what it began and saw.
-_PASSING = frozenset({"canary", "children", "managed", NOTE})
+_PASSING = frozenset({"canary", "children", "managed", "restart", NOTE})
 # A retry of these applies once more: a key may have been changed, an object deleted meanwhile.
 _STANDS_ON_APPLIED = frozenset({"rollout", "nodes-ready", "canary"})
 _APPLYING = ("rbac-and-crds", "apply", "rollout")
@@ -126,7 +126,7 @@ class Components:
         failed = operation.steps.exclude(state=Step.State.DONE).first()
         if failed is not None and failed.name in _STANDS_ON_APPLIED:
             operation.steps.filter(name__in=_APPLYING).update(state=Step.State.WAITING)
-        given = {**operation.arguments, NOTE: AGAIN}
+        given = {**operation.arguments, NOTE: AGAIN, "restart": None}
         if given.get("canary", "").startswith("failed"):
             given["canary"] = ""
         operation.arguments = given

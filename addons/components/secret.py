@@ -19,7 +19,7 @@ from kube.secret import Secret
 NAME = "alibaba-addon-secret"
 NAMESPACE = "kube-system"
 _ID, _SECRET = "access-key-id", "access-key-secret"
-_RESTARTED = "kubectl.kubernetes.io/restartedAt"
+RESTARTED = "kubectl.kubernetes.io/restartedAt"
 
 
 async def key_id_in(kube: Kube) -> str:
@@ -68,8 +68,8 @@ async def restart_users(kube: Kube, now: datetime) -> list[str]:
     """Restart the Deployments of kube-system that refer to the Secret, as `kubectl rollout
     restart` does; their names. Each is restarted once for one `now`."""
     found = await kube.list(DEPLOYMENTS, NAMESPACE)
-    users = [one for one in found.items if NAME in set(_secrets(one["spec"]["template"]["spec"]))]
-    note = {_RESTARTED: now.isoformat(timespec="seconds")}
+    users = [one for one in found.items if NAME in set(secrets_of(one["spec"]["template"]["spec"]))]
+    note = {RESTARTED: now.isoformat(timespec="seconds")}
     for one in users:
         body = {"spec": {"template": {"metadata": {"annotations": note}}}}
         await kube.patch(DEPLOYMENTS, one["metadata"]["name"], body, NAMESPACE)
@@ -89,7 +89,7 @@ def _rolled_out(deployment: Mapping[str, Any]) -> bool:
     return seen and counts == [wanted, wanted] and int(status.get("replicas") or 0) == wanted
 
 
-def _secrets(spec: Mapping[str, Any]) -> Iterator[str]:
+def secrets_of(spec: Mapping[str, Any]) -> Iterator[str]:
     """The names of the Secrets that a pod refers to."""
     for volume in spec.get("volumes") or ():
         yield str((volume.get("secret") or {}).get("secretName") or "")

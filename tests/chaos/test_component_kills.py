@@ -121,7 +121,7 @@ def test_workers_killed_in_every_step_do_everything_once(walk: Walk) -> None:
     pods_at_work(walk)
     walk.world.knobs(latency_ms=0)
     began = time.monotonic()
-    going = walk.kill_at_every_step(lambda: begun(walk, values), seconds=240)
+    going = walk.kill_at_every_step(lambda: begun(walk, values), seconds=480)
     took = time.monotonic() - began
 
     hit = {functions(one)[step] for one in going for step in one.hit}

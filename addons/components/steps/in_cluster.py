@@ -8,11 +8,12 @@ from django.utils.translation import gettext_noop as _
 
 from addons.components import apply, helm
 from addons.components.base import Json
+from addons.components.secret import RESTARTED, secrets_of
 from addons.components.steps import adoption, removal
 from addons.components.steps.canary import canary
 from addons.components.steps.common import preflight, record, snapshot, work_of
-from addons.components.steps.rollout import nodes_or_crash, rollout
-from addons.components.work import Work
+from addons.components.steps.rollout import WORKLOADS, nodes_or_crash, rollout
+from addons.components.work import Work, keep
 from addons.models import Operation
 from addons.operations import NotYet, StepFailed, Steps
 from addons.runtime.contract import Context
@@ -20,6 +21,8 @@ from addons.sentences import stored
 from kube import Kube
 from kube.errors import Forbidden, Invalid
 
+# What an operation remembers of Secrets whose keys it changed.
+RESTART = "restart"
 # Actions that take back what others changed in our objects.
 _TAKES_OVER = frozenset({"repair", "rollback", "adopt"})
 
@@ -36,11 +39,42 @@ async def apply_rest(ctx: Context, operation: Operation) -> str:
     kube = await ctx.kube(work.cluster_id)
     await _established(kube, work.objects)
     rest = [o for o in work.objects if o["kind"] not in apply.FIRST]
+    await _note_new_keys(ctx, kube, work, rest)
     detail = await _put_all(ctx, work, rest)
+    await _restart_readers(ctx, kube, work, rest)
     for obj in apply.surplus(work.before, work.objects):
         ctx.lease.check()
         await apply.remove(kube, obj)
     return detail
+
+
+async def _note_new_keys(ctx: Context, kube: Kube, work: Work, objects: Sequence[Json]) -> None:
+    """Secrets whose keys will change, noted before: who read them at its start is restarted."""
+    if work.operation.arguments.get(RESTART):
+        return
+    changed = [
+        obj["metadata"]["name"]
+        for obj in objects
+        if apply.sealed(obj)
+        and apply.other_keys(await apply.find(kube, obj), await ctx.db(apply.unsealed, obj))
+    ]
+    if changed:
+        note = {"secrets": changed, "at": ctx.now().isoformat(timespec="seconds")}
+        await ctx.db(keep, work.operation, **{RESTART: note})
+
+
+async def _restart_readers(ctx: Context, kube: Kube, work: Work, objects: Sequence[Json]) -> None:
+    """As `kubectl rollout restart` does it; once for one note."""
+    note = work.operation.arguments.get(RESTART) or {"secrets": []}
+    for obj in objects:
+        if obj["kind"] not in WORKLOADS:
+            continue
+        if {*note["secrets"]} & {*secrets_of(obj["spec"]["template"]["spec"])}:
+            ctx.lease.check()
+            meta = {"annotations": {RESTARTED: note["at"]}}
+            body = {"spec": {"template": {"metadata": meta}}}
+            where = obj["metadata"]["name"], body, obj["metadata"]["namespace"]
+            await kube.patch(await apply.resource_of(kube, obj), *where)
 
 
 async def _put_all(ctx: Context, work: Work, objects: Sequence[Json]) -> str:
