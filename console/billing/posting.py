@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
@@ -20,10 +20,10 @@ from addons.runtime import lease
 from addons.runtime.clock import Clock
 from addons.runtime.contract import LeaseLost
 from console.billing import drafts, live, strays, sums
-from console.billing.book import book_of
+from console.billing.book import book_of, touched
 from console.billing.changes import Change, difference
 from console.billing.drafts import Draft, Metered
-from console.billing.models import UsageLine
+from console.billing.models import DiscountRule, PriceEntry, UsageLine
 from providers.calendar import day_of, day_start
 from providers.lives import GOES_ON
 from providers.models import Instance
@@ -35,6 +35,7 @@ SHARD = "books"
 BATCH = 200
 LEASE_SECONDS = 30.0
 SLICE_SECONDS = 20.0
+REPRICED = timedelta(seconds=60)
 
 
 def post_due(*, holder: str, clock: Clock) -> int:
@@ -73,8 +74,9 @@ def _short(now: datetime) -> Q:
 
 
 def batches(now: datetime) -> Iterator[list[int]]:
-    """Two questions instead of one: each has an index of its own."""
-    for wanted in (Q(unposted=True), _short(now)):
+    """What is due, and what costs something else since a moment ago; each question has an index of
+    its own."""
+    for wanted in (Q(unposted=True), _short(now), *_repriced(now)):
         last = 0
         while True:
             rows = Instance.objects.filter(wanted, pk__gt=last).order_by("pk")
@@ -83,6 +85,19 @@ def batches(now: datetime) -> Iterator[list[int]]:
                 break
             yield pks
             last = pks[-1]
+
+
+def _repriced(now: datetime) -> Iterator[Q]:
+    """Lives that go on and whose price has just become another one, as was entered before: their
+    lines come by themselves, their part of the live spend does not."""
+    lately = (now - REPRICED, now)
+    began = Q(valid_from__range=lately) | Q(valid_to__range=lately)
+    changes = [
+        *PriceEntry.objects.filter(began, withdrawn_at=None),
+        *DiscountRule.objects.filter(began),
+    ]
+    for change in changes:
+        yield GOES_ON & Q(pk__in=touched(change).values("pk"))
 
 
 def post(pks: Sequence[int], now: datetime, *, reason: str = "") -> int:

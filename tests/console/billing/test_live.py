@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from addons.runtime.clock import Clock
 from console.billing import live, posting, statements
+from console.billing.book import NewDiscount, add_discount
 from console.billing.models import LiveMeter, LiveShare
 from console.billing.statements import Query
 from providers.calendar import day_of, day_start, month_of
@@ -130,3 +132,20 @@ def test_one_change_among_two_thousand_reads_a_few_rows_not_all(cast: Cast) -> N
     assert seen.running == 1999
     assert abs(seen.amount - RATE * (1 + 2 * 1999)) < Decimal("0.001")
     assert LiveMeter.objects.count() == 1
+
+
+def test_a_price_that_begins_later_changes_the_pace_when_it_does(cast: Cast) -> None:
+    life(account(cast.team), NOON - HOUR, unposted=True)
+    add_discount(
+        cast.team,
+        NewDiscount("half", "eci", Decimal("0.5"), valid_from=NOON + HOUR),
+        by="alice",
+        now=NOON,
+    )
+    post(NOON)
+    assert live.spend(None, NOON).today["CNY"].per_hour == RATE
+    now = NOON + HOUR + timedelta(seconds=4)
+    posting.post_due(holder="me", clock=Clock(now=lambda: now))
+    seen = live.spend(None, now + HOUR).today["CNY"]
+    assert seen.per_hour == RATE / 2
+    assert abs(seen.amount - today_by_statement(cast, now + HOUR).totals["CNY"].amount) < CLOSE
