@@ -210,6 +210,8 @@ def test_a_kce_cluster_gains_kci_changes_it_and_gives_it_back(walker: Walker, pl
     walker.see("rolls back to v1.3.1 by itself")
     walker.confirm("Apply")
 
+    walker.open(f"/c/{KCE}/components/{VK}/logs/")
+    expect(page.locator("log-pane .ln").last).to_contain_text("registered nodes")
     walker.open(f"/c/{KCE}/components/{VK}/history/")
     expect(page.locator("tbody tr")).to_have_count(2)
     page.get_by_role("link", name="Roll back to it").click()
