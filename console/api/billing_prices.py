@@ -42,7 +42,9 @@ class PriceRequest(_ScopeRequest):
     amount = s.DecimalField(max_digits=20, decimal_places=12)
     per = s.ChoiceField(["second", "hour"])
     currency = s.CharField(max_length=3)
-    source = s.CharField(max_length=255, default="", allow_blank=True)
+    source = s.CharField(  # type: ignore[assignment]
+        max_length=255, default="", allow_blank=True
+    )
 
 
 class DiscountRequest(_ScopeRequest):

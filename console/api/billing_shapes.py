@@ -266,7 +266,7 @@ class PriceShape(s.Serializer[Any]):
     valid_from = s.DateTimeField(allow_null=True)
     valid_to = s.DateTimeField(allow_null=True)
     origin = s.ChoiceField(["shipped", *PriceEntry.Origin.values])
-    source = s.CharField(allow_blank=True)
+    source = s.CharField(allow_blank=True)  # type: ignore[assignment]
     source_date = s.CharField(allow_blank=True)
     entered_by = s.CharField(allow_blank=True)
     withdrawn_at = s.DateTimeField(allow_null=True)

@@ -116,7 +116,7 @@ def _step(start: date, end: date) -> str:
 
 def _day(params: QueryDict, name: str) -> date:
     try:
-        return date.fromisoformat(params[name])
+        return date.fromisoformat(str(params[name]))
     except ValueError:
         raise BadQuestion(name, _("A day is written like 2026-11-21.")) from None
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
-from django.db.models import Count, Sum
-
 from console.access import AnyUser, visible
-from console.billing.models import PriceEntry, UsageLine
+from console.billing.models import PriceEntry
+from console.billing.statements import Query, statement
 from providers import registry
 
 SHIPPED = "shipped"
@@ -121,24 +120,29 @@ def _words(one: Price) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A size that was used and has no price; `lives` and `seconds` of it since `since`."""
+    """A size that was used and has no price: a machine type, or (empty) vCPU and GiB of a class.
+
+    `lives` began in the period; `seconds` of them are in no sum.
+    """
 
     provider: str
     region: str
     zone: str
     type: str
     tier: str
-    spec: str
     lives: int
     seconds: int
 
 
-def missing(user: AnyUser, since: date) -> list[Missing]:
-    """The sizes without a price on billing days since then, the most used first."""
-    rows = visible(UsageLine, user).filter(day__gte=since, currency="").order_by()
-    names = ("provider", "region", "zone", "type", "tier", "spec")
-    counted = rows.values(*names).annotate(
-        lives=Count("cloud_id", distinct=True), seconds=Sum("seconds")
-    )
-    found = [Missing(**row) for row in counted if row["seconds"] > 0]
-    return sorted(found, key=lambda one: (-one.seconds, one.provider, one.spec))
+_SCOPE = ("provider", "region", "zone", "type", "tier")
+
+
+def missing(user: AnyUser, start: date, end: date, now: datetime) -> list[Missing]:
+    """The sizes without a price on these days, what runs now among them; most used first."""
+    found = statement(user, Query(start, end, _SCOPE), now)
+    rows = [
+        Missing(*row.keys, lives=row.figures.starts, seconds=row.figures.seconds)
+        for row in found.rows
+        if not row.currency
+    ]
+    return sorted(rows, key=lambda one: (-one.seconds, one.provider, one.type))

@@ -24,12 +24,14 @@ from console.fields import SecretArea
 from console.live.rows import cluster_rows, node_rows, pod_rows
 from console.profiles import profile_of
 from console.refusals import EXPLAINED, explain
+from console.views.billing import cluster as cluster_money
 from kube import parse_kubeconfig
 from providers.models import CloudAccount
 
 TABS = (
     ("overview", gettext_lazy("Overview")),
     ("components", gettext_lazy("Components")),
+    ("cost", gettext_lazy("Cost")),
     ("checks", gettext_lazy("Checks")),
     ("settings", gettext_lazy("Settings")),
 )
@@ -136,6 +138,7 @@ def cluster(request: HttpRequest, slug: str, tab: str = "overview") -> HttpRespo
         "row": cluster_rows([found], now)[0],
         "providers": overview.providers(PodRow.objects.filter(cluster=found)),
         "profile": profile_of(found) if tab == "overview" else None,
+        **(cluster_money.context(request.user, found, now) if tab == "cost" else {}),
         "nodes": node_rows(
             list(found.nodes.select_related("cluster", "account", "second_account")), now
         ),

@@ -17,7 +17,7 @@ from console.access import AnyUser, visible
 from console.billing import groups
 from console.billing.asked import Asked
 from console.billing.models import UsageLine
-from console.billing.statements import teams_of
+from console.billing.readers import teams_of
 from console.views.billing import usage, words
 from providers.calendar import day_of
 

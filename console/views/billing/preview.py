@@ -41,11 +41,13 @@ class _Hours(forms.Form):
 
 
 class PastedForm(ManifestForm, _Hours):
-    field_order = ("yaml", "hours", "node")
+    field_order = ("yaml", "hours", "node")  # type: ignore[assignment]
 
 
 class StoredForm(WorkloadForm, _Hours):
-    field_order = ("cluster", "kind", "namespace", "name", "hours", "node")
+    field_order = (  # type: ignore[assignment]
+        *("cluster", "kind", "namespace", "name", "hours", "node"),
+    )
 
 
 def accounts_of(user: AnyUser) -> dict[tuple[str, str], int]:

@@ -171,6 +171,11 @@ def _shown(one: priced.Price, now: datetime) -> dict[str, Any]:
     }
 
 
+def _missing(request: HttpRequest, now: datetime) -> list[priced.Missing]:
+    end = day_of(now) + timedelta(days=1)
+    return priced.missing(request.user, end - timedelta(days=MISSING_DAYS), end, now)
+
+
 @require_safe
 @login_required
 def prices(request: HttpRequest) -> HttpResponse:
@@ -183,7 +188,7 @@ def prices(request: HttpRequest) -> HttpResponse:
     )
     context = {
         "prices": [_shown(one, now) for one in found],
-        "missing": priced.missing(request.user, day_of(now) - timedelta(days=MISSING_DAYS)),
+        "missing": _missing(request, now),
         "discounts": visible(DiscountRule, request.user).select_related("account"),
         "providers": registry.PROVIDERS,
         "origins": ORIGINS.items(),
@@ -231,7 +236,8 @@ def _columns() -> str:
 def load(request: HttpRequest) -> HttpResponse:
     """Prices from a CSV file, all of them or none; each fault is told with its line."""
     team = default_team(request.user, role=Role.OWNER)
-    form, faults = FileForm(request.POST, request.FILES), ()
+    form = FileForm(request.POST, request.FILES)
+    faults: tuple[price_file.Fault, ...] = ()
     if form.is_valid():
         content, by = form.cleaned_data["file"].read(price_file.MOST_BYTES + 1), request.user
         try:

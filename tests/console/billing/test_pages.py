@@ -8,13 +8,14 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
 from addons.models import PodRow
 from console.billing.asked import read
-from console.billing.models import BillDay
+from console.billing.models import BillDay, Budget, PriceEntry
 from console.billing.statements import Query, statement
 from providers.calendar import day_of
 from tests.console.billing import books, weeks
@@ -104,8 +105,8 @@ def test_a_question_that_cannot_be_read_is_named(page: Client, query: str, name:
 def test_form_of_days_names_the_last_day_and_the_address_the_day_after(page: Client) -> None:
     answer = page.get(reverse(USAGE), {"start": "2026-11-01", "last": "2026-11-10"})
     assert answer.status_code == 302
-    assert "end=2026-11-11" in answer.url
-    assert "last=" not in answer.url
+    assert "end=2026-11-11" in answer.headers["Location"]
+    assert "last=" not in answer.headers["Location"]
 
 
 def test_a_question_survives_its_own_address(page: Client) -> None:
@@ -155,3 +156,70 @@ def test_live_part_is_a_fragment(page: Client, live: PodRow) -> None:
     answer = page.get(f"{reverse(USAGE)}?part=live", headers={"HX-Request": "true"})
     assert b"<!doctype" not in answer.content
     assert answer.context["live"].instances > 0
+
+
+def test_cost_of_a_cluster_is_shown_by_namespace_and_node(page: Client, live: PodRow) -> None:
+    answer = page.get(reverse("cluster-tab", args=["prod", "cost"]))
+    assert answer.status_code == 200
+    by_namespace, by_node = answer.context["parts"]
+    assert {row["label"] for row in by_node["rows"]} == {"vk-1"}
+    whole = {row["whole"] for row in by_namespace["rows"] if row["currency"]}
+    assert whole == {sum(r["figures"].amount for r in by_namespace["rows"] if r["currency"])}
+
+
+def test_price_is_entered_counts_and_is_withdrawn(cast: Cast, page: Client) -> None:
+    now = timezone.now()
+    key = account(cast.team, region="eu-central-1")
+    row = books.life(key, now - timedelta(hours=1))
+    books.post(now)
+    text = text_of(page, reverse("billing-prices"))
+    assert "Used, but without a price" in text
+    given = {
+        "provider": "eci",
+        "item": "instance",
+        "amount": "1.5",
+        "per": "hour",
+        "currency": "CNY",
+        "region": "eu-central-1",
+        "type": row.spec,
+        "valid_from": "2026-01-01",
+    }
+    assert page.post(reverse("billing-price-new"), given).status_code == 302
+    found = page.get(reverse(USAGE), {"period": "7d"})
+    assert abs(found.context["total"]["amount"] - Decimal("1.5")) < Decimal("0.01")
+    entry = PriceEntry.objects.get()
+    page.post(reverse("billing-price-withdraw", args=[entry.pk]))
+    assert page.get(reverse(USAGE), {"period": "7d"}).context["total"]["amount"] == 0
+
+
+def test_file_of_prices_with_a_fault_is_refused_by_line(page: Client) -> None:
+    lines = "provider,item,amount,per,currency,valid_from\neci,cpu,much,hour,CNY,2026-11-01\n"
+    file = SimpleUploadedFile("prices.csv", lines.encode())
+    answer = page.post(reverse("billing-prices-import"), {"file": file})
+    assert answer.status_code == 422
+    [fault] = answer.context["faults"]
+    assert (fault.line, fault.field) == (2, "amount")
+    assert not PriceEntry.objects.exists()
+
+
+def test_budget_is_made_changed_and_lifted(cast: Cast, page: Client) -> None:
+    given = {
+        "name": "shop",
+        "amount": "100",
+        "currency": "CNY",
+        "period": "month",
+        "namespace": "shop",
+        "thresholds": "50, 80, 100",
+        "action": "hold",
+        "enabled": "on",
+    }
+    made = page.post(reverse("billing-budget-new"), given)
+    assert made.status_code == 302
+    budget = Budget.objects.get()
+    assert (budget.scope, budget.thresholds) == ({"namespace": "shop"}, [50, 80, 100])
+    address = reverse("billing-budget", args=[budget.pk])
+    bad = page.post(address, {**given, "workload": "Deployment/web"})
+    assert (bad.status_code, "action" in bad.context["form"].errors) == (422, True)
+    assert page.post(address, {**given, "amount": "200"}).status_code == 302
+    budget.refresh_from_db()
+    assert budget.amount == 200
