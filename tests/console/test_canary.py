@@ -357,6 +357,7 @@ def test_no_secret_comes_out(
         *(account, cluster, node, make.pod(node), make.orphan(account)),
         *(make.operation(cluster), component, make.fleet_upgrade(component)),
         *(make.budget(cast.team), house.channel(), make.export(cast.team, cast.alice)),
+        *(make.bill_day(account), make.price(cast.team), make.discount(cast.team)),
     )
     house.post("credential-verify", {}, account.pk)
     house.post("operation-cancel", {}, fleet.operation.pk)
