@@ -23,10 +23,9 @@ from console.billing import drafts, live, strays, sums
 from console.billing.book import book_of, touched
 from console.billing.changes import Change, difference
 from console.billing.drafts import Draft, Metered
-from console.billing.models import DiscountRule, PriceEntry, UsageLine
+from console.billing.models import DiscountRule, LiveShare, PriceEntry, UsageLine
 from providers.calendar import day_of, day_start
-from providers.lives import GOES_ON
-from providers.models import Instance
+from providers.models import CloudAccount, Instance
 from providers.rows import update_each
 
 log = logging.getLogger(__name__)
@@ -70,7 +69,10 @@ def due(now: datetime) -> QuerySet[Instance]:
 def _short(now: datetime) -> Q:
     midnight = day_start(day_of(now))
     short = Q(posted_until=None) | Q(posted_until__lt=midnight)
-    return GOES_ON & Q(billed_from__lt=midnight) & short
+    # What was left running by choice is closed, but has its share of the live spend.
+    open_rows = Q(account__in=CloudAccount.objects.values("pk"), state__in=Instance.OPEN)
+    left = Q(pk__in=LiveShare.objects.values("pk"))
+    return (open_rows | left) & Q(billed_from__lt=midnight) & short
 
 
 def batches(now: datetime) -> Iterator[list[int]]:
@@ -97,7 +99,7 @@ def _repriced(now: datetime) -> Iterator[Q]:
         *DiscountRule.objects.filter(began),
     ]
     for change in changes:
-        yield GOES_ON & Q(pk__in=touched(change).values("pk"))
+        yield Q(live_share__isnull=False, pk__in=touched(change).values("pk"))
 
 
 def post(pks: Sequence[int], now: datetime, *, reason: str = "") -> int:

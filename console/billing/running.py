@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from django.db import connection, transaction
 from django.db.models import Q
@@ -19,11 +19,10 @@ from console.billing import drafts, groups, strays
 from console.billing.changes import figures_of, net
 from console.billing.drafts import Books, Draft, Scope, Subject, scope_of
 from console.billing.figures import Figures
-from console.billing.models import UsageLine
+from console.billing.models import LiveShare, UsageLine
 from console.billing.readers import Teams
 from providers.calendar import day_start
-from providers.lives import GOES_ON
-from providers.models import Instance, Orphan
+from providers.models import CloudAccount, Instance, Orphan
 
 # What the database can narrow before anything is metered: filters of these groups.
 _NARROWED = ("cluster", "namespace", "provider", "account", "region", "node", "workload")
@@ -109,15 +108,17 @@ def _all(
     yield from stray_parts(teams, books, now)
 
 
-def _rows(teams: Teams, end: date, where: Mapping[str, frozenset[str]]) -> Any:
-    """Rows of the ledger that may have such a part: changed ones, and lives that go on."""
+def _rows(teams: Teams, end: date, where: Mapping[str, frozenset[str]]) -> Iterator[Instance]:
+    """Rows of the ledger that may have such a part: changed ones, and lives that go on, which are
+    those with a share of the live spend. Two questions, each with an index of its own."""
     border = day_start(end)
     short = Q(posted_until=None) | Q(posted_until__lt=border)
-    goes_on = GOES_ON & Q(billed_from__lt=border) & short
-    rows = Instance.objects.filter(Q(unposted=True) | goes_on)
+    rows = Instance.objects.filter(_narrowed(where))
     if teams is not None:
-        rows = rows.filter(account__team__in=teams)
-    return rows.filter(_narrowed(where))
+        rows = rows.filter(account__in=CloudAccount.objects.filter(team__in=teams).values("pk"))
+    yield from rows.filter(unposted=True)
+    going_on = LiveShare.objects.values("pk")
+    yield from rows.filter(short, unposted=False, pk__in=going_on, billed_from__lt=border)
 
 
 def _narrowed(where: Mapping[str, frozenset[str]]) -> Q:
