@@ -141,7 +141,11 @@ def missing(user: AnyUser, start: date, end: date, now: datetime) -> list[Missin
     """The sizes without a price on these days, what runs now among them; most used first."""
     found = statement(user, Query(start, end, _SCOPE), now)
     rows = [
-        Missing(*row.keys, lives=row.figures.starts, seconds=row.figures.seconds)
+        Missing(
+            **dict(zip(_SCOPE, row.keys, strict=True)),
+            lives=row.figures.starts,
+            seconds=row.figures.seconds,
+        )
         for row in found.rows
         if not row.currency
     ]

@@ -9,7 +9,8 @@ from django.contrib.auth.models import User
 from django.urls import reverse
 from django.utils import timezone
 
-from console.models import Budget, BudgetEvent
+from addons.models import PodRow
+from console.models import BillDay, Budget, BudgetEvent
 from tests.addons.compat.manifests import PLAIN
 from tests.browser.conftest import OpenPage, axe_problems, shot
 from tests.console import cast
@@ -49,8 +50,8 @@ def alice(transactional_db: None) -> User:
 
 
 def paths() -> dict[str, str]:
-    pod = weeks.PodRow.objects.get()
-    day = weeks.BillDay.objects.filter(only_billed=1, account__provider="eci").get()
+    pod = PodRow.objects.get()
+    day = BillDay.objects.filter(only_billed=1, account__provider="eci").get()
     return {
         "usage": reverse("billing-usage") + "?period=7d",
         "day": reverse("billing-usage") + "?period=today&group=provider",
@@ -65,6 +66,8 @@ def paths() -> dict[str, str]:
         "exports": reverse("billing-exports"),
         "channels": reverse("billing-channels"),
         "pod": reverse("pod-tab", args=[pod.pk, "cost"]),
+        "cluster": reverse("cluster-tab", args=["prod", "cost"]),
+        "overview": reverse("overview"),
     }
 
 

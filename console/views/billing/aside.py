@@ -96,7 +96,7 @@ HINTS = {
     ),
     Code.SPOT: (
         gettext_lazy("Spot"),
-        gettext_lazy("Ran at full price while other pods of yours ran on spot."),
+        gettext_lazy("Ran at full price; what may be interrupted costs less on spot."),
     ),
     Code.WAITING: (
         gettext_lazy("Waiting and failed starts"),
