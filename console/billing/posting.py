@@ -94,7 +94,7 @@ def _repriced(now: datetime) -> Iterator[Q]:
     lines come by themselves, their part of the live spend does not."""
     lately = (now - REPRICED, now)
     began = Q(valid_from__range=lately) | Q(valid_to__range=lately)
-    changes = [
+    changes: list[PriceEntry | DiscountRule] = [
         *PriceEntry.objects.filter(began, withdrawn_at=None),
         *DiscountRule.objects.filter(began),
     ]
