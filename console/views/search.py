@@ -15,6 +15,7 @@ from addons.components.base import Component
 from addons.components.catalogue import catalogue, say
 from addons.models import Cluster, Installation, PodRow, VirtualNode
 from console.access import visible
+from console.models import Budget
 
 MOST = 8
 
@@ -103,8 +104,25 @@ def search(request: HttpRequest) -> JsonResponse:
                 for row in pods.order_by("-created_at")[:MOST]
             ],
         },
+        _budgets(request, named),
     ]
     return JsonResponse({"groups": [group for group in groups if group["items"]]})
+
+
+def _budgets(request: HttpRequest, named: Q) -> dict[str, Any]:
+    rows = visible(Budget, request.user).filter(named)
+    return {
+        "label": _("Budgets"),
+        "items": [
+            {
+                "label": row.name,
+                "detail": row.get_period_display(),
+                "url": reverse("billing-budget", args=[row.pk]),
+                "icon": "target-arrow",
+            }
+            for row in rows[:MOST]
+        ],
+    }
 
 
 def _components(text: str) -> list[Component]:

@@ -19,7 +19,7 @@ from console.billing.models import BillDay, Budget, PriceEntry
 from console.billing.statements import Query, statement
 from providers.calendar import day_of
 from tests.console.billing import books, weeks
-from tests.console.cast import Cast, account
+from tests.console.cast import Cast, account, budget
 
 pytestmark = pytest.mark.django_db
 USAGE = "billing-usage"
@@ -215,11 +215,17 @@ def test_budget_is_made_changed_and_lifted(cast: Cast, page: Client) -> None:
     }
     made = page.post(reverse("billing-budget-new"), given)
     assert made.status_code == 302
-    budget = Budget.objects.get()
-    assert (budget.scope, budget.thresholds) == ({"namespace": "shop"}, [50, 80, 100])
-    address = reverse("billing-budget", args=[budget.pk])
+    made_one = Budget.objects.get()
+    assert (made_one.scope, made_one.thresholds) == ({"namespace": "shop"}, [50, 80, 100])
+    address = reverse("billing-budget", args=[made_one.pk])
     bad = page.post(address, {**given, "workload": "Deployment/web"})
     assert (bad.status_code, "action" in bad.context["form"].errors) == (422, True)
     assert page.post(address, {**given, "amount": "200"}).status_code == 302
-    budget.refresh_from_db()
-    assert budget.amount == 200
+    made_one.refresh_from_db()
+    assert made_one.amount == 200
+
+
+def test_palette_finds_a_budget_by_its_name(cast: Cast, page: Client) -> None:
+    budget(cast.team, name="quarterly")
+    [group] = page.get(reverse("search"), {"q": "quarter"}).json()["groups"]
+    assert [item["label"] for item in group["items"]] == ["quarterly"]
