@@ -22,8 +22,16 @@ demo: setup  ## set up and run the whole product against a simulated cluster and
 demo-reset:  ## forget the demo: its state, keys and database
 	@rm -rf .demo && echo "The demo is reset; 'make demo' starts afresh."
 
+# What starts many processes, or a browser, has the machine to itself; ARGS chooses tests instead.
+ALONE := chaos or browser or slow
+
 test: dev messages system  ## set up and run every test
+ifdef ARGS
 	@$(BIN)/python -m pytest $(ARGS)
+else
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not ($(ALONE))"
+	@$(BIN)/python -m pytest -m "$(ALONE)"
+endif
 
 check: dev messages  ## format, lint, types, arrows, templates, translations, migrations
 	$(BIN)/ruff format --check .

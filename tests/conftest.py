@@ -15,11 +15,17 @@ import pytest
 import redis
 from celery import current_app
 from django.conf import settings
+from hypothesis import HealthCheck
+from hypothesis import settings as hypotheses
 
 from addons.runtime.loop import Runtime
 from addons.runtime.loop import runtime as own_runtime
 from console.management.commands.redis import find_binary
 from tests.postgres import Postgres, binaries
+
+# How long an example takes says how busy the machine is, not what is wrong with it.
+hypotheses.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypotheses.load_profile("busy")
 
 
 def wait_until(condition: Callable[[], Any], *, seconds: float = 10.0) -> Any:

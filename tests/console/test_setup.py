@@ -107,7 +107,7 @@ def test_nothing_starts_without_a_secret_key(tmp_path: Path, command: list[str])
         env=environment,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
     assert done.returncode != 0
