@@ -78,6 +78,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("nodes/", nodes.nodes, name="nodes"),
     path("nodes/new/", add_node.new, name="node-new"),
     path("nodes/<int:pk>/", nodes.node, name="node"),
+    path("nodes/<int:pk>/cost/", nodes.cost, name="node-cost"),
     path("nodes/<int:pk>/supply/", nodes.supply, name="node-supply"),
     path("nodes/<int:pk>/cordon/", nodes.cordon, name="node-cordon"),
     path("nodes/<int:pk>/remove/", nodes.remove, name="node-remove"),

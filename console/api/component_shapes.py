@@ -6,6 +6,8 @@ from typing import Any
 
 from rest_framework import serializers as s
 
+from console.api.shapes import PlaceCostShape
+
 DELIVERIES = ["hosted", "in_cluster", "managed"]
 
 
@@ -113,6 +115,11 @@ class InstallationDetailShape(InstallationShape):
     values = s.JSONField(help_text="What was set; credentials by their id")
     effective = s.JSONField(help_text="With the version's defaults")
     drift = DifferenceShape(many=True)
+    cost = PlaceCostShape(
+        allow_null=True,
+        help_text="Of its virtual nodes; null: it brings none, or a vendor's kubelet runs them and "
+        "their instances are not metered here",
+    )
 
 
 class RevisionShape(s.Serializer[Any]):

@@ -28,6 +28,7 @@ from console.api.base import Resource, TopicViewSet, reader
 from console.api.component_logs import read_lines
 from console.api.problems import Problem
 from console.api.shapes import OperationShape
+from console.billing import places
 from console.live.installed import INSTALLATIONS
 from console.live.rows import Row, iso, operation_rows
 from console.live.topics import Topic
@@ -145,7 +146,12 @@ class Installations(TopicViewSet):
         component = catalogue().get(found.component)
         version = component.version(found.version) if component else None
         effective = merged(version.defaults(), found.values) if version else found.values
-        more = {"values": found.values, "effective": effective, "drift": found.drift}
+        more = {
+            "values": found.values,
+            "effective": effective,
+            "drift": found.drift,
+            "cost": places.cost(reader(request), places.of_installation(found), timezone.now()),
+        }
         return Response({**self.row(found), **more})
 
     @extend_schema(

@@ -20,6 +20,7 @@ from console.access import Role, access, usable_account
 from console.api import shapes
 from console.api.base import TopicViewSet, reader
 from console.api.problems import Problem
+from console.billing import places
 from console.fields import read
 from console.live.rows import operation_rows
 from console.pairs import has_catalogue, mismatch, settings_of
@@ -84,6 +85,7 @@ class Nodes(TopicViewSet):
             "second_credential": found.second_account_id,
             "settings": found.settings,
             "snippet": snippet(found),
+            "cost": places.cost(reader(request), places.of_node(found), timezone.now()),
         }
         return Response({**self.row(found), **detail})
 

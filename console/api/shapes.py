@@ -76,6 +76,19 @@ class NodeShape(s.Serializer[Any]):
     url = s.CharField()
 
 
+class CurrencyCostShape(s.Serializer[Any]):
+    per_hour = s.CharField(help_text="Decimal as text, after discounts")
+    today = s.CharField(help_text="Since midnight, UTC+8")
+    month = s.CharField()
+
+
+class PlaceCostShape(s.Serializer[Any]):
+    """What its instances cost now and cost so far."""
+
+    currencies = s.DictField(child=CurrencyCostShape(), help_text="By currency")
+    unpriced = s.IntegerField(help_text="Instances that run and have no price")
+
+
 class NodeDetailShape(NodeShape):
     labels = s.DictField(child=s.CharField())
     taint_list = s.ListField(child=s.DictField(child=s.CharField()))
@@ -87,6 +100,7 @@ class NodeDetailShape(NodeShape):
     second_credential = s.IntegerField(allow_null=True)
     settings = s.DictField(child=s.CharField())
     snippet = s.CharField(help_text="YAML that sends a pod here")
+    cost = PlaceCostShape()
 
 
 class StockShape(s.Serializer[Any]):

@@ -20,11 +20,12 @@ from addons.clusters import messages as texts
 from addons.models import Cluster, PodRow
 from console import audit, overview, pages
 from console.access import Role, access
+from console.billing import places
 from console.fields import SecretArea
 from console.live.rows import cluster_rows, node_rows, pod_rows
 from console.profiles import profile_of
 from console.refusals import EXPLAINED, explain
-from console.views.billing import cluster as cluster_money
+from console.views.billing import place as place_money
 from kube import parse_kubeconfig
 from providers.models import CloudAccount
 
@@ -138,7 +139,11 @@ def cluster(request: HttpRequest, slug: str, tab: str = "overview") -> HttpRespo
         "row": cluster_rows([found], now)[0],
         "providers": overview.providers(PodRow.objects.filter(cluster=found)),
         "profile": profile_of(found) if tab == "overview" else None,
-        **(cluster_money.context(request.user, found, now) if tab == "cost" else {}),
+        **(
+            place_money.context(request.user, places.of_cluster(found), now)
+            if tab == "cost"
+            else {}
+        ),
         "nodes": node_rows(
             list(found.nodes.select_related("cluster", "account", "second_account")), now
         ),

@@ -26,6 +26,7 @@ from addons.runtime.loop import runtime
 from addons.sentences import read
 from console import audit
 from console.access import Role, access, role_in
+from console.billing import places
 from console.live.installed import installation_rows
 from console.live.rows import operation_rows
 from console.offers import (
@@ -39,6 +40,7 @@ from console.offers import (
 from console.parity import Call, call
 from console.refusals import EXPLAINED, Refusal, explain
 from console.schema_form import asked_of, to_yaml
+from console.views.billing import place as place_money
 from providers.models import CloudAccount
 
 MOST_REVISIONS = 50
@@ -81,12 +83,14 @@ def place_of(request: HttpRequest, slug: str, name: str, role: Role = Role.VIEWE
 
 def tabs_of(component: Component) -> list[tuple[str, str]]:
     gates = [("gates", _("Feature gates"))] if has_gates(component) else []
+    cost = [("cost", _("Cost"))] if component.brings_nodes else []
     return [
         ("overview", _("Overview")),
         ("versions", _("Versions")),
         ("configuration", _("Configuration")),
         *gates,
         ("resources", _("Resources")),
+        *cost,
         ("history", _("History")),
         ("logs", _("Logs")),
     ]
@@ -102,6 +106,7 @@ def component(request: HttpRequest, slug: str, name: str, tab: str = "overview")
     context = {
         **_common(request, place),
         **_TABS[tab](place),
+        **(_cost(request, place) if tab == "cost" else {}),
         "tab": tab,
         "tabs": tabs,
         "api_call": _call(place, tab),
@@ -234,6 +239,18 @@ def _fragment(_place: Place) -> dict[str, Any]:
     return {}
 
 
+def _cost(request: HttpRequest, place: Place) -> dict[str, Any]:
+    """`vendor`: nodes are there, or may be, and their instances are not metered here."""
+    row, hosted = place.installation, None
+    if row:
+        hosted = places.of_installation(row)
+    elif place.card.nodes:
+        hosted = places.of_hosted(place.cluster)
+    by = ("node", "namespace")
+    found = place_money.context(request.user, hosted, timezone.now(), by) if hosted else {}
+    return {"metered": bool(hosted), "vendor": bool(row and vendor_nodes.brings(row)), **found}
+
+
 def _history(place: Place) -> dict[str, Any]:
     if place.installation is None:
         return {"revisions": []}
@@ -277,6 +294,7 @@ _TABS: dict[str, Callable[[Place], dict[str, Any]]] = {
     "configuration": _configuration,
     "gates": _fragment,
     "resources": _fragment,
+    "cost": _fragment,
     "history": _history,
     "logs": _fragment,
 }

@@ -15,12 +15,14 @@ from addons.models import Installation, PodRow, VirtualNode
 from addons.nodes import install
 from console import audit, pages
 from console.access import Role, access, visible
+from console.billing import places
 from console.keys import known
 from console.live.rows import node_rows, pod_rows
 from console.pairs import settings_of, subnet_words
 from console.refusals import EXPLAINED, Refusal, explain
 from console.snippets import snippet
 from console.supply import supplies
+from console.views.billing import place as place_money
 
 # Installations whose clusters one look at the page asks.
 MOST_LOOKS = 50
@@ -65,6 +67,16 @@ def supply(request: HttpRequest, pk: int) -> HttpResponse:
     """Stock and quota as the clouds tell them now: a fragment, so that no cloud holds up a page."""
     found = access(VirtualNode, request.user, pk=pk)
     return render(request, "pages/node/supply.html", {"supplies": supplies(found), "node": found})
+
+
+@require_safe
+@login_required
+def cost(request: HttpRequest, pk: int) -> HttpResponse:
+    """A fragment: the body of the page is drawn anew at every change, sums need not be."""
+    found = access(VirtualNode, request.user, pk=pk)
+    by = ("namespace", "workload")
+    context = place_money.context(request.user, places.of_node(found), timezone.now(), by)
+    return render(request, "pages/billing/place.html", context)
 
 
 @require_safe

@@ -11,6 +11,7 @@ from typing import Any
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
@@ -186,7 +187,7 @@ def _figures(
         "forecast": aside.expected(user, asked, currency, now),
         "unpriced": _unpriced(found),
         "breakdown": _breakdown(asked, found, moved, currency),
-        "chart": _chart(user, asked, currency, now),
+        "chart": chart(user, asked, currency, now),
         "settle": settled.strip(user, asked),
         "movers": aside.movers(asked, moved),
         "anomalies": aside.anomalies(user, asked, currency, now),
@@ -286,7 +287,7 @@ def _css(name: str, key: str, at: int) -> str:
     return _PROVIDER_CSS.get(key, f"s{at}") if name == "provider" else f"s{at}"
 
 
-def _chart(user: AnyUser, asked: Asked, currency: str, now: datetime) -> dict[str, Any]:
+def chart(user: AnyUser, asked: Asked, currency: str, now: datetime) -> dict[str, Any]:
     by = asked.group if asked.group[0] != "day" else ()
     query = replace(asked.query, group=by, currency=currency)
     found = series.series(user, query, asked.step, now)
@@ -307,7 +308,7 @@ def _bucket(asked: Asked, one: series.Bucket, currency: str, final: frozenset[da
         title = f"{words.day_title(day)} {at:%H:%M}"
         return bars.Bucket(label, title, amounts, open=day not in final)
     label = date_format(day, "n-j")
-    url = asked.link(period="", start=day, end=day + timedelta(days=1))
+    url = reverse("billing-usage") + asked.link(period="", start=day, end=day + timedelta(days=1))
     return bars.Bucket(label, words.day_title(day), amounts, url, open=day not in final)
 
 

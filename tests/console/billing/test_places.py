@@ -1,0 +1,87 @@
+"""Cost where one looks: on the page of a virtual node, of a component, and in their rows."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from addons.models import Installation, PodRow, VirtualNode
+from console.billing.statements import Query, statement
+from providers.calendar import day_of
+from tests.console.billing import books, weeks
+from tests.console.cast import Cast
+
+pytestmark = pytest.mark.django_db
+HOSTED = "hosted-virtual-node"
+
+
+@pytest.fixture
+def node(cast: Cast) -> VirtualNode:
+    pod: PodRow = weeks.seed(cast.team, timezone.now())
+    assert pod.node
+    return pod.node
+
+
+def installation(node: VirtualNode, component: str, delivery: str) -> Installation:
+    return Installation.objects.create(
+        cluster=node.cluster,
+        component=component,
+        delivery=delivery,
+        release=component,
+        namespace="kube-system",
+        version="v1",
+        state=Installation.State.INSTALLED,
+        created_at=timezone.now(),
+    )
+
+
+def test_cost_of_a_node_is_that_of_the_statement_and_leads_to_it(
+    cast: Cast, page: Client, node: VirtualNode
+) -> None:
+    other = node.account
+    books.life(other, timezone.now() - timedelta(hours=1), node_name="vk-2", namespace="far")
+    assert reverse("node-cost", args=[node.pk]) in page.get(reverse("node", args=[node.pk])).text
+    answer = page.get(reverse("node-cost", args=[node.pk]))
+    assert "node=vk-1" in answer.text
+    assert "far" not in answer.text
+    today = day_of(timezone.now())
+    where = {"cluster": (node.cluster.slug,), "node": (node.name,)}
+    week = Query(today - timedelta(days=6), today + timedelta(days=1), (), where)
+    drawn = answer.context["week"]["chart"]["bars"].columns
+    total = statement(cast.alice, week, timezone.now()).totals["CNY"].amount
+    assert abs(sum(column.bucket.total for column in drawn) - total) < Decimal("0.01")
+    [charlie, at] = [Client(), reverse("node-cost", args=[node.pk])]
+    charlie.force_login(cast.charlie)
+    assert charlie.get(at).status_code == 404
+
+
+def test_a_hosted_component_costs_what_its_nodes_cost(page: Client, node: VirtualNode) -> None:
+    found = installation(node, HOSTED, "hosted")
+    at = reverse("component-tab", args=[node.cluster.slug, HOSTED, "cost"])
+    answer = page.get(at)
+    assert answer.context["asked"].where == {
+        "cluster": (node.cluster.slug,),
+        "node": (node.name,),
+    }
+    of_node = page.get(f"/api/v1/nodes/{node.pk}/").json()["cost"]
+    of_component = page.get(f"/api/v1/installations/{found.pk}/").json()["cost"]
+    rate = of_node["currencies"]["CNY"]["per_hour"]
+    assert Decimal(rate) > 0
+    assert of_component["currencies"]["CNY"]["per_hour"] == rate
+    node.delete()
+    assert "no virtual node" in page.get(at).text
+    assert page.get(f"/api/v1/installations/{found.pk}/").json()["cost"] is None
+
+
+def test_instances_of_a_vendors_nodes_are_said_not_to_be_metered(
+    page: Client, node: VirtualNode
+) -> None:
+    found = installation(node, "ack-virtual-node", "in_cluster")
+    shown = page.get(reverse("component-tab", args=[node.cluster.slug, found.component, "cost"]))
+    assert "Not metered here" in shown.text
+    assert page.get(f"/api/v1/installations/{found.pk}/").json()["cost"] is None
