@@ -7,16 +7,16 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Count, F, Q, QuerySet, Sum
+from django.db.models import Count, F, Q, QuerySet
 
 from addons.models import Cluster, Operation, PodRow, VirtualNode
 from addons.pods import reasons
 from addons.sentences import read
 from console.access import AnyUser, visible
-from console.billing import live
+from console.billing import live, rates
+from console.billing.rates import UNPRICED
 from console.billing.readers import teams_of
 from console.live import tones
-from console.live.rows import BILLED
 from console.models import Budget
 from providers.models import CloudAccount, Orphan
 
@@ -72,9 +72,11 @@ class Attention:
 
 def _spend(pods: QuerySet[PodRow]) -> dict[str, Decimal]:
     """What the pods' instances that are billed now cost per hour, by currency."""
-    running = pods.filter(BILLED).values_list("instance__currency")
-    sums = running.annotate(Sum("instance__price_per_hour"))
-    return {currency: amount for currency, amount in sums if currency and amount is not None}
+    sums: dict[str, Decimal] = {}
+    for found in rates.of_pods(pods, "instance__provider").values():
+        for currency, amount in found.items():
+            sums[currency] = sums.get(currency, Decimal(0)) + amount
+    return sums
 
 
 def _phases(pods: QuerySet[PodRow]) -> dict[str, int]:
@@ -82,7 +84,7 @@ def _phases(pods: QuerySet[PodRow]) -> dict[str, int]:
         running=Count("pk", filter=Q(phase="Running")),
         pending=Count("pk", filter=Q(phase="Pending")),
         failed=Count("pk", filter=Q(phase="Failed")),
-        unpriced=Count("pk", filter=Q(instance__price_per_hour=None) & BILLED),
+        unpriced=Count("pk", filter=UNPRICED),
     )
     return counted
 
@@ -154,17 +156,13 @@ def providers(pods: QuerySet[PodRow]) -> list[ProviderLoad]:
         phase__in=["Succeeded", "Failed"]
     )
     found: dict[str, ProviderLoad] = {}
-    counted = alive.order_by().values_list("instance__provider", "instance__currency")
-    for provider, currency, number, price, unpriced in counted.annotate(
+    prices = rates.of_pods(alive, "instance__provider")
+    counted = alive.order_by().values_list("instance__provider")
+    for provider, number, unpriced in counted.annotate(
         Count("pk"),
-        price=Sum("instance__price_per_hour", filter=BILLED),
-        unpriced=Count("pk", filter=Q(instance__price_per_hour=None) & BILLED),
+        unpriced=Count("pk", filter=UNPRICED),
     ):
-        load = found.setdefault(provider, ProviderLoad(provider))
-        load.pods += number
-        load.unpriced += unpriced
-        if currency and price is not None:
-            load.spend_per_hour[currency] = price
+        found[provider] = ProviderLoad(provider, number, unpriced, prices.get(provider, {}))
     return sorted(found.values(), key=lambda load: (-load.pods, load.provider))
 
 

@@ -8,7 +8,7 @@ Builders take many objects at once, so that what has to be counted is counted in
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -23,12 +23,11 @@ from addons.models import Cluster, Operation, PodRow, VirtualNode
 from addons.pods import reasons
 from addons.pods.quantity import parse as quantity
 from addons.sentences import read
+from console.billing import rates
 from console.live import tones
 from providers.models import Instance, Orphan
 
 Row = dict[str, Any]
-# Instances that cost money now.
-BILLED = Q(instance__billed_to=None) & ~Q(instance__billed_from=None)
 
 
 def iso(moment: datetime | None) -> str | None:
@@ -58,7 +57,9 @@ def asked_text(instance: Instance) -> str:
 
 def pod_rows(pods: Sequence[PodRow], now: datetime) -> list[Row]:
     wanted = _wanted_instances(pods)
-    return [_pod(pod, pod.instance or wanted.get(pod.uid), now) for pod in pods]
+    own = [(pod, pod.instance or wanted.get(pod.uid)) for pod in pods]
+    prices = rates.of_instances(instance for _, instance in own if instance)
+    return [_pod(pod, instance, prices, now) for pod, instance in own]
 
 
 def _wanted_instances(pods: Sequence[PodRow]) -> dict[str, Instance]:
@@ -70,7 +71,13 @@ def _wanted_instances(pods: Sequence[PodRow]) -> dict[str, Instance]:
     return {row.pod_uid: row for row in rows}
 
 
-def _pod(pod: PodRow, instance: Instance | None, now: datetime) -> Row:
+def _pod(
+    pod: PodRow,
+    instance: Instance | None,
+    prices: Mapping[int, tuple[Decimal | None, str]],
+    now: datetime,
+) -> Row:
+    price, currency = prices[instance.pk] if instance else (None, "")
     gone = pod.gone_at is not None
     ended = gone or bool(instance and instance.billed_to)
     return {
@@ -94,8 +101,8 @@ def _pod(pod: PodRow, instance: Instance | None, now: datetime) -> Row:
         "ready": f"{pod.ready}/{pod.containers}",
         "restarts": pod.restarts,
         "ip": pod.ip,
-        "price_per_hour": money(instance.price_per_hour) if instance and not ended else None,
-        "currency": instance.currency if instance else "",
+        "price_per_hour": money(price) if not ended else None,
+        "currency": currency,
         "created_at": iso(pod.created_at),
         "running_at": iso(pod.running_at),
         "blocker": reasons.sentence(pod.blocker, pod.blocker_values) if pod.blocker else "",
@@ -158,23 +165,23 @@ class Load:
 
 
 def loads(pods: QuerySet[PodRow], by: str) -> dict[int, Load]:
-    """Loads of all nodes (`by="node"`) or clusters that the pods are on, in one query."""
+    """Loads of all nodes (`by="node"`) or clusters that the pods are on, in as many queries for
+    one as for all."""
     result: dict[int, Load] = defaultdict(Load)
     live = Q(gone_at=None) & ~Q(phase__in=["Succeeded", "Failed"])
-    counted = pods.order_by().values_list(by, "instance__currency")
+    counted = pods.order_by().values_list(by)
     sums = counted.annotate(
         n=Count("pk", filter=live),
         cpu=Sum("instance__cpu", filter=live),
         memory=Sum("instance__memory", filter=live),
-        price=Sum("instance__price_per_hour", filter=BILLED),
     )
-    for pk, currency, number, cpu, memory, price in sums:
+    prices = rates.of_pods(pods, by)
+    for pk, number, cpu, memory in sums:
         load = result[pk]
         load.pods += number
         load.cpu += cpu or 0
         load.memory += memory or 0
-        if currency and price is not None:
-            load.prices[currency] = price
+        load.prices = prices.get(pk, {})
     return result
 
 

@@ -20,6 +20,7 @@ from django.utils import timezone
 from addons.models import Cluster, Operation, PodRow, VirtualNode
 from console import filters
 from console.access import AnyUser, visible
+from console.billing import rates
 from console.live import rows as build
 from console.live.rows import Row
 from providers.models import Orphan
@@ -129,7 +130,7 @@ TOPICS: dict[str, Topic] = {
                 "provider": filters.POD_PROVIDER,
                 "node": "node_name",
                 "restarts": "restarts",
-                "price_per_hour": "instance__price_per_hour",
+                "price_per_hour": rates.SORT,
                 "created_at": "created_at",
             },
         ),

@@ -67,6 +67,8 @@ def paths() -> dict[str, str]:
         "channels": reverse("billing-channels"),
         "pod": reverse("pod-tab", args=[pod.pk, "cost"]),
         "cluster": reverse("cluster-tab", args=["prod", "cost"]),
+        "node": reverse("node", args=[pod.node_id]),
+        "component": reverse("component-tab", args=["prod", "hosted-virtual-node", "cost"]),
         "overview": reverse("overview"),
     }
 

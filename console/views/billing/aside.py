@@ -128,7 +128,8 @@ def _hint(asked: Asked, one: Hint, found: hints.Hints) -> dict[str, Any]:
     return {
         "title": title,
         "text": text,
-        "amount": one.saving if one.saving is not None else one.amount,
+        # What ran at full price is no saving; without a spot price to compare with, none is told.
+        "amount": one.saving if one.code is Code.SPOT else one.amount,
         "share": one.share,
         "top": [_top(asked, top.keys, found) for top in one.top[:3]],
         "href": reverse("orphans") if one.code is Code.ORPHANS else "",

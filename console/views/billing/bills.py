@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -16,10 +16,11 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
-from console.access import access, visible
+from console.access import AnyUser, access, visible
 from console.billing.asked import Asked
 from console.billing.bills.reconcile import used_on
 from console.billing.models import BillDay, BillItem
+from console.billing.statements import Query, statement
 from console.views.billing import settled, usage
 from providers.calendar import day_of
 
@@ -49,6 +50,8 @@ class Sum:
     final: int = 0
     final_estimate: Decimal = Decimal(0)
     final_billed: Decimal = Decimal(0)
+    # Some of it has no price; nothing metered then says nothing.
+    unpriced: bool = False
 
     @property
     def difference(self) -> Decimal:
@@ -56,7 +59,15 @@ class Sum:
         return self.final_billed - self.final_estimate
 
 
-def sums(days: Iterable[BillDay]) -> list[Sum]:
+def unpriced_in(user: AnyUser, asked: Asked, now: datetime) -> frozenset[tuple[date, int]]:
+    """Days and accounts that something was used on without a price."""
+    where = {name: texts for name, texts in asked.where.items() if name in ("account", "provider")}
+    found = statement(user, Query(asked.start, asked.end, ("day", "account"), where), now)
+    keys = (row.keys for row in found.rows if not row.currency)
+    return frozenset((date.fromisoformat(day), int(account)) for day, account in keys if account)
+
+
+def sums(days: Iterable[BillDay], unpriced: frozenset[tuple[date, int]] = frozenset()) -> list[Sum]:
     found: dict[str, Sum] = {}
     for day in days:
         one = found.setdefault(day.currency, Sum(day.currency))
@@ -64,6 +75,7 @@ def sums(days: Iterable[BillDay]) -> list[Sum]:
         one.billed += day.billed
         one.rounding += day.rounding
         one.days += 1
+        one.unpriced |= (day.day, day.account_id) in unpriced
         if day.state == BillDay.State.FINAL:
             one.final += 1
             one.final_estimate += day.estimate
@@ -81,27 +93,32 @@ def days_of(user: Any, asked: Asked) -> list[BillDay]:
     return list(rows.select_related("account").order_by("-day", "account__name", "currency"))
 
 
-def _shown(day: BillDay) -> dict[str, Any]:
+def _shown(day: BillDay, unpriced: bool) -> dict[str, Any]:
+    """`priced`: what was metered has an amount to compare with."""
+    priced = bool(day.estimate) or not unpriced
     compared = day.state != BillDay.State.ESTIMATED
     return {
         "it": day,
         "tone": STATE_TONES[BillDay.State(day.state)],
-        "difference": day.billed - day.estimate if compared else None,
-        "beyond": day.billed - day.estimate - day.rounding if compared else None,
+        "difference": day.billed - day.estimate if compared and priced else None,
         "compared": compared,
+        "priced": priced,
+        "unpriced": unpriced,
     }
 
 
 @require_safe
 @login_required
 def page(request: HttpRequest) -> HttpResponse:
-    asked, bad = usage.read(request, day_of(timezone.now()))
+    now = timezone.now()
+    asked, bad = usage.read(request, day_of(now))
     days = days_of(request.user, asked)
+    unpriced = unpriced_in(request.user, asked, now)
     context = {
         "asked": asked,
         "bad": bad,
-        "days": [_shown(day) for day in days],
-        "sums": sums(days),
+        "days": [_shown(day, (day.day, day.account_id) in unpriced) for day in days],
+        "sums": sums(days, unpriced),
         "settle": settled.strip(request.user, asked),
         "periods": [(code, text, asked.link(period=code, step="day")) for code, text in _PERIODS],
         "filters": usage.filters(asked),
@@ -163,9 +180,11 @@ def beside(day: BillDay, now: datetime) -> list[Beside]:
 @login_required
 def day(request: HttpRequest, pk: int) -> HttpResponse:
     found = access(BillDay, request.user, pk=pk)
-    pages = Paginator(beside(found, timezone.now()), PAGE).get_page(request.GET.get("page"))
+    instances = beside(found, timezone.now())
+    unpriced = any(one.known and one.metered is None for one in instances)
+    pages = Paginator(instances, PAGE).get_page(request.GET.get("page"))
     context = {
-        "row": _shown(found),
+        "row": _shown(found, unpriced),
         "page": pages,
         "instances": [(one, *SIDES[one.state]) for one in pages.object_list],
         "account": found.account,

@@ -11,6 +11,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from addons.models import Installation, PodRow, VirtualNode
+from console import overview
+from console.billing.models import DiscountRule
 from console.billing.statements import Query, statement
 from providers.calendar import day_of
 from tests.console.billing import books, weeks
@@ -85,3 +87,30 @@ def test_instances_of_a_vendors_nodes_are_said_not_to_be_metered(
     shown = page.get(reverse("component-tab", args=[node.cluster.slug, found.component, "cost"]))
     assert "Not metered here" in shown.text
     assert page.get(f"/api/v1/installations/{found.pk}/").json()["cost"] is None
+
+
+def test_tables_tell_the_rate_of_the_book_and_not_the_list_price(
+    cast: Cast, page: Client, node: VirtualNode
+) -> None:
+    pod = PodRow.objects.get()
+    assert pod.instance
+    fresh = page.get(f"/api/v1/pods/{pod.pk}/").json()
+    assert Decimal(fresh["price_per_hour"]) == books.RATE
+    type(pod.instance).objects.filter(pk=pod.instance.pk).update(price_per_hour=9, currency="USD")
+    DiscountRule.objects.create(
+        team=cast.team,
+        provider="eci",
+        name="half",
+        factor=Decimal("0.5"),
+        valid_from=timezone.now() - timedelta(days=1),
+        entered_at=timezone.now(),
+    )
+    type(pod.instance).objects.filter(pk=pod.instance.pk).update(unposted=True)
+    books.post(timezone.now())
+    rate = books.RATE / 2
+    for path in (f"pods/{pod.pk}", f"nodes/{node.pk}", f"clusters/{node.cluster.slug}"):
+        row = page.get(f"/api/v1/{path}/").json()
+        assert (Decimal(row["price_per_hour"]), row["currency"]) == (rate, "CNY"), path
+    [load] = overview.providers(PodRow.objects.all())
+    assert load.spend_per_hour == {"CNY": rate}
+    assert page.get("/api/v1/pods/", {"sort": "-price_per_hour"}).status_code == 200
