@@ -58,7 +58,7 @@ def asked_text(instance: Instance) -> str:
 def pod_rows(pods: Sequence[PodRow], now: datetime) -> list[Row]:
     wanted = _wanted_instances(pods)
     own = [(pod, pod.instance or wanted.get(pod.uid)) for pod in pods]
-    prices = rates.of_instances(instance for _, instance in own if instance)
+    prices = rates.of_instances((instance for _, instance in own if instance), now)
     return [_pod(pod, instance, prices, now) for pod, instance in own]
 
 

@@ -86,6 +86,8 @@ def test_pages_of_money_fit_and_are_accessible(
     found = {}
     for name, path in paths().items():
         page.goto(console_url + path)
+        if name == "node":
+            page.locator("#cost .bars").wait_for()
         shot(page, f"money-{name}-{theme}-{lang}-{size[0]}", full=True)
         wider = page.evaluate(SIDEWAYS)
         if (problems := axe_problems(page)) or wider > 0:
@@ -137,3 +139,15 @@ def test_a_row_is_opened_and_its_filter_taken_off(
     assert "namespace=checkout" in page.url
     page.locator(".tag.x a").click()
     page.wait_for_url(lambda url: "namespace=" not in url)
+
+
+def test_days_are_picked_when_asked_and_prices_fit_the_screen(
+    console_url: str, open_page: OpenPage, alice: User
+) -> None:
+    page = open_page(console_url + reverse("billing-usage"), user=alice).page
+    assert page.locator("#days").is_hidden()
+    page.get_by_role("button", name="Other days").click()
+    page.locator("#days").wait_for()
+    page.goto(console_url + reverse("billing-prices"))
+    inside = "[...document.querySelectorAll('.tw')].map((e) => e.scrollWidth - e.clientWidth)"
+    assert max(page.evaluate(inside)) <= 0

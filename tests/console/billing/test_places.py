@@ -12,11 +12,12 @@ from django.utils import timezone
 
 from addons.models import Installation, PodRow, VirtualNode
 from console import overview
+from console.billing import rates
 from console.billing.models import DiscountRule
 from console.billing.statements import Query, statement
 from providers.calendar import day_of
 from tests.console.billing import books, weeks
-from tests.console.cast import Cast
+from tests.console.cast import Cast, account
 
 pytestmark = pytest.mark.django_db
 HOSTED = "hosted-virtual-node"
@@ -114,3 +115,12 @@ def test_tables_tell_the_rate_of_the_book_and_not_the_list_price(
     [load] = overview.providers(PodRow.objects.all())
     assert load.spend_per_hour == {"CNY": rate}
     assert page.get("/api/v1/pods/", {"sort": "-price_per_hour"}).status_code == 200
+
+
+def test_an_instance_that_no_meter_has_yet_is_told_by_the_book(cast: Cast) -> None:
+    now = timezone.now()
+    row = books.life(account(cast.team), now, price_per_hour=Decimal(9), currency="USD")
+    assert rates.of_instances([row], now) == {row.pk: (books.RATE, "CNY")}
+    unknown = books.life(account(cast.team, region="eu-central-1"), now)
+    books.post(now + timedelta(seconds=30))
+    assert rates.of_instances([unknown], now) == {unknown.pk: (None, "")}
