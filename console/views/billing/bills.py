@@ -48,6 +48,8 @@ class Sum:
     rounding: Decimal = Decimal(0)
     days: int = 0
     final: int = 0
+    # Final days with an amount of ours beside the bill's.
+    compared: int = 0
     final_estimate: Decimal = Decimal(0)
     final_billed: Decimal = Decimal(0)
     # Some of it has no price; nothing metered then says nothing.
@@ -75,9 +77,12 @@ def sums(days: Iterable[BillDay], unpriced: frozenset[tuple[date, int]] = frozen
         one.billed += day.billed
         one.rounding += day.rounding
         one.days += 1
-        one.unpriced |= (day.day, day.account_id) in unpriced
+        without = (day.day, day.account_id) in unpriced
+        one.unpriced |= without
         if day.state == BillDay.State.FINAL:
             one.final += 1
+        if day.state == BillDay.State.FINAL and (day.estimate or not without):
+            one.compared += 1
             one.final_estimate += day.estimate
             one.final_billed += day.billed
     return sorted(found.values(), key=lambda one: one.currency)

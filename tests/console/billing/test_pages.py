@@ -17,7 +17,7 @@ from addons.models import PodRow
 from console.billing.asked import read
 from console.billing.models import BillDay, Budget, PriceEntry
 from console.billing.statements import Query, statement
-from providers.calendar import day_of
+from providers.calendar import day_of, day_start
 from tests.console.billing import books, weeks
 from tests.console.cast import Cast, account, budget
 
@@ -81,6 +81,29 @@ def test_what_has_no_price_is_counted_and_never_zero(cast: Cast, page: Client) -
     shown = text_of(page, f"{reverse(USAGE)}?period=today")
     assert "unpriced" in shown
     assert "¥0.00" not in re.sub(r'<svg class="ax".*?</svg>', "", shown, flags=re.S)
+
+
+def test_bills_of_what_has_no_price_say_so_and_not_zero(cast: Cast, page: Client) -> None:
+    now = timezone.now()
+    key = account(cast.team, region="eu-central-1")
+    begin = day_start(day_of(now)) - timedelta(days=1, hours=-2)
+    books.life(key, begin, begin + timedelta(hours=1))
+    books.post(now)
+    day = BillDay.objects.create(
+        account=key, day=day_of(begin), currency="CNY", state="final", billed=1, asked_at=now
+    )
+    for address in (reverse("billing-bills"), reverse("billing-bill", args=[day.pk])):
+        shown = text_of(page, address + "?period=7d")
+        assert "unpriced" in shown
+        assert "¥0.00" not in shown
+    [row] = page.get(reverse("billing-bills"), {"period": "7d"}).context["days"]
+    assert row["difference"] is None
+
+
+def test_full_price_is_no_saving_on_spot(page: Client, live: PodRow) -> None:
+    found = page.get(reverse(USAGE), {"period": "7d"}).context["hints"]
+    [spot] = [hint for hint in found if hint["title"] == "Spot"]
+    assert spot["amount"] is None
 
 
 @pytest.mark.parametrize(
