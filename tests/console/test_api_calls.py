@@ -19,7 +19,14 @@ from tests.console.test_matrix import QUERIES, _names, nowhere, url_of
 ALONE = {
     *("api-docs", "ui-kit", "login", "search", "tasks-tray", "javascript-catalog"),
     *("pods-export", "pod-log", "pod-log-download", "operation-log", "healthz", "readyz"),
-    *("node-supply", "component-gates", "component-resources", "component-plan", "ram-grants"),
+    *(
+        "node-cost",
+        "node-supply",
+        "component-gates",
+        "component-resources",
+        "component-plan",
+        "ram-grants",
+    ),
     *("component-change", "component-logs", "component-log-lines"),
 }
 LINE = re.compile(r'data-copy-text="([^"]*)"')

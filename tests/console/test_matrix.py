@@ -57,6 +57,7 @@ PAGES: dict[str, tuple[str, ...]] = {
                 "GET cluster",
                 "GET cluster-tab",
                 "GET node",
+                "GET node-cost",
                 "GET node-supply",
                 "GET pod",
                 "GET pod-tab",
