@@ -230,6 +230,9 @@ def test_two_thousand_instances_cost_what_the_clouds_counted(tmp_path: Path) -> 
     assert shares(kinds, "exact") > 0.3 * kinds.total()
     posted(now)
     assert posted(now) == 0
+    # What goes on is posted up to midnight, and nothing runs beyond.
+    now = day_start(day_of(now) + timedelta(days=1))
+    posted(now)
     standing, summed = totals()
     assert standing == summed
     assert summed["CNY"].amount > 0
