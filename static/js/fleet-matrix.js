@@ -30,17 +30,20 @@ function start(form) {
     chosen.querySelector("b").textContent = of ? fill(text, { component: of, n: number(ticked.length) }) : "";
   }
 
+  function follow(head) {
+    boxes.filter((box) => box.dataset.of === head.dataset.all).forEach((box) => { box.checked = head.checked; });
+  }
+
   form.addEventListener("change", (event) => {
-    const all = event.target.dataset.all;
-    if (all) {
-      boxes.filter((box) => box.dataset.of === all).forEach((box) => { box.checked = event.target.checked; });
-    }
+    if (event.target.dataset.all) follow(event.target);
     show();
   });
   form.querySelector("[data-clear]").addEventListener("click", () => {
     boxes.forEach((box) => { box.checked = false; });
     show();
   });
+  // Ticked before this was loaded.
+  heads.filter((head) => head.checked).slice(0, 1).forEach(follow);
   show();
 }
 
