@@ -34,6 +34,7 @@ def test_copied_call_has_the_filter_that_was_typed_after_loading(
 ) -> None:
     cast.make_fleet(people.team)
     page = open_page(f"{console_url}/pods/", user=people.alice).page
+    page.wait_for_load_state("networkidle")
     page.fill("#filter [name=q]", "it's ns:web & more")
     expect(page).to_have_url(f"{console_url}/pods/?q=it%27s+ns%3Aweb+%26+more")
     words = shlex.split(copied(page, "Copy as curl"))
