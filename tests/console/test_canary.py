@@ -40,7 +40,8 @@ from tests.conftest import RedisServer, World
 from tests.console import cast as make
 from tests.console.browser import Browser
 from tests.console.cast import Cast, Fleet
-from tests.console.test_matrix import API, PAGES, QUERIES, url_of
+from tests.console.expectations import API, PAGES
+from tests.console.test_matrix import QUERIES, url_of
 
 
 @dataclass
