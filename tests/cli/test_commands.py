@@ -42,7 +42,9 @@ def test_a_table_is_what_kubectl_would_draw(say: Say, fleet: Fleet) -> None:
     heading, line = say("pod", "list").out.splitlines()
     assert heading.split()[:5] == ["CLUSTER", "NAMESPACE", "NAME", "READY", "STATUS"]
     assert line.index(fleet.pod.name) == heading.index("NAME", heading.index("NAMESPACE") + 9)
-    assert "0.5 CNY/h" in line
+    [row] = json.loads(say("pod", "list", "-o", "json").out)
+    assert row["price_per_hour"]
+    assert line.endswith(f"{row['price_per_hour']} CNY/h")
 
 
 def test_yaml_and_json_have_the_same_rows(say: Say, fleet: Fleet) -> None:
