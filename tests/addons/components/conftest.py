@@ -73,7 +73,7 @@ class Place:
         """The operation, after it has ended."""
         return self.ended(self.start(component, action, **more))
 
-    def ended(self, operation: Operation, *, seconds: float = 30.0) -> Operation:
+    def ended(self, operation: Operation, *, seconds: float = 90.0) -> Operation:
         def over() -> bool:
             operation.refresh_from_db()
             return operation.state not in RUNNING
@@ -82,7 +82,7 @@ class Place:
         return operation
 
     def work(
-        self, until: Callable[[], Any], *, seconds: float = 30.0, about: Operation | None = None
+        self, until: Callable[[], Any], *, seconds: float = 90.0, about: Operation | None = None
     ) -> Any:
         end = time.monotonic() + seconds
         while not (value := until()):
