@@ -2,7 +2,9 @@
 
 A hold never touches what runs. A pod that would need a new instance stays Pending, with an event,
 and costs nothing. A hold on a whole node may also cordon it, so that the scheduler sends pods
-elsewhere; the cordon is taken back with the hold, but only where we placed it.
+elsewhere; the cordon is taken back with the hold, but only where we placed it. A node that a
+vendor's own virtual kubelet runs is known by its name alone, and a cordon is all that holds it: who
+makes its instances does not ask us.
 
 The row works by itself, so that a hold stands while its cluster is away; `settle` brings cordons in
 line with the rows, as often as it is called. A lifted row whose `cordoned` is still set has a
@@ -27,7 +29,7 @@ from addons.models import Hold, PodRow, VirtualNode
 from addons.pods import reasons
 from addons.runtime.loop import runtime
 from addons.runtime.nudge import poke
-from kube import NODES
+from kube import NODES, Kube
 from kube.errors import KubeError, NotFound
 
 log = logging.getLogger(__name__)
@@ -38,11 +40,13 @@ CALL_SECONDS = 8.0
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A namespace of a cluster, a whole cluster (no namespace), or either on one node alone."""
+    """A namespace of a cluster, a whole cluster (no namespace), or either on one node alone;
+    `node_name`: a whole node of a vendor's virtual kubelet."""
 
     cluster_id: int
     node_id: int | None = None
     namespace: str = ""
+    node_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,7 @@ class Standing:
 
 def standing(cluster_id: int, node_id: int) -> tuple[Standing, ...]:
     """The open holds that reach the pods of a virtual node, oldest first."""
-    here = Q(node=None) | Q(node=node_id)
+    here = Q(node=None, node_name="") | Q(node=node_id)
     rows = Hold.objects.filter(here, cluster=cluster_id, lifted_at=None).order_by("pk")
     return tuple(Standing(*row) for row in rows.values_list("namespace", "source", "reason"))
 
@@ -76,6 +80,7 @@ def place(source: str, reason: str, targets: Iterable[Target], *, now: datetime)
             cluster_id=target.cluster_id,
             node_id=target.node_id,
             namespace=target.namespace,
+            node_name=target.node_name,
             source=source,
             reason=reason,
             placed_at=now,
@@ -101,9 +106,9 @@ def lift(source: str, *, by: str, now: datetime) -> int:
 def settle(cordoning: Collection[str] = ()) -> int:
     """Bring cordons in line with holds; how many nodes changed.
 
-    Whole nodes that the sources in `cordoning` hold are cordoned; our own cordons of lifted holds
-    are taken back. Clusters are asked side by side, and one that does not answer is left for the
-    next time, after `CALL_SECONDS` whatever the number of its nodes.
+    Whole nodes that the sources in `cordoning` hold are cordoned, unless they are already; our own
+    cordons of lifted holds are taken back. Clusters are asked side by side, and one that does not
+    answer is left for the next time, after `CALL_SECONDS` whatever the number of its nodes.
     """
     wanted = [*_to_free(), *_to_cordon(cordoning)]
     if not wanted:
@@ -113,36 +118,43 @@ def settle(cordoning: Collection[str] = ()) -> int:
     for row, change in settled:
         Hold.objects.filter(pk=row.pk).update(cordoned=change.value)
         VirtualNode.objects.filter(pk=change.node_id).update(unschedulable=change.value)
-    transaction.on_commit(lambda: announce("nodes", [change.node_id for _, change in settled]))
+    ours = [change.node_id for _, change in settled if change.node_id is not None]
+    transaction.on_commit(lambda: announce("nodes", ours))
     return len(settled)
 
 
 @dataclass(frozen=True, slots=True)
 class _Change:
+    """`node_id` is None for a vendor's node."""
+
     cluster_id: int
-    node_id: int
+    node_id: int | None
     node_name: str
     value: bool
 
 
-def _change(node: VirtualNode, value: bool) -> _Change:
-    return _Change(node.cluster_id, node.pk, node.name, value)
+def _change(row: Hold, value: bool) -> _Change:
+    name = row.node.name if row.node else row.node_name
+    return _Change(row.cluster_id, row.node_id, name, value)
+
+
+def _whole_nodes(rows: QuerySet[Hold]) -> QuerySet[Hold]:
+    named = Q(node__isnull=False) | ~Q(node_name="")
+    return rows.filter(named, namespace="").select_related("node").order_by("pk")
 
 
 def _to_free() -> Iterator[tuple[Hold, _Change]]:
-    left = Hold.objects.filter(cordoned=True, node__isnull=False).exclude(lifted_at=None)
-    for row in left.select_related("node"):
-        assert row.node is not None
+    for row in _whole_nodes(Hold.objects.filter(cordoned=True, lifted_at__isnull=False)):
         if _hand_over(row):
             Hold.objects.filter(pk=row.pk).update(cordoned=False)
         else:
-            yield row, _change(row.node, False)
+            yield row, _change(row, False)
 
 
 def _hand_over(row: Hold) -> bool:
     """Another hold keeps the node: the cordon becomes its own."""
-    others = Hold.objects.filter(node=row.node, namespace="", lifted_at=None)
-    other = others.order_by("pk").first()
+    others = _whole_nodes(Hold.objects.filter(cluster=row.cluster_id, lifted_at=None))
+    other = others.filter(node=row.node_id, node_name=row.node_name).first()
     if other is None:
         return False
     Hold.objects.filter(pk=other.pk).update(cordoned=True)
@@ -150,14 +162,13 @@ def _hand_over(row: Hold) -> bool:
 
 
 def _to_cordon(sources: Collection[str]) -> Iterator[tuple[Hold, _Change]]:
-    rows = Hold.objects.filter(source__in=sources, lifted_at=None, namespace="", cordoned=False)
-    rows = rows.filter(node__unschedulable=False).order_by("pk")
-    seen: set[int] = set()
-    for row in rows.select_related("node"):
-        assert row.node is not None
-        if row.node.pk not in seen:
-            seen.add(row.node.pk)
-            yield row, _change(row.node, True)
+    rows = _whole_nodes(Hold.objects.filter(source__in=sources, lifted_at=None, cordoned=False))
+    seen: set[_Change] = set()
+    for row in rows.exclude(node__unschedulable=True):
+        change = _change(row, True)
+        if change not in seen:
+            seen.add(change)
+            yield row, change
 
 
 async def _patch_all(changes: Sequence[_Change]) -> set[_Change]:
@@ -176,18 +187,29 @@ async def _patch(changes: Sequence[_Change], done: set[_Change]) -> None:
         async with asyncio.timeout(CALL_SECONDS):
             kube = await runtime().kube(changes[0].cluster_id)
             for change in changes:
-                try:
-                    body = {"spec": {"unschedulable": change.value}}
-                    await kube.patch(NODES, change.node_name, body)
-                except NotFound:
-                    if change.value:
-                        continue
-                done.add(change)
+                if await _patch_one(kube, change):
+                    done.add(change)
     except (KubeError, TimeoutError) as error:
         log.warning("cordons in cluster %s wait: %s", changes[0].cluster_id, error)
 
 
+async def _patch_one(kube: Kube, change: _Change) -> bool:
+    """Whether our doing made it so. No row tells whether somebody cordoned a vendor's node before;
+    the node itself does."""
+    try:
+        if change.node_id is None and change.value:
+            node = await kube.get(NODES, change.node_name)
+            if node["spec"].get("unschedulable"):
+                return False
+        await kube.patch(NODES, change.node_name, {"spec": {"unschedulable": change.value}})
+    except NotFound:
+        return not change.value
+    return True
+
+
 def _reach(row: Hold) -> Q:
+    if row.node_name:
+        return Q(pk__in=[])
     pods = Q(cluster=row.cluster_id)
     if row.node_id is not None:
         pods &= Q(node=row.node_id)

@@ -280,13 +280,15 @@ class Hold(models.Model):
     """No new instances for a namespace, or none on a node, until it is lifted.
 
     `source` is who holds (`budget:3`); pods that run are left alone. A node is held by a cordon,
-    which is taken back with the hold when it was not there before (`cordoned`).
+    which is taken back with the hold when it was not there before (`cordoned`). `node_name` is that
+    of a node which a vendor's own virtual kubelet runs, and which has no row.
     """
 
     cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="holds")
     node = models.ForeignKey(
         VirtualNode, on_delete=models.CASCADE, null=True, blank=True, related_name="holds"
     )
+    node_name = models.CharField(max_length=253, blank=True, default="")
     namespace = models.CharField(max_length=253, blank=True)
     source = models.CharField(max_length=64)
     reason = models.TextField()
@@ -299,8 +301,13 @@ class Hold(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["cluster", "namespace", "source"],
-                condition=models.Q(lifted_at=None, node=None),
+                condition=models.Q(lifted_at=None, node=None, node_name=""),
                 name="one_hold_per_namespace",
+            ),
+            models.UniqueConstraint(
+                fields=["cluster", "node_name", "source"],
+                condition=models.Q(lifted_at=None) & ~models.Q(node_name=""),
+                name="one_hold_per_vendor_node",
             ),
             models.UniqueConstraint(
                 fields=["node", "source"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,12 +37,29 @@ def lift(source: str = "budget:1") -> int:
     return lifted
 
 
-def node_object(site: Site) -> dict[str, Any]:
+def node_object(site: Site, name: str = "") -> dict[str, Any]:
     async def ask() -> dict[str, Any]:
-        found: dict[str, Any] = await (await site.kube()).get(NODES, site.node.name)
+        found: dict[str, Any] = await (await site.kube()).get(NODES, name or site.node.name)
         return found
 
     return site.runtime.run(ask(), timeout=10)
+
+
+def vendor_node(site: Site, **spec: Any) -> str:
+    """A node that a vendor's virtual kubelet registered: no row of ours knows it."""
+    name = f"rbkci-{uuid.uuid4().hex[:6]}"
+    meta = {"name": name, "labels": {"type": "virtual-kubelet"}}
+    body = {"apiVersion": "v1", "kind": "Node", "metadata": meta, "spec": spec}
+
+    async def ask() -> None:
+        await (await site.kube()).create(NODES, body)
+
+    site.runtime.run(ask(), timeout=10)
+    return name
+
+
+def cordoned(site: Site, name: str) -> bool:
+    return bool(node_object(site, name)["spec"].get("unschedulable"))
 
 
 def events(site: Site, reason: str) -> list[dict[str, Any]]:
@@ -128,3 +146,40 @@ def test_a_cordon_that_a_silent_cluster_kept_is_taken_back_later(
     assert node_object(site)["spec"]["unschedulable"] is True
     holds.settle()
     assert not node_object(site)["spec"].get("unschedulable")
+
+
+def test_a_vendors_node_is_cordoned_by_its_name_until_the_last_hold_is_lifted(ours: Site) -> None:
+    site, name = ours, vendor_node(ours)
+    target = holds.Target(site.cluster.pk, node_name=name)
+    assert place(target, cordon=True, source="budget:1") == 1
+    assert place(target, cordon=True, source="budget:1") == 0
+    assert place(target, cordon=True, source="budget:2") == 1
+    assert cordoned(site, name)
+    assert holds.standing(site.cluster.pk, site.node.pk) == ()
+    lift("budget:1")
+    assert cordoned(site, name)
+    lift("budget:2")
+    assert not cordoned(site, name)
+    assert not Hold.objects.filter(cordoned=True).exists()
+
+
+def test_a_vendors_node_that_somebody_cordoned_stays_so(ours: Site) -> None:
+    name = vendor_node(ours, unschedulable=True)
+    place(holds.Target(ours.cluster.pk, node_name=name), cordon=True)
+    assert Hold.objects.get().cordoned is False
+    lift()
+    assert cordoned(ours, name)
+
+
+def test_a_vendors_node_that_is_gone_is_no_fault(ours: Site) -> None:
+    name = vendor_node(ours)
+    place(holds.Target(ours.cluster.pk, node_name="never-there"), cordon=True, source="budget:2")
+    place(holds.Target(ours.cluster.pk, node_name=name), cordon=True)
+
+    async def remove() -> None:
+        await (await ours.kube()).delete(NODES, name)
+
+    ours.runtime.run(remove(), timeout=10)
+    assert lift() == 1
+    assert lift("budget:2") == 1
+    assert not Hold.objects.filter(cordoned=True).exists()
