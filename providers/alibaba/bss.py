@@ -71,9 +71,13 @@ async def bill(read: Read, day: date, *, now: datetime, codes: Sequence[str] = C
     )
 
 
-def probe(now: datetime) -> dict[str, Any]:
-    """The least that shows whether a key may read bills."""
-    return {"BillingCycle": f"{month_of(now):%Y-%m}", "ProductCode": CODES[0], "MaxResults": 1}
+async def allowed(read: Read, now: datetime) -> str:
+    """The request id of the least call that shows that a key may read bills; raises otherwise."""
+    month = f"{month_of(now):%Y-%m}"
+    least = {"BillingCycle": month, "ProductCode": CODES[0], "MaxResults": 1}
+    answer = await read(ACTION, least, product=PRODUCT)
+    _data(answer)
+    return str(answer.get("RequestId") or "")
 
 
 async def _pages(read: Read, day: date, code: str) -> list[Mapping[str, Any]]:

@@ -27,7 +27,7 @@ from kube.dial import AddressPolicy
 from kube.dial import connector as guarded
 from kube.errors import AddressRefused
 from providers.alibaba import errors
-from providers.alibaba.endpoints import endpoint, host_of
+from providers.alibaba.endpoints import BILLING, endpoint, host_of, sites
 from providers.alibaba.signing import Key, flatten, signed_headers
 from providers.errors import (
     AccountTrouble,
@@ -84,6 +84,9 @@ def _nonce() -> str:
     return secrets.token_hex(16)
 
 
+_OTHER_SITE = "NotApplicable"
+
+
 def _tls() -> ssl.SSLContext:
     return ssl.create_default_context(cafile=certifi.where())
 
@@ -120,6 +123,7 @@ class Wire:
         self._endpoints = dict(endpoints or {})
         self._vpc = vpc
         self._policy = policy or AddressPolicy()
+        self._site = ""
         self._session: aiohttp.ClientSession | None = None
 
     def with_key(self, key: Key) -> Wire:
@@ -157,6 +161,26 @@ class Wire:
     async def _call(self, sent: _Sent) -> dict[str, Any]:
         override = self._endpoints.get(sent.product) or self._override
         base = endpoint(sent.product, self.region, override=override, vpc=self._vpc)
+        if sent.product == BILLING and base in sites(self.region):
+            return await self._of_its_site(sent)
+        return await self._at(base, sent)
+
+    async def _of_its_site(self, sent: _Sent) -> dict[str, Any]:
+        """From the site that the account is of, once one of them did not refuse it as another's."""
+        first, second = (self._site, "") if self._site else sites(self.region)
+        try:
+            answer = await self._at(first, sent)
+            if not second or answer.get("Code") != _OTHER_SITE:
+                self._site = first
+                return answer
+        except ProviderError as error:
+            if not second or error.code != _OTHER_SITE:
+                raise
+        answer = await self._at(second, sent)
+        self._site = second
+        return answer
+
+    async def _at(self, base: str, sent: _Sent) -> dict[str, Any]:
         headers = signed_headers(
             self.key,
             host=host_of(base),

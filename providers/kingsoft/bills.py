@@ -22,6 +22,7 @@ from typing import Any, Protocol
 from providers.bill import Bill, BillLine, Rounding
 from providers.calendar import day_start, month_end
 from providers.errors import InvalidSpec, Unavailable
+from providers.kingsoft import errors
 
 SERVICE = "bill-union"
 ACTION = "QueryInstanceConsume"
@@ -105,7 +106,9 @@ async def _pages(read: Read, day: date, code: str) -> list[Mapping[str, Any]]:
 
 def _data(answer: Mapping[str, Any]) -> Mapping[str, Any]:
     data = answer.get("Data")
-    if not isinstance(data, Mapping) or answer.get("Success") is False:
+    if answer.get("Success") is False:
+        raise errors.error(answer, status=200, action=ACTION)
+    if not isinstance(data, Mapping):
         raise Unavailable(f"{ACTION}: the answer has no Data", code="NoData")
     return _lower(data)
 

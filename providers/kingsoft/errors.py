@@ -2,8 +2,9 @@
 
 Sources: Kingsoft Cloud OpenAPI, "Return format" (documents 82 and 37637: a JSON object `Error` with
 `Code` and `Message`) and the common errors of its products' API references (`LimitExceeded` is
-flow control). KCI publishes no codes of its own, so what is not in the table is told by the words
-of code and message, then by the HTTP status; both stay as they came.
+flow control); package kingsoftcloud/sdk-go, bill_union (the same in small letters). KCI publishes
+no codes of its own, so what is not in the table is told by the words of code and message, then by
+the HTTP status; both stay as they came.
 """
 
 from __future__ import annotations
@@ -76,6 +77,7 @@ def plain(text: str) -> str:
     return re.sub(r"[\s_]+", "", text).lower()
 
 
+_REQUEST_IDS = ("RequestId", "RequestID", "requestId")
 _BY_STATUS: dict[int, type[ProviderError]] = {
     401: AccountTrouble,
     403: AccountTrouble,
@@ -104,11 +106,12 @@ def error(
 
     What a create refers to and does not find (a subnet) is a fault of its spec.
     """
-    told = answer.get("Error")
+    told = answer.get("Error") or answer.get("error")
     body: Mapping[str, Any] = told if isinstance(told, Mapping) else answer
     code = str(body.get("Code") or body.get("code") or "")
-    message = str(body.get("Message") or body.get("message") or f"HTTP {status}")
-    request_id = str(answer.get("RequestId") or answer.get("RequestID") or "")
+    said = told if isinstance(told, str) else ""
+    message = str(body.get("Message") or body.get("message") or said or f"HTTP {status}")
+    request_id = next((str(answer[name]) for name in _REQUEST_IDS if answer.get(name)), "")
     kind = kind_of(code, message, status)
     if kind is Throttled:
         wait = retry_after or 1.0

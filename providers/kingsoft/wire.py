@@ -150,7 +150,7 @@ def _read(status: int, headers: Mapping[str, str], body: bytes, action: str) -> 
         raise _unreadable(status, action) from error
     if not isinstance(answer, dict):
         raise _unreadable(status, action)
-    if 200 <= status < 300 and not answer.get("Error"):
+    if 200 <= status < 300 and not any(answer.get(name) for name in ("Error", "error")):
         return answer
     raise errors.error(answer, status=status, action=action, retry_after=_wait(headers))
 

@@ -156,6 +156,12 @@ async def test_refusals_with_status_200_are_sorted() -> None:
     denied = {"Success": False, "Code": "NotAuthorized", "Message": "no"}
     with pytest.raises(AccountTrouble):
         await bss.bill(await _reads(DescribeInstanceBill=denied), day, now=now)
+    with pytest.raises(AccountTrouble):
+        await bss.allowed(await _reads(DescribeInstanceBill=denied), now)
+    small = {"Success": False, "requestId": "r-1", "error": {"code": "AccessDenied"}}
+    with pytest.raises(AccountTrouble) as refused:
+        await bills.bill(await _reads(QueryInstanceConsume=small), day, now=now, code="KCI")
+    assert (refused.value.code, refused.value.request_id) == ("AccessDenied", "r-1")
     nothing = {"Data": [], "ProductGroupSet": [{"Key": "KEC", "Value": "x"}]}
     with pytest.raises(InvalidSpec):
         await bills.product_code(
@@ -182,6 +188,36 @@ def test_durations_are_read_with_and_without_unit(told: dict[str, str], seconds:
     assert bills._seconds({"duration": "1 个"}) is None
 
 
-def test_bills_are_asked_where_the_region_is_billed() -> None:
-    assert endpoint("bssapi", "cn-hongkong") == "https://business.aliyuncs.com"
-    assert endpoint("bssapi", "us-east-1") == "https://business.ap-southeast-1.aliyuncs.com"
+@pytest.mark.parametrize("answered", [True, False])
+async def test_bills_are_asked_on_the_site_where_the_account_was_opened(
+    monkeypatch: pytest.MonkeyPatch, answered: bool
+) -> None:
+    asked: list[str] = []
+    refusal = {"Code": "NotApplicable", "Message": "This API is not applicable for caller."}
+
+    async def at(_wire: EciWire, base: str, _sent: Any) -> dict[str, Any]:
+        asked.append(base)
+        if "ap-southeast" not in base:
+            return {"Data": {}}
+        if answered:
+            return {**refusal, "Success": False}
+        raise AccountTrouble(refusal["Message"], code=refusal["Code"])
+
+    monkeypatch.setattr(EciWire, "_at", at)
+    abroad, at_home = (
+        "https://business.ap-southeast-1.aliyuncs.com",
+        "https://business.aliyuncs.com",
+    )
+    key = AlibabaKey("a", Secret("b"), Secret(""))
+    wire = EciWire(key, region="us-east-1", override="eci-vpc.us-east-1.aliyuncs.com")
+    for _ in range(2):
+        assert await wire.call("DescribeInstanceBill", {}, product="bssapi") == {"Data": {}}
+    assert asked == [abroad, at_home, at_home]
+
+
+def test_a_host_of_alibaba_serves_its_own_product_and_any_other_all() -> None:
+    own = "https://eci-vpc.cn-hangzhou.aliyuncs.com/"
+    assert endpoint("eci", "cn-hangzhou", override=own) == own.rstrip("/")
+    assert endpoint("cs", "cn-hangzhou", override=own) == "https://cs.cn-hangzhou.aliyuncs.com"
+    assert endpoint("bssapi", "cn-hongkong", override=own) == "https://business.aliyuncs.com"
+    assert endpoint("bssapi", "x", override="http://127.0.0.1:1/") == "http://127.0.0.1:1"

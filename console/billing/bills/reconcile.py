@@ -18,22 +18,27 @@ ZERO = Decimal(0)
 _DAY = timedelta(days=1)
 # Days that fresh lines still come for.
 FRESH_DAYS = 3
-# Items that the line of an instance may have had when none of them is in the bill.
-ITEMS = 4
+# What a bill has a line of its own for.
+PARTS = ("cpu_amount", "memory_amount", "machine_amount", "storage_amount")
 
 
 @dataclass(slots=True)
 class Used:
-    """What we say of an instance and a day, in one currency (empty: unpriced)."""
+    """What we say of an instance and a day, in one currency (empty: unpriced); `parts` in the
+    order of `PARTS`."""
 
-    amount: Decimal = ZERO
     seconds: int = 0
+    parts: tuple[Decimal, ...] = (ZERO,) * len(PARTS)
     pod: str = ""
     namespace: str = ""
 
-    def add(self, amount: Decimal, seconds: int, pod: str, namespace: str) -> None:
-        self.amount += amount
+    @property
+    def amount(self) -> Decimal:
+        return sum(self.parts, ZERO)
+
+    def add(self, seconds: int, parts: Iterable[Decimal], pod: str, namespace: str) -> None:
         self.seconds += seconds
+        self.parts = tuple(a + b for a, b in zip(self.parts, parts, strict=True))
         self.pod, self.namespace = pod or self.pod, namespace or self.namespace
 
 
@@ -64,15 +69,16 @@ def used_on(account: CloudAccount, day: date, now: datetime) -> dict[Key, Used]:
     """By currency and instance: posted lines, and what is not posted yet."""
     found: dict[Key, Used] = defaultdict(Used)
     rows = UsageLine.objects.filter(account=account, day=day)
-    names = ("currency", "cloud_id", "amount", "seconds", "pod_name", "namespace")
-    for currency, cloud_id, *more in rows.values_list(*names).iterator():
-        found[currency, cloud_id].add(*more)
+    names = ("currency", "cloud_id", "seconds", "pod_name", "namespace", *PARTS)
+    for currency, cloud_id, seconds, pod, namespace, *parts in rows.values_list(*names).iterator():
+        found[currency, cloud_id].add(seconds, parts, pod, namespace)
     own = {"account": frozenset({str(account.pk)})}
     teams, asked = frozenset({account.team_id}), Query(start=day, end=day + _DAY)
     for _, part in running.matching(teams, asked, own, now):
         told, subject = part.figures, part.subject
         one = found[part.scope.currency, subject.cloud_id]
-        one.add(told.amount, told.seconds, subject.pod_name, part.scope.namespace)
+        parts = [getattr(told, name) for name in PARTS]
+        one.add(told.seconds, parts, subject.pod_name, part.scope.namespace)
     return {key: one for key, one in found.items() if one.seconds or one.amount}
 
 
@@ -129,8 +135,9 @@ def _cents(use: Used | None, bill: Billed, rounding: Rounding) -> Decimal:
 
 
 def _left_out(use: Used, rounding: Rounding) -> bool:
-    """Whether each cycle of it may have come to less than the least that is billed."""
-    return use.amount < rounding.least * _cycles(use, rounding) * ITEMS
+    """Whether each cycle of each part may have come to less than the least that is billed."""
+    most = rounding.least * _cycles(use, rounding)
+    return all(part < most for part in use.parts)
 
 
 def reconcile(

@@ -1,23 +1,25 @@
 """One look at every bill whose turn it is. One process at a time, by a lease.
 
 A key that may not read bills is told so on the day's row and on its own page; it is asked once a
-round at most, and not at all while its last verification says that it lacks the grant.
+round at most, and not at all while its last verification says that it lacks the grant. A day that
+the cloud does not tell ends nothing but itself: Kingsoft's SDK says of its days "the current month
+is supported", and where that is the only one, what was heard of a past month stands.
 """
 
 from __future__ import annotations
 
 import logging
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import cast
 
 from addons.runtime.lease import Lease, acquire
 from addons.runtime.loop import Runtime
 from console.billing.bills import fetch, payers, reconcile, settle
 from console.billing.bills.payers import Payer
-from console.billing.models import BillDay, UsageLine
+from console.billing.models import BillDay, BillItem, UsageLine
 from providers.base import Bill, Bills
-from providers.calendar import day_of
-from providers.errors import AccountTrouble, ProviderError
+from providers.calendar import day_of, day_start
+from providers.errors import AccountTrouble, InvalidSpec, ProviderError
 from providers.models import CloudAccount
 
 log = logging.getLogger(__name__)
@@ -26,6 +28,8 @@ SHARD = "bills"
 LEASE_SECONDS = 180.0
 # So many days of a payer in one round; the rest waits for the next.
 MOST_DAYS = 80
+# An hour is billed in the hour after it (KCI price page).
+SETTLED = timedelta(hours=2)
 
 
 async def look(runtime: Runtime) -> int:
@@ -53,6 +57,9 @@ async def _payer(runtime: Runtime, lease: Lease, payer: Payer) -> int:
         await runtime.db(lease.renew)
         try:
             bill = await _ask(runtime, payer, day)
+        except InvalidSpec as error:
+            await runtime.db(untold, payer, day, str(error), now)
+            continue
         except ProviderError as error:
             log.info("no bill of %s on %s: %s", payer.number, day, error)
             await runtime.db(troubled, payer, day, str(error), now)
@@ -89,6 +96,22 @@ def troubled(payer: Payer, day: date, message: str, now: datetime) -> None:
         currency=fetch.currency_of(payer),
         defaults={"asked_at": now, "trouble": message},
     )
+
+
+def untold(payer: Payer, day: date, message: str, now: datetime) -> None:
+    """No more will be heard of it: of a past month, what was billed of the whole day is final."""
+    troubled(payer, day, message, now)
+    if day >= day_of(now).replace(day=1):
+        return
+    heard = BillItem.objects.filter(payer=payer.number, day=day, heard_at__gte=_whole(day))
+    if heard.exists():
+        rows = BillDay.objects.filter(account__in=payer.covers, day=day)
+        rows.update(state=BillDay.State.FINAL, trouble="")
+
+
+def _whole(day: date) -> datetime:
+    """When a bill of all of the day may have come at the soonest."""
+    return day_start(day + timedelta(days=1)) + SETTLED
 
 
 def take(payer: Payer, bill: Bill, now: datetime) -> None:

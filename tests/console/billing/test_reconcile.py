@@ -24,8 +24,12 @@ DAY = date(2026, 11, 18)
 RATE = Decimal("0.000098")
 
 
+def use(cpu: str, memory: str = "0") -> Used:
+    return Used(HOUR, (Decimal(cpu), Decimal(memory), Decimal(0), Decimal(0)))
+
+
 def used(**amounts: str) -> dict[tuple[str, str], Used]:
-    return {("CNY", name): Used(Decimal(amount), HOUR) for name, amount in amounts.items()}
+    return {("CNY", name): use(amount) for name, amount in amounts.items()}
 
 
 def billed(**amounts: str) -> dict[tuple[str, str], Billed]:
@@ -42,6 +46,12 @@ def test_both_sides_are_counted_and_cents_are_told_from_real_differences() -> No
     assert found.rounding == Decimal("0.0036") - Decimal("0.0004")
 
 
+def test_an_hour_that_a_complete_bill_lacks_is_missing_unless_each_part_is_too_small() -> None:
+    ours = {("CNY", "a"): use("0.0441", "0.011"), ("CNY", "b"): use("0.0099", "0.0099")}
+    found = compare(ours, {}, CENTS, complete=True)["CNY"]
+    assert (found.only_used, found.rounding) == (1, -Decimal("0.0198"))
+
+
 def test_what_is_not_billed_yet_is_not_missing() -> None:
     ours = used(a="0.5")
     assert compare(ours, {}, CENTS, complete=False)["CNY"].only_used == 0
@@ -49,7 +59,7 @@ def test_what_is_not_billed_yet_is_not_missing() -> None:
 
 
 def test_currencies_are_never_added_and_an_unpriced_instance_is_known() -> None:
-    ours = {("", "a"): Used(Decimal(0), HOUR), ("USD", "b"): Used(Decimal(1), HOUR)}
+    ours = {("", "a"): use("0"), ("USD", "b"): use("1")}
     theirs = {("CNY", "a"): Billed(Decimal(3), {"cpu"}), ("USD", "b"): Billed(Decimal(1), {"cpu"})}
     found = compare(ours, theirs, CENTS, complete=True)
     assert set(found) == {"CNY", "USD"}

@@ -153,19 +153,40 @@ def test_lines_go_to_whose_instances_they_are_of(
     assert found == {(eci.pk, mine.id), (theirs.pk, other.id), (acs.pk, "ns/web-0")}
 
 
-def test_kci_days_settle_the_begin_that_its_documents_leave_open(
-    there: Clouds, cast: Cast, runtime: Runtime
-) -> None:
+@pytest.fixture
+def kci(there: Clouds, cast: Cast) -> CloudAccount:
     kingsoft = there.kingsoft
-    kci = credential(
-        cast.team,
-        "kci",
-        kingsoft.gateway.url,
-        kingsoft.pair(),
-        region=kingsoft.cloud.region,
-        account_id="73400001",
-    )
-    group = there.do(kingsoft.ran, on(long_ago(), 10, 30), 3600)
+    where = {"region": kingsoft.cloud.region, "account_id": "73400001"}
+    return credential(cast.team, "kci", kingsoft.gateway.url, kingsoft.pair(), **where)
+
+
+def test_of_a_month_that_the_cloud_tells_no_more_what_was_billed_stands(
+    there: Clouds, kci: CloudAccount, runtime: Runtime
+) -> None:
+    day, other = long_ago(), long_ago() + timedelta(days=1)
+    row_of(kci, there.do(there.kingsoft.ran, on(day, 10, 30), 3600))
+    books.post(timezone.now())
+    ask_again(kci, day)
+    ask_again(kci, other)
+    look(runtime)
+    billed = day_row(kci, day).billed
+    assert billed
+    BillDay.objects.filter(day__in=[day, other]).update(state=BillDay.State.PARTLY, asked_at=None)
+    told = {"code": "InvalidParameterValue", "action": "QueryInstanceConsume", "times": None}
+    faults = [Fault(**told, match={"StartDay": str(one)}) for one in (other, day)]
+    for fault in faults:
+        there.do(there.kingsoft.cloud.faults.plant, fault)
+    assert look(runtime) > 0
+    assert [fault.hits for fault in faults] == [1, 1]
+    assert (day_row(kci, day).state, day_row(kci, day).billed) == (BillDay.State.FINAL, billed)
+    assert day_row(kci, other).state == BillDay.State.PARTLY
+    assert day_row(kci, other).trouble
+
+
+def test_kci_days_settle_the_begin_that_its_documents_leave_open(
+    there: Clouds, kci: CloudAccount, runtime: Runtime
+) -> None:
+    group = there.do(there.kingsoft.ran, on(long_ago(), 10, 30), 3600)
     row = row_of(kci, group)
     books.post(timezone.now())
     assert any(line.estimated for line in books.lines(row))
