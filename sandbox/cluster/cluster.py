@@ -17,6 +17,7 @@ from sandbox.cluster.cells import Column
 from sandbox.cluster.client import Client
 from sandbox.cluster.clock import Clock, SystemClock
 from sandbox.cluster.crds import CustomKind, Definitions
+from sandbox.cluster.escalation import Escalation
 from sandbox.cluster.extension import Extension
 from sandbox.cluster.faults import Faults
 from sandbox.cluster.history import History
@@ -85,6 +86,7 @@ class Cluster:
         self.identity = Identity.load_or_make(state_dir)
         self.authenticator = Authenticator(self.store, self.clock, self.identity.signing_key)
         self.authorizer = Authorizer(self.store)
+        self.admission.plugins.append(Escalation(self.authorizer))
         self.server = Server(self)
         self._tasks: list[asyncio.Task[Any]] = []
         self._journal: Journal | None = None

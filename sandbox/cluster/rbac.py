@@ -47,13 +47,14 @@ class Authorizer:
     def _collect(self, user: User, namespace: str) -> Iterator[Obj]:
         for entry in self._store.entries(CLUSTER_BINDINGS):
             if _binds(entry.obj, user, ""):
-                yield from self._role_rules(entry.obj["roleRef"], "")
+                yield from self.referred(entry.obj["roleRef"], "")
         if namespace:
             for entry in self._store.entries(BINDINGS, namespace):
                 if _binds(entry.obj, user, namespace):
-                    yield from self._role_rules(entry.obj["roleRef"], namespace)
+                    yield from self.referred(entry.obj["roleRef"], namespace)
 
-    def _role_rules(self, reference: Obj, namespace: str) -> list[Obj]:
+    def referred(self, reference: Obj, namespace: str) -> list[Obj]:
+        """Return the rules of the role that a binding's ``roleRef`` names."""
         if reference["kind"] == "Role":
             entry = self._store.get(ROLES, namespace, reference["name"])
         else:

@@ -357,6 +357,8 @@ async def _patch(call: Call) -> web.Response:
     req, target, cluster = call.options(), call.target, call.cluster
     resource, _ = conversion.inward(cluster.catalog, call.resource, None)
     before = cluster.store.get(resource.storage, target.namespace, target.name)
+    if before is None and kind == "apply":
+        cluster.authorizer.check(call.user, "create", target)
     obj = await patching.patch(
         cluster.registry,
         req,

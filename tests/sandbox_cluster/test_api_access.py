@@ -355,3 +355,37 @@ async def test_history_names_every_write() -> None:
         ("patch", "status", "Running"),
         ("delete", "", "Running"),
     ]
+
+
+def test_nobody_grants_more_than_he_holds_without_bind_and_escalate(
+    served: Served, core: client.CoreV1Api, api: client.ApiClient, ns: str
+) -> None:
+    rbac = client.RbacAuthorizationV1Api(api)
+    group = "rbac.authorization.k8s.io"
+    secrets = [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["list"]}]
+    writes = ["create", "patch"]
+    held = [{"apiGroups": [group], "resources": ["roles", "rolebindings"], "verbs": writes}]
+    more = {"apiGroups": [group], "resources": ["roles"], "verbs": ["escalate", "bind"]}
+    more["resourceNames"] = ["wide"]
+    rbac.create_namespaced_role(ns, {"metadata": {"name": "writer"}, "rules": held})
+    subjects = [{"kind": "ServiceAccount", "name": "max", "namespace": ns}]
+
+    def binding(role: str) -> Obj:
+        reference = {"apiGroup": group, "kind": "Role", "name": role}
+        return {"metadata": {"name": role}, "roleRef": reference, "subjects": subjects}
+
+    rbac.create_namespaced_role_binding(ns, binding("writer"))
+    with served.token_api(token_of(core, ns, "max")) as theirs:
+        his = client.RbacAuthorizationV1Api(theirs)
+        wide = {"metadata": {"name": "wide"}, "rules": secrets}
+        his.create_namespaced_role(ns, {"metadata": {"name": "narrow"}, "rules": held})
+        his.create_namespaced_role_binding(ns, binding("narrow"))
+        with failure(403) as caught:
+            his.create_namespaced_role(ns, wide)
+        assert "attempting to grant RBAC permissions not currently held" in (
+            body_of(caught)["message"]
+        )
+        rbac.patch_namespaced_role("writer", ns, {"rules": [*held, more]})
+        his.create_namespaced_role(ns, {**wide, "metadata": {"name": "wide"}})
+        his.create_namespaced_role_binding(ns, binding("wide"))
+        assert client.CoreV1Api(theirs).list_namespaced_secret(ns).items == []
