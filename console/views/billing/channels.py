@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import Group
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -20,12 +19,13 @@ from console.billing.budgets import channels as use_cases
 from console.billing.budgets import manage
 from console.billing.budgets.errors import BudgetError
 from console.models import Channel
+from console.views.billing.teams import TeamForm, able
 from kube.secret import Secret
 
 _TEXT = {"class": "input", "autocomplete": "off", "spellcheck": "false"}
 
 
-class ChannelForm(forms.Form):
+class ChannelForm(TeamForm):
     name = forms.CharField(
         max_length=64, label=gettext_lazy("Name"), widget=forms.TextInput(attrs=_TEXT)
     )
@@ -58,23 +58,38 @@ class ChannelForm(forms.Form):
         self.add_error(name, f"{error.message} {error.fix}".strip())
 
 
+def _create(team: Group, form: ChannelForm) -> Channel:
+    given = form.cleaned_data
+    return use_cases.create(
+        team,
+        name=given["name"],
+        kind=given["kind"],
+        address=given["address"],
+        secret=Secret(given["secret"]),
+        now=timezone.now(),
+    )
+
+
 @require_http_methods(["GET", "POST"])
 @login_required
 def channels(request: HttpRequest) -> HttpResponse:
-    form = ChannelForm(request.POST or None)
-    team = default_team(request.user, role=Role.OPERATOR) if request.method == "POST" else None
-    if team is not None and form.is_valid():
-        given: dict[str, Any] = {**form.cleaned_data, "secret": Secret(form.cleaned_data["secret"])}
+    teams = able(request.user)
+    form = ChannelForm(teams, request.POST or None)
+    if request.method == "POST" and not teams:
+        default_team(request.user, role=Role.OPERATOR)
+    if request.method == "POST" and form.is_valid():
+        team = default_team(request.user, role=Role.OPERATOR, name=form.team_name)
         try:
-            made = use_cases.create(team, now=timezone.now(), **given)
+            made = _create(team, form)
         except BudgetError as error:
             form.blame(error)
         else:
             audit.record(request, "channel.create", made.name, team=team)
             messages.success(request, _("The channel is added; send it a test notice."))
             return redirect("billing-channels")
-    rows = visible(Channel, request.user).prefetch_related("budgets")
-    context = {"channels": rows, "form": form}
+    rows = list(visible(Channel, request.user).select_related("team").prefetch_related("budgets"))
+    several = len({row.team_id for row in rows}) > 1
+    context = {"channels": rows, "form": form, "several": several}
     status = 422 if form.errors else 200
     return render(request, "pages/billing/channels.html", context, status=status)
 
