@@ -52,6 +52,9 @@ class Billed:
         """What is billed for the instance on that day; None while the bill is not final."""
         if (key[0], key[1], key[3]) not in self.final:
             return None
+        if not key[2]:
+            # What names no instance (a refund, rounding) is none of an instance without an id.
+            return Decimal(0)
         self.used.add(key)
         return sum((item.amount for item in self.items.get(key, ())), Decimal(0))
 

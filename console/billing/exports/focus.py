@@ -1,56 +1,74 @@
 """Usage as FOCUS 1.2 has it (FinOps Open Cost and Usage Specification, "Cost and Usage").
 
-Each priced usage line is a row of ChargeCategory "Usage"; a line that takes another back is an
-"Adjustment", and a ChargeClass "Correction" once the cloud's bill of its day is final. What the
-specification leaves to us:
+Each priced usage line is a row of ChargeCategory "Usage". A line that takes another one back is
+usage too, with negative quantities, so that the sums of quantities are right; what was written
+after the end of its billing period and changes a final bill is a ChargeClass "Correction". What
+the specification leaves to us:
 
 * BilledCost. "A charge serving as the basis for invoicing"; its sum over a billing period must
   match the invoice. Until the bill of a day is final it is our estimate. From then on it is the
   bill's: what the bill says of an instance and day is shared out over its lines, and what the bill
-  has of nothing that we know (rounding, refunds) is a row of its own. So the sums match.
+  has of nothing that we know (rounding, refunds) is an "Adjustment" of its own. So the sums match.
 * EffectiveCost equals BilledCost: nothing is prepaid here, so nothing is amortised.
-* ContractedCost and ListCost are the line after and before discounts. Unit prices are per hour and
-  PricingQuantity in hours, so that their product is the cost but for the rounding of eight places.
+* Unit prices are per hour, before and after discounts, and PricingQuantity is in hours. ListCost
+  and ContractedCost are their products, as the specification defines them; a row without a unit
+  price has the BilledCost there.
 * A line without a price has no currency and no cost to state: it is left out and counted.
-* The clouds' price lists carry no SKU ids: ours are made of the provider's own terms.
-
-Conditional columns of concepts that do not exist here (commitments, capacity reservations, sub
-accounts, pricing in another currency, account types) are not part of the file.
+* The clouds' price lists carry no SKU ids: ours are made of the provider's own terms. Spot is the
+  same SKU at another price.
+* The account is the one that pays, where one is known, else the credential.
+* The clouds do not tell of a charge whether a commitment or a reservation covered it, nor which
+  invoice it is on: these columns are there and null. Prices are in the billing currency.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from itertools import groupby
 from typing import Any
 
 from console.billing.exports.billed import Billed, BilledLine, shares
-from console.billing.exports.source import Asked, Names, each
+from console.billing.exports.source import Asked, Names, with_siblings
+from console.billing.groups import SPOT
 from console.models import BillItem, UsageLine
 from providers import calendar, registry
 
 USAGE, ADJUSTMENT, CORRECTION = "Usage", "Adjustment", "Correction"
+# Fully qualified, as the specification asks; a bare number is taken for a quantity by many readers.
+_ACCOUNTS = {"alibaba": "acs:ram::{}:root", "kingsoft": "krn:ksc:iam::{}"}
 VENDORS = {"alibaba": "Alibaba Cloud", "kingsoft": "Kingsoft Cloud"}
 _HOUR = Decimal(3600)
 _QUANTITY = Decimal("0.000000000001")
+_TENTH = Decimal("0.1")
+_ZERO = Decimal(0)
 
 COLUMNS = (
     "AvailabilityZone",
     "BilledCost",
     "BillingAccountId",
     "BillingAccountName",
+    "BillingAccountType",
     "BillingCurrency",
     "BillingPeriodEnd",
     "BillingPeriodStart",
+    "CapacityReservationId",
+    "CapacityReservationStatus",
     "ChargeCategory",
     "ChargeClass",
     "ChargeDescription",
     "ChargeFrequency",
     "ChargePeriodEnd",
     "ChargePeriodStart",
+    "CommitmentDiscountCategory",
+    "CommitmentDiscountId",
+    "CommitmentDiscountName",
+    "CommitmentDiscountQuantity",
+    "CommitmentDiscountStatus",
+    "CommitmentDiscountType",
+    "CommitmentDiscountUnit",
     "ConsumedQuantity",
     "ConsumedUnit",
     "ContractedCost",
@@ -61,6 +79,10 @@ COLUMNS = (
     "ListCost",
     "ListUnitPrice",
     "PricingCategory",
+    "PricingCurrency",
+    "PricingCurrencyContractedUnitPrice",
+    "PricingCurrencyEffectiveCost",
+    "PricingCurrencyListUnitPrice",
     "PricingQuantity",
     "PricingUnit",
     "ProviderName",
@@ -77,6 +99,9 @@ COLUMNS = (
     "SkuMeter",
     "SkuPriceDetails",
     "SkuPriceId",
+    "SubAccountId",
+    "SubAccountName",
+    "SubAccountType",
     "Tags",
     "x_BillState",
     "x_BoundSeconds",
@@ -110,14 +135,15 @@ class Writer:
 
     def rows(self, asked: Asked) -> Iterator[list[Any]]:
         """Usage first, then what only the bill knows."""
-        whole = not asked.where
-        for _, group in groupby(each(asked), lambda one: (one.account_id, one.day, one.cloud_id)):
-            lines = list(group)
-            priced = [line for line in lines if line.currency and line.seconds]
-            self.left.unpriced += sum(not line.currency for line in lines)
+        for _, group in groupby(with_siblings(asked), lambda one: _instance(one[0])):
+            pairs = list(group)
+            fitting = {line.pk for line, fits in pairs if fits}
+            self.left.unpriced += sum(fits and not line.currency for line, fits in pairs)
+            priced = [line for line, _ in pairs if line.currency and line.seconds]
             for part in shares(priced, self.billed):
-                yield self._cells(self._usage(part))
-        for item in self.billed.unmatched() if whole else ():
+                if part.line.pk in fitting:
+                    yield self._cells(self._usage(part))
+        for item in () if asked.where else self.billed.unmatched():
             yield self._cells(self._item(item))
 
     def _cells(self, row: dict[str, Any]) -> list[Any]:
@@ -125,26 +151,22 @@ class Writer:
 
     def _usage(self, part: BilledLine) -> dict[str, Any]:
         line = part.line
-        back = line.takes_back_id is not None
-        correction = CORRECTION if back and part.final else None
         return {
             **self._account(line.account_id, line.currency),
             **_period(line.day, line.start, line.end),
             **_priced(line),
+            **_costs(part.billed),
             "AvailabilityZone": line.zone or None,
-            "BilledCost": part.billed,
-            "EffectiveCost": part.billed,
-            "ContractedCost": line.amount,
-            "ListCost": line.list_amount,
-            "ChargeCategory": ADJUSTMENT if back else USAGE,
-            "ChargeClass": correction,
+            "ChargeCategory": USAGE,
+            "ChargeClass": CORRECTION if _corrects(part) else None,
             "ChargeDescription": _description(line),
             "ChargeFrequency": "Usage-Based",
-            "ConsumedQuantity": None if back else Decimal(line.seconds),
-            "ConsumedUnit": None if back else "Seconds",
+            # With a decimal place: readers of CSV tell decimals from integers by it.
+            "ConsumedQuantity": Decimal(line.seconds).quantize(_TENTH),
+            "ConsumedUnit": "Seconds",
             **_region(line.region),
             "ResourceId": line.cloud_id or None,
-            "ResourceName": f"{line.namespace}/{line.pod_name}" if line.cloud_id else None,
+            "ResourceName": _pod(line) if line.cloud_id else None,
             "ResourceType": "Container Instance" if line.cloud_id else None,
             **_service(line.provider),
             **_sku(line),
@@ -171,12 +193,17 @@ class Writer:
         }
 
     def _account(self, pk: int, currency: str) -> dict[str, Any]:
-        account = self.names.accounts[pk]
-        vendor = VENDORS.get(registry.dialect(account.provider).vendor, account.provider)
+        account, payer = self.names.accounts[pk], self.names.payer(pk)
+        kind = registry.dialect(account.provider).vendor
+        vendor, qualified = VENDORS.get(kind, account.provider), _ACCOUNTS.get(kind, "{}")
+        number = payer.account_id
         return {
-            "BillingAccountId": account.account_id or f"credential-{account.pk}",
-            "BillingAccountName": account.name,
+            "BillingAccountId": qualified.format(number) if number else f"credential-{payer.pk}",
+            # Of its own team only: who else pays from this account is nobody's business.
+            "BillingAccountName": (payer if payer.team_id == account.team_id else account).name,
+            "BillingAccountType": "Cloud Account",
             "BillingCurrency": currency,
+            "PricingCurrency": currency,
             "InvoiceIssuerName": vendor,
             "ProviderName": vendor,
             "PublisherName": vendor,
@@ -189,10 +216,9 @@ class Writer:
         return {
             **self._account(item.account_id, item.currency),
             **_period(item.day, begins, _next_day(begins)),
-            "BilledCost": item.amount,
-            "EffectiveCost": item.amount,
+            **_costs(item.amount),
             "ContractedCost": item.amount,
-            "ListCost": item.list_amount,
+            "ListCost": item.amount,
             "ChargeCategory": ADJUSTMENT,
             "ChargeDescription": f"Billed by the cloud alone: {item.product} {item.item}".strip(),
             "ChargeFrequency": "Usage-Based",
@@ -200,12 +226,33 @@ class Writer:
             "ResourceId": item.cloud_id or None,
             "ResourceType": "Container Instance" if item.cloud_id else None,
             **_service(account.provider),
-            "Tags": {},
             "x_BillState": "final",
             "x_Estimated": False,
             "x_Kind": "bill",
             "x_Team": self.names.teams.get(account.team_id, ""),
         }
+
+
+def _instance(line: UsageLine) -> tuple[int, date, str]:
+    return line.account_id, line.day, line.cloud_id
+
+
+def _corrects(part: BilledLine) -> bool:
+    """Whether it changes what was invoiced: taking back, or in the place of what is taken back,
+    written after its month and of a bill that is final."""
+    line = part.line
+    changes = line.takes_back_id is not None or line.revision > 0
+    return changes and part.final and line.created_at >= calendar.month_end(line.day)
+
+
+def _pod(line: UsageLine) -> str | None:
+    """What never was in the ledger may have no name."""
+    return f"{line.namespace}/{line.pod_name}" if line.pod_name else None
+
+
+def _costs(amount: Decimal) -> dict[str, Any]:
+    names = ("BilledCost", "EffectiveCost", "PricingCurrencyEffectiveCost")
+    return dict.fromkeys(names, amount)
 
 
 def _next_day(begins: datetime) -> datetime:
@@ -223,10 +270,15 @@ def _period(day: Any, start: datetime, end: datetime) -> dict[str, Any]:
 
 def _priced(line: UsageLine) -> dict[str, Any]:
     hours = (Decimal(line.seconds) / _HOUR).quantize(_QUANTITY, ROUND_HALF_EVEN)
+    paid, listed = line.per_hour or _ZERO, line.list_per_hour or _ZERO
     return {
-        "ContractedUnitPrice": line.per_hour,
-        "ListUnitPrice": line.list_per_hour,
-        "PricingCategory": "Dynamic" if "spot" in line.tier else "Standard",
+        "ContractedUnitPrice": paid,
+        "ListUnitPrice": listed,
+        "PricingCurrencyContractedUnitPrice": paid,
+        "PricingCurrencyListUnitPrice": listed,
+        "ContractedCost": (paid * hours).quantize(_QUANTITY, ROUND_HALF_EVEN),
+        "ListCost": (listed * hours).quantize(_QUANTITY, ROUND_HALF_EVEN),
+        "PricingCategory": "Dynamic" if SPOT in line.tier else "Standard",
         "PricingQuantity": hours,
         "PricingUnit": "Hours",
     }
@@ -245,19 +297,22 @@ def _service(provider: str) -> dict[str, Any]:
 
 
 def _sku(line: UsageLine) -> dict[str, Any]:
-    sku = f"{line.provider}/{line.type or 'cpu-memory'}/{line.tier or 'general'}"
+    kind = f"{line.provider}/{line.type or 'cpu-memory'}"
+    beyond = f"+{line.gpu}gpu" if line.gpu else ""
+    beyond += f"+{line.storage}Gi" if line.storage else ""
     details: dict[str, Any] = {
-        "F_CoreCount": float(line.cpu),
-        "F_MemorySize": float(line.memory),
-        **({"F_GpuCount": line.gpu} if line.gpu else {}),
-        **({"F_DiskSpace": line.storage} if line.storage else {}),
-        **({"F_InstanceType": line.type} if line.type else {}),
+        "CoreCount": float(line.cpu),
+        "MemorySize": float(line.memory),
+        "GpuCount": line.gpu,
+        "DiskSpace": line.storage,
+        "InstanceType": line.type,
     }
+    plain = "general" if SPOT in line.tier else line.tier or "general"
     return {
-        "SkuId": sku,
+        "SkuId": f"{kind}/{plain}",
         "SkuMeter": "Compute Usage",
-        "SkuPriceDetails": details,
-        "SkuPriceId": f"{sku}/{line.region}/{line.spec}",
+        "SkuPriceDetails": {name: value for name, value in details.items() if value},
+        "SkuPriceId": f"{kind}/{line.tier or 'general'}/{line.region}/{line.spec}{beyond}",
     }
 
 

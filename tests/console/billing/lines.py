@@ -78,13 +78,13 @@ def _with_sum(line: UsageLine) -> UsageLine:
     return line
 
 
-def taken_back(line: UsageLine, reason: str = "facts") -> UsageLine:
+def taken_back(line: UsageLine, reason: str = "facts", **fields: Any) -> UsageLine:
     skip = {"id", *NAMES, "cpu_amount"}
     kept = {f.attname: getattr(line, f.attname) for f in UsageLine._meta.fields}
     values = {name: value for name, value in kept.items() if name not in skip}
     negative = {name: -getattr(line, name) for name in (*NAMES, "cpu_amount")}
     again = {"takes_back_id": line.pk, "reason": reason, "starts": -line.starts}
-    return _with_sum(UsageLine(**values | negative | again))
+    return _with_sum(UsageLine(**values | negative | again | fields))
 
 
 def day(text: str) -> date:
