@@ -170,7 +170,8 @@ class InstanceSpec:
     `labels` are the pod's; `settings` those of the virtual node, which an option of the pod beats.
 
     `tags` identify the instance as ours (`providers.ledger.tags_of`) and are sent with the create.
-    `cpu` and `memory` are the sums asked for (None: nothing asked), before rounding.
+    `cpu` and `memory` are the sums asked for (None: nothing asked), before rounding; `pod_cpu` and
+    `pod_memory` what the pod asks for as a whole, which beats the sums (None: the sums count).
     """
 
     name: str
@@ -196,6 +197,8 @@ class InstanceSpec:
     cpu: Decimal | None = None
     memory: Decimal | None = None
     gpu: int = 0
+    pod_cpu: Decimal | None = None
+    pod_memory: Decimal | None = None
     # `placements` and size were chosen by `Placing.placed` and are sent as they are.
     placed: bool = False
     # How many other choices were left to try after this one, had it no stock.

@@ -21,10 +21,11 @@ from addons.compat.report import (
 )
 from addons.compat.targets import Target
 from addons.compat.workloads import Workload, faults_of, is_workload, read
+from addons.pods.asked import totals
 from addons.pods.quantity import BadQuantity
 from addons.pods.references import MissingReference, Resolved
 from addons.pods.steps.refuse import problem_of
-from addons.pods.translate import Json, outline, totals
+from addons.pods.translate import Json, outline
 from addons.pods.volumes import AS_FILES, UnsupportedVolume, volumes
 from providers.base import Claim, Size
 from providers.errors import InvalidSpec

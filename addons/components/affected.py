@@ -10,7 +10,7 @@ from typing import Any
 from addons.components.base import Json
 from addons.components.kit import Kit
 from addons.models import Cluster
-from addons.pods import quantity
+from addons.pods import asked
 from kube import PODS, Kube
 from providers import registry
 from providers.base import Price, Size
@@ -98,7 +98,7 @@ def _common(pod: Json) -> dict[str, Any]:
 
 
 def _list_price(pod: Json, kit: Kit, region: str) -> Price | None:
-    """Of what the containers ask for; None where the cloud publishes none for it."""
+    """Of what the pod asks for; None where the cloud publishes none for it."""
     if not kit.provider or (pod.get("status") or {}).get("phase") in {"Succeeded", "Failed"}:
         return None
     cpu, memory = _asked(pod)
@@ -110,12 +110,7 @@ def _list_price(pod: Json, kit: Kit, region: str) -> Price | None:
 
 
 def _asked(pod: Json) -> tuple[Decimal, Decimal]:
-    cpu, memory = Decimal(0), Decimal(0)
-    for container in (pod.get("spec") or {}).get("containers") or ():
-        resources = container.get("resources") or {}
-        asked = {**(resources.get("requests") or {}), **(resources.get("limits") or {})}
-        cpu += quantity.parse(asked.get("cpu", "0"))
-        memory += quantity.parse(asked.get("memory", "0")) / (1 << 30)
+    cpu, memory, _cards = asked.totals(pod)
     return cpu or Decimal(2), memory or Decimal(4)
 
 

@@ -21,7 +21,10 @@ CARDS = ("/gpu", "/ppu")
 
 
 def is_sidecar(container: Json) -> bool:
-    """An init container that keeps running beside the others."""
+    """Of an init container: it keeps running beside the others.
+
+    A container proper may say `restartPolicy: Always` as well, and is none.
+    """
     return container.get("restartPolicy") == "Always"
 
 
@@ -34,7 +37,6 @@ def container(source: Json, pod: Json, resolved: Resolved) -> Container:
     return Container(
         name=source["name"],
         image=source["image"],
-        sidecar=is_sidecar(source),
         command=_expanded(source.get("command"), known),
         args=_expanded(source.get("args"), known),
         env=variables,

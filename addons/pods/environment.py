@@ -103,7 +103,7 @@ def _from_value(source: Json, container: Json, pod: Json, resolved: Resolved) ->
     if reference := source.get("fieldRef"):
         return field_value(pod, reference["fieldPath"])
     if reference := source.get("resourceFieldRef"):
-        return resource_value(pod, container, reference)
+        return resource_value(pod, container, reference, resolved)
     for key, kind, title in (
         ("configMapKeyRef", "configmaps", "ConfigMap"),
         ("secretKeyRef", "secrets", "Secret"),
@@ -160,18 +160,23 @@ def _quoted(text: str) -> str:
     return '"' + escaped.replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r") + '"'
 
 
-def resource_value(pod: Json, container: Json, reference: Json) -> str:
-    """A resourceFieldRef: without a limit the node's share is unknown, the request stands in."""
+def resource_value(pod: Json, container: Json, reference: Json, resolved: Resolved) -> str:
+    """A resourceFieldRef, in units of its divisor.
+
+    Source: `pkg/kubelet/kubelet_resources.go`: a limit that the container does not have is the
+    pod's, else what its node has, which here is the instance; a request it does not have is 0.
+    """
     named = reference.get("containerName")
     if named:
         every = (*(pod["spec"].get("initContainers") or ()), *pod["spec"]["containers"])
         container = next((c for c in every if c["name"] == named), container)
     side, _, name = reference["resource"].partition(".")
-    resources = container.get("resources") or {}
-    amounts = (resources.get(side) or {}, resources.get("requests") or {})
-    amount = next((a[name] for a in amounts if name in a), "0")
-    divisor = parse(reference.get("divisor") or "1")
-    return in_units(parse(amount), divisor or Decimal(1))
+    holders = (container, pod["spec"]) if side == "limits" else (container,)
+    given = (((one.get("resources") or {}).get(side) or {}).get(name) for one in holders)
+    amount = next((found for text in given if text and (found := parse(text))), None)
+    if amount is None:
+        amount = resolved.room.get(name, Decimal(0)) if side == "limits" else Decimal(0)
+    return in_units(amount, parse(reference.get("divisor") or "1") or Decimal(1))
 
 
 def service_variables(services: tuple[Json, ...]) -> dict[str, str]:

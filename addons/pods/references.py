@@ -11,6 +11,7 @@ import asyncio
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from kube import Kube
@@ -85,12 +86,16 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """What was found: an object that does not exist is None, an unasked one is absent."""
+    """What was found: an object that does not exist is None, an unasked one is absent.
+
+    `room` is the vCPUs and bytes of the instance, once its size is known: what a node has to give.
+    """
 
     objects: Mapping[Ref, Json | None] = field(default_factory=dict)
     tokens: Mapping[TokenRef, str] = field(default_factory=dict, repr=False)
     services: tuple[Json, ...] = ()
     cluster_dns: str = ""
+    room: Mapping[str, Decimal] = field(default_factory=dict)
 
     def find(self, kind: str, namespace: str, name: str) -> Json | None:
         return self.objects.get(Ref(kind, namespace, name))
@@ -193,7 +198,8 @@ class Resolver:
         return kube
 
     async def resolve(self, pod: Json) -> Resolved:
-        """Raises `KubeError` when the API cannot be asked; what is not there is None."""
+        """Raises `KubeError` when the API cannot be asked, `MissingReference` for an object that we
+        may not read; what is not there is None."""
         ask = wanted(pod)
         refs = sorted(ask.objects)
         found = dict(
@@ -228,6 +234,11 @@ class Resolver:
                 return await self.kube.get(_RESOURCES[ref.kind], ref.name, ref.namespace or None)
             except NotFound:
                 return None
+            except Forbidden as error:
+                # The rest of the cluster answers: only who names such an object waits.
+                raise MissingReference(
+                    error.message, reason="ContainerCreating", reference=str(ref)
+                ) from error
 
         return await self._once(ref, fetch)  # type: ignore[no-any-return]
 

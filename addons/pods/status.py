@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from addons.pods.asked import qos_class
 from addons.pods.conditions import conditions
 from addons.pods.container_status import CREATING, View, Waiting, lost
 from addons.pods.times import stamp
@@ -123,21 +124,3 @@ def _phase(instance: Instance | None, containers: Sequence[Json]) -> str:
     if ended and instance.state in {InstanceState.RUNNING, InstanceState.RESTARTING}:
         return "Running"
     return "Pending"
-
-
-def qos_class(pod: Json) -> str:
-    """Source: Kubernetes documentation, "Pod Quality of Service Classes"."""
-    guaranteed = True
-    anything = False
-    for source in (*(pod["spec"].get("initContainers") or ()), *pod["spec"]["containers"]):
-        resources = source.get("resources") or {}
-        requests, limits = resources.get("requests") or {}, resources.get("limits") or {}
-        both = {"cpu", "memory"}
-        anything = anything or bool(both & (requests.keys() | limits.keys()))
-        guaranteed = guaranteed and all(
-            name in limits and str(requests.get(name, limits[name])) == str(limits[name])
-            for name in both
-        )
-    if not anything:
-        return "BestEffort"
-    return "Guaranteed" if guaranteed else "Burstable"

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 from typing import Any
 
-from addons.pods.containers import container, is_sidecar, resources
+from addons.pods.asked import totals, whole
+from addons.pods.containers import container, is_sidecar
+from addons.pods.quantity import GIB
 from addons.pods.references import Resolved
 from addons.pods.registries import credentials
 from addons.pods.volumes import volumes
-from providers.base import Container, Dns, HostAlias, InstanceSpec, Placement
+from providers.base import Container, Dns, HostAlias, InstanceSpec, Placement, Size
 
 Json = Mapping[str, Any]
 # Settings of a virtual node, where its provider has them.
@@ -35,6 +36,7 @@ def translate(
     spec, meta = pod["spec"], pod["metadata"]
     inits = spec.get("initContainers") or ()
     cpu, memory, gpu = totals(pod)
+    pod_cpu, pod_memory = whole(pod)
     grace = spec.get("terminationGracePeriodSeconds")
     return InstanceSpec(
         name=f"{meta['namespace']}-{meta['name']}",
@@ -67,6 +69,21 @@ def translate(
         cpu=cpu,
         memory=memory,
         gpu=gpu,
+        pod_cpu=pod_cpu,
+        pod_memory=pod_memory,
+    )
+
+
+def with_room(spec: InstanceSpec, pod: Json, resolved: Resolved, size: Size) -> InstanceSpec:
+    """The spec as the pod reads it that asks how large its node is: this instance is its node."""
+    room = {"cpu": size.cpu, "memory": size.memory * GIB}
+    site = Site(spec.region, spec.placements, spec.security_group, spec.settings)
+    told = translate(pod, replace(resolved, room=room), site=site, tags={})
+    return replace(
+        spec,
+        containers=told.containers,
+        init_containers=told.init_containers,
+        volumes=told.volumes,
     )
 
 
@@ -94,32 +111,9 @@ def _sidecars(pod: Json, resolved: Resolved) -> Iterator[Container]:
     before = 0
     for source in pod["spec"].get("initContainers") or ():
         if is_sidecar(source):
-            yield replace(container(source, pod, resolved), after=before)
+            yield replace(container(source, pod, resolved), sidecar=True, after=before)
         else:
             before += 1
-
-
-def totals(pod: Json) -> tuple[Decimal | None, Decimal | None, int]:
-    """What the pod asks for: the sum of its containers, or the largest init container if more.
-
-    None: nobody asked. Sidecars count with the containers.
-    """
-    inits = pod["spec"].get("initContainers") or ()
-    running = [resources(c) for c in (*filter(is_sidecar, inits), *pod["spec"]["containers"])]
-    before = [resources(c) for c in inits if not is_sidecar(c)]
-
-    gpu = max(sum(row[2] for row in running), max((row[2] for row in before), default=0))
-    cpu = _most([row[0] for row in running], [row[0] for row in before])
-    return cpu, _most([row[1] for row in running], [row[1] for row in before]), gpu
-
-
-def _most(
-    together: Sequence[Decimal | None], one_by_one: Sequence[Decimal | None]
-) -> Decimal | None:
-    asked = [amount for amount in together if amount is not None]
-    peaks = [amount for amount in one_by_one if amount is not None]
-    candidates = [*([sum(asked, Decimal(0))] if asked else ()), *peaks]
-    return max(candidates) if candidates else None
 
 
 def resolvers(settings: Mapping[str, str], found: str) -> tuple[str, ...]:

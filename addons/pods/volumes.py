@@ -114,7 +114,7 @@ def _files(volume: str, source: Json, pod: Json, resolved: Resolved) -> Iterator
         if key in {"configMap", "secret"}:
             yield from _keyed(volume, key, body, pod, resolved)
         elif key == "downwardAPI":
-            yield from _downward(body, pod)
+            yield from _downward(body, pod, resolved)
         elif key == "serviceAccountToken":
             yield _token(body, pod, resolved)
 
@@ -154,12 +154,13 @@ def _contents(obj: Json, kind: str) -> dict[str, bytes]:
     }
 
 
-def _downward(body: Json, pod: Json) -> Iterator[File]:
+def _downward(body: Json, pod: Json, resolved: Resolved) -> Iterator[File]:
     for item in body.get("items") or ():
         if reference := item.get("fieldRef"):
             text = field_value(pod, reference["fieldPath"])
         else:
-            text = resource_value(pod, pod["spec"]["containers"][0], item["resourceFieldRef"])
+            reference = item["resourceFieldRef"]
+            text = resource_value(pod, pod["spec"]["containers"][0], reference, resolved)
         yield File(item["path"], text.encode(), item.get("mode"))
 
 

@@ -121,10 +121,18 @@ def _annotations(spec: InstanceSpec) -> dict[str, str]:
     )
     return {
         **site,
+        **_whole(spec),
         **keys.asked_annotations(spec.options),
         keys.TAGS: json.dumps(dict(spec.tags), sort_keys=True, ensure_ascii=False),
         keys.SIZE: sizes.stocked(sizes.billed_size(spec)),
     }
+
+
+def _whole(spec: InstanceSpec) -> dict[str, str]:
+    """Pod-level resources, which no document says that ACS reads, as the total that it does."""
+    if spec.pod_cpu is None and spec.pod_memory is None:
+        return {}
+    return {keys.REQUIRED_SPEC: sizes.billed_size(spec).label}
 
 
 def _digest(pod: Mapping[str, Any]) -> str:

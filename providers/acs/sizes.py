@@ -99,12 +99,23 @@ def _billed(spec: InstanceSpec) -> Size:
     labels = keys.asked_labels(spec.labels)
     cpu, memory, cards = _asked(spec)
     if labels[keys.CLASS] in keys.GPU_CLASSES:
+        _only_containers(spec)
         return _with_cards(labels, cpu, memory, cards)
     cpu, memory = _wanted(spec, cpu, memory)
     found = round_up(cpu, memory, CPU_GRID)
     if found is None:
         raise _too_large(cpu, memory, "64 vCPUs and 512 GiB")
     return Size(*found, label(*found), tier=keys.tier(spec.labels))
+
+
+def _only_containers(spec: InstanceSpec) -> None:
+    """`pod-required-spec` is for the CPU classes, so that a total cannot be told for these."""
+    if spec.pod_cpu is not None or spec.pod_memory is not None:
+        raise InvalidSpec(
+            "ACS sizes a pod with cards by its containers, not by spec.resources; give the "
+            "vCPUs and the memory to the containers",
+            code="PodLevelResources",
+        )
 
 
 def _wanted(

@@ -174,14 +174,15 @@ def _ignored(container: Container) -> bool:
 def asked(spec: InstanceSpec) -> tuple[Decimal, Decimal]:
     """vCPU and GiB of the whole instance.
 
-    `eci-cpu` and `eci-memory` win, then the sums of the containers, then the spec's own.
+    `eci-cpu` and `eci-memory` win, then what the pod asks for as a whole, then the sums of the
+    containers, then the spec's own.
     """
     cpu: Decimal | None = options.parsed(spec.options, "eci-cpu")
     memory: Decimal | None = options.parsed(spec.options, "eci-memory")
     if cpu is not None or memory is not None:
         return cpu or Decimal(0), memory or Decimal(0)
     every = (*spec.containers, *spec.init_containers)
+    cpu, memory = spec.cpu, spec.memory
     if any(c.cpu is not None or c.memory is not None for c in every):
         cpu, memory, _gpu = sums(spec.containers, spec.init_containers)
-        return cpu, memory
-    return spec.cpu or Decimal(0), spec.memory or Decimal(0)
+    return spec.pod_cpu or cpu or Decimal(0), spec.pod_memory or memory or Decimal(0)

@@ -74,8 +74,15 @@ def sums(containers: Iterable[Container]) -> Pair:
 
 
 def asked(spec: InstanceSpec) -> Pair:
-    """vCPU and GiB of the whole instance: the annotations', else the sums; zero: not asked."""
-    return options.own_size(spec.options) or sums(spec.containers)
+    """vCPU and GiB of the whole instance; zero: not asked.
+
+    The annotations', else what the pod asks for as a whole, else the sums.
+    """
+    own = options.own_size(spec.options)
+    if own is not None:
+        return own
+    cpu, memory = sums(spec.containers)
+    return spec.pod_cpu or cpu, spec.pod_memory or memory
 
 
 def fit(cpu: Decimal, memory: Decimal, table: Packages) -> Pair | None:

@@ -17,7 +17,7 @@ from addons.pods.steps import looked
 from addons.pods.steps.give_up import give_up
 from addons.pods.steps.profiled import put_effects, site_of
 from addons.pods.steps.refuse import problem_of, refuse, say_ignored
-from addons.pods.translate import translate
+from addons.pods.translate import translate, with_room
 from addons.pods.volumes import UnsupportedVolume
 from addons.pods.work import Work, outcome_of, resolver_of
 from addons.runtime.contract import Outcome
@@ -96,7 +96,8 @@ async def _prepared(work: Work) -> tuple[InstanceSpec, Size]:
     if isinstance(provider, Placing):
         with suppress(OutOfStock):  # the create itself finds out and says where
             spec = await provider.placed(spec)
-    return spec, work.dialect.billed_size(spec)
+    size = work.dialect.billed_size(spec)
+    return with_room(spec, pod, resolved, size), size
 
 
 async def _intend(work: Work, spec: InstanceSpec, size: Size) -> Instance | None:

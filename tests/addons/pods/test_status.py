@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from addons.pods.asked import qos_class
 from addons.pods.container_status import Waiting
 from addons.pods.diff import annotations_patch, status_patch
-from addons.pods.status import failed, qos_class, status_of
+from addons.pods.status import failed, status_of
 from providers.base import ContainerState, ContainerStatus, Instance, InstanceState, RunState
 from tests.addons.pods.pods import pod
 

@@ -5,10 +5,16 @@ from typing import Any
 
 import pytest
 
+from addons.pods.asked import totals
 from addons.pods.references import MissingReference, Ref, Resolved, TokenRef, wanted
-from addons.pods.translate import Site, dns, totals, translate
+from addons.pods.translate import Site, dns, translate, with_room
 from addons.pods.volumes import UnsupportedVolume
-from providers.base import Dns, EnvVar, File, InstanceSpec, Placement, VolumeKind
+from providers.acs.dialect import AcsDialect
+from providers.acs.pod import wanted as wanted_by_acs
+from providers.base import Dialect, Dns, EnvVar, File, InstanceSpec, Placement, Size, VolumeKind
+from providers.eci.dialect import EciDialect
+from providers.errors import InvalidSpec
+from providers.kci.dialect import KciDialect
 from tests.addons.pods.pods import pod
 
 SITE = Site("cn-hangzhou", (Placement("cn-hangzhou-j", "vsw-j"),), "sg-1")
@@ -137,7 +143,32 @@ def test_resource_fields_are_in_units_of_the_divisor() -> None:
             ],
         )
     )
-    assert (env["M"].value, env["C"].value) == ("1024", "2")
+    assert (env["M"].value, env["C"].value) == ("1024", "0")
+
+
+def limit_of(obj: dict[str, Any], name: str, divisor: str) -> dict[str, Any]:
+    reference = {"resource": f"limits.{name}", "divisor": divisor}
+    obj["spec"]["containers"][0]["env"] = [
+        {"name": "LIMIT", "valueFrom": {"resourceFieldRef": reference}}
+    ]
+    return obj
+
+
+def test_a_limit_that_nobody_set_is_the_pods_and_then_the_size_of_the_instance() -> None:
+    size = Size(Decimal(4), Decimal(8), "4-8Gi")
+
+    def told(obj: dict[str, Any]) -> str:
+        return with_room(made(obj), obj, Resolved(), size).containers[0].env[0].value
+
+    assert told(limit_of(app(), "memory", "1Mi")) == "8192"
+    assert told(limit_of(app(), "cpu", "1")) == "4"
+    asked = app(resources={"requests": {"memory": "1Gi"}})
+    assert told(limit_of(asked, "memory", "1Mi")) == "8192"
+    whole = app()
+    whole["spec"]["resources"] = {"limits": {"memory": "6Gi"}}
+    assert told(limit_of(whole, "memory", "1Mi")) == "6144"
+    own = app(resources={"limits": {"memory": "1Gi"}})
+    assert told(limit_of(own, "memory", "1Mi")) == "1024"
 
 
 def test_limits_beat_requests_and_init_containers_count_by_the_largest() -> None:
@@ -165,6 +196,64 @@ def test_limits_beat_requests_and_init_containers_count_by_the_largest() -> None
     assert [c.name for c in spec.containers] == ["side", "a", "b"]
     assert [c.name for c in spec.init_containers] == ["i"]
     assert totals(pod()) == (None, None, 0)
+
+
+def sized(**resources: dict[str, str]) -> dict[str, Any]:
+    return {"name": "app", "image": "i", "resources": resources}
+
+
+@pytest.mark.parametrize(
+    ("own", "container", "cpu", "memory"),
+    [
+        ({"limits": {"cpu": "8", "memory": "16Gi"}}, {}, "8", "16"),
+        ({"limits": {"cpu": "8"}, "requests": {"cpu": "2"}}, {"requests": {"memory": "1Gi"}}, 8, 1),
+        ({"requests": {"cpu": "4", "memory": "4Gi"}}, {"limits": {"cpu": "6"}}, 6, 4),
+        ({"limits": {"hugepages-2Mi": "4Mi"}}, {"limits": {"cpu": "2"}}, 2, None),
+    ],
+)
+def test_what_the_pod_asks_for_as_a_whole_beats_the_sum_of_its_containers(
+    own: dict[str, Any], container: dict[str, Any], cpu: str, memory: str | None
+) -> None:
+    asked = pod(containers=[sized(**container)], resources=own)
+    assert totals(asked) == (Decimal(cpu), None if memory is None else Decimal(memory), 0)
+
+
+@pytest.mark.parametrize("dialect", [EciDialect(), AcsDialect(), KciDialect()])
+def test_every_cloud_bills_the_size_that_the_pod_asks_for_as_a_whole(dialect: Dialect) -> None:
+    small = sized(limits={"cpu": "1", "memory": "2Gi"})
+    whole = {"limits": {"cpu": "8", "memory": "16Gi"}}
+    size = dialect.billed_size(made(pod(containers=[small, {**small, "name": "b"}])))
+    assert (size.cpu, size.memory) == (2, 4)
+    size = dialect.billed_size(made(pod(containers=[small], resources=whole)))
+    assert (size.cpu, size.memory) == (8, 16)
+
+
+def test_acs_is_told_the_whole_in_the_annotation_that_it_reads() -> None:
+    whole = pod(resources={"limits": {"cpu": "8", "memory": "16Gi"}})
+    body = wanted_by_acs(made(whole), token="t").pod
+    assert body["metadata"]["annotations"]["alibabacloud.com/pod-required-spec"] == "8-16Gi"
+    whole["metadata"]["labels"] = {
+        "alibabacloud.com/compute-class": "gpu",
+        "alibabacloud.com/gpu-model-series": "T4",
+    }
+    with pytest.raises(InvalidSpec, match="by its containers"):
+        AcsDialect().billed_size(made(whole))
+
+
+def test_a_container_that_always_restarts_is_no_sidecar_unless_it_is_an_init_container() -> None:
+    always = {"name": "app", "image": "i", "restartPolicy": "Always"}
+    assert [c.sidecar for c in made(pod(containers=[always])).containers] == [False]
+    init = [{**always, "name": "side"}]
+    assert [c.sidecar for c in made(pod(initContainers=init)).containers] == [True, False]
+
+
+def test_a_sidecar_runs_beside_the_init_containers_after_it() -> None:
+    cpu = {"resources": {"requests": {"cpu": "1"}}}
+    first = {"name": "first", "image": "i", "resources": {"requests": {"cpu": "2"}}}
+    side = {"name": "side", "image": "i", "restartPolicy": "Always", **cpu}
+    app_ = [{"name": "app", "image": "i", "resources": {"requests": {"cpu": "500m"}}}]
+    assert totals(pod(containers=app_, initContainers=[first, side]))[0] == 2
+    assert totals(pod(containers=app_, initContainers=[side, first]))[0] == 3
 
 
 def test_configuration_volumes_become_files() -> None:
