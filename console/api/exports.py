@@ -19,6 +19,7 @@ from rest_framework.response import Response
 from console import audit
 from console.access import Role, default_team
 from console.api.base import Resource, reader
+from console.api.negotiation import OneForm
 from console.api.problems import Problem
 from console.billing import groups
 from console.billing.exports import manage
@@ -149,7 +150,7 @@ class Exports(Resource):
     @extend_schema(
         summary="The file", responses={(200, "text/csv"): OpenApiTypes.BINARY, 409: None}
     )
-    @action(detail=True)
+    @action(detail=True, content_negotiation_class=OneForm)
     def file(self, request: Request, pk: str) -> Any:
         export = self.get_object()
         path = manage.path_of(export)

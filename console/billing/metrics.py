@@ -11,8 +11,9 @@ from datetime import datetime
 from decimal import Decimal
 
 from django.db.models import Count
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from addons.models import Cluster
@@ -31,10 +32,13 @@ _PLACE = ("currency", "provider", "cluster", "namespace")
 Values = dict[tuple[str, ...], float]
 
 
-def render(user: AnyUser, now: datetime) -> bytes:
+def render(user: AnyUser, now: datetime, accept: str = "") -> tuple[bytes, str]:
+    """The text and its media type: OpenMetrics where `accept` (of HTTP) names it, else Prometheus'
+    own."""
+    encode, media_type = choose_encoder(accept)
     registry = CollectorRegistry()
     registry.register(_Money(user, now))
-    return generate_latest(registry)
+    return encode(registry), media_type
 
 
 class _Money(Collector):

@@ -32,11 +32,12 @@ def fetch(api: APIClient, **fields: Any) -> list[dict[str, str]]:
     asked = api.post("/api/v1/billing/exports/", {**ASKED, **fields})
     assert asked.status_code == 202, asked.json()
     assert api.get(asked["Location"]).json()["state"] == "waiting"
-    assert api.get(f"{asked['Location']}file/").status_code == 409
+    early = api.get(f"{asked['Location']}file/", headers={"Accept": "text/csv"})
+    assert (early.status_code, early.json()["code"]) == (409, "export_not_ready")
     assert manage.make_waiting(timezone.now()) == 1
     told = api.get(asked["Location"]).json()
     assert told["state"] == "ready"
-    answer: Any = api.get(told["file"])
+    answer: Any = api.get(told["file"], headers={"Accept": "text/csv"})
     assert "attachment" in answer["Content-Disposition"]
     text = b"".join(answer.streaming_content).decode()
     rows = list(csv.DictReader(io.StringIO(text)))

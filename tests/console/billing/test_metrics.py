@@ -7,6 +7,8 @@ from decimal import Decimal
 
 import pytest
 from django.utils import timezone
+from prometheus_client import parser
+from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
 from rest_framework.test import APIClient
 
@@ -99,6 +101,40 @@ def test_a_token_that_may_only_read_is_enough(cast: Cast) -> None:
     client = APIClient(headers={"Authorization": f"Bearer {text}"})
     assert "spillway_spend_per_hour" in scrape(client)
     assert APIClient().get("/metrics").status_code == 401
+
+
+PROMETHEUS_3 = (
+    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+    "application/openmetrics-text;version=0.0.1;q=0.5,"
+    "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+)
+
+
+@pytest.mark.parametrize(
+    ("accept", "media_type"),
+    [
+        (PROMETHEUS_3, "application/openmetrics-text; version=1.0.0"),
+        ("application/openmetrics-text", "application/openmetrics-text; version=1.0.0"),
+        ("text/plain", "text/plain; version=0.0.4"),
+        ("*/*", "text/plain; version=0.0.4"),
+        ("", "text/plain; version=0.0.4"),
+    ],
+)
+def test_a_scraper_gets_the_format_it_reads(
+    cast: Cast, api: APIClient, accept: str, media_type: str
+) -> None:
+    odd = 'a"b\\c\nd'
+    month(cast, namespace=odd)
+    answer = api.get("/metrics", headers={"Accept": accept})
+    assert answer.status_code == 200
+    assert answer["Content-Type"].startswith(media_type)
+    text = answer.content.decode()
+    assert text.endswith("# EOF\n") is media_type.startswith("application/openmetrics")
+    read = openmetrics_parser if text.endswith("# EOF\n") else parser
+    families = {one.name: one for one in read.text_string_to_metric_families(text)}
+    (sample,) = families["spillway_month_spend"].samples
+    assert (sample.labels["namespace"], sample.value) == (odd, 12.5)
+    assert {one.type for one in families.values()} == {"gauge"}
 
 
 def test_small_namespaces_are_added_up_beyond_the_bound() -> None:
