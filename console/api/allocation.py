@@ -16,11 +16,10 @@ from rest_framework.views import APIView
 
 from console.api.base import reader
 from console.billing.allocation.answer import Mixed, Question, answer
-from console.billing.allocation.keys import BadKey, aggregates, terms
-from console.billing.allocation.windows import BadWindow, Window, duration, window
+from console.billing.allocation.filters import parse
+from console.billing.allocation.keys import BadKey, aggregates
+from console.billing.allocation.windows import BadWindow, sets, window
 from console.billing.readers import teams_of
-
-_TRUE = {"true", "1", "yes"}
 
 
 def _parameter(name: str, text: str, *, required: bool = False) -> OpenApiParameter:
@@ -39,9 +38,22 @@ PARAMETERS = [
         "`cluster`, `node`, `namespace`, `controllerKind`, `controller`, `pod`, `label:app`, "
         "`provider`, `account`, `region`, `zone`, several with commas; default: each pod",
     ),
-    _parameter("step", "Length of each set, like `1h` or `1d`; default: the window"),
-    _parameter("accumulate", "`true`: one set for the whole window"),
-    _parameter("filter", '`namespace:"shop","web"+label[app]:"db"`; also `!:`'),
+    _parameter(
+        "step",
+        "Length of each set: `1h`, `1d`, or `hour`, `day`, `week`, `month`, `quarter` of the "
+        "calendar; default: the window",
+    ),
+    _parameter(
+        "accumulate",
+        "`true` or `all`: one set for the whole window; `hour`, `day`, `week`, `month`, "
+        "`quarter`: one for each; `accumulateBy` is the same",
+    ),
+    _parameter(
+        "filter",
+        '`namespace:"shop","web"+label[app]:"db"`: fields joined by `+` or `|`, with brackets; '
+        "`:` is, `~:` contains, `<~:` begins with, `~>:` ends with, each after `!` for its "
+        "contrary",
+    ),
     _parameter("currency", "Needed when there are costs in several"),
 ]
 
@@ -68,8 +80,10 @@ def _question(request: Request) -> Question:
     if not given.get("window"):
         raise BadWindow("missing required parameter window")
     span = window(given["window"], timezone.now())
-    whole = given.get("accumulate", "").lower() in _TRUE
-    step = duration(given["step"]) if given.get("step") and not whole else None
-    windows: list[Window] = span.steps(step)
-    keys = aggregates(given.get("aggregate", ""))
-    return Question(windows, keys, terms(given.get("filter", "")), given.get("currency", ""))
+    accumulate = given.get("accumulateBy") or given.get("accumulate", "")
+    return Question(
+        sets(span, given.get("step", ""), accumulate),
+        aggregates(given.get("aggregate", "")),
+        parse(given.get("filter", "")),
+        given.get("currency", ""),
+    )

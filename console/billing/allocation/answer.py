@@ -16,7 +16,8 @@ from typing import Any
 
 from addons.models import Cluster
 from console.billing import series
-from console.billing.allocation.keys import Key, Term, properties
+from console.billing.allocation.filters import EVERYTHING, Filter
+from console.billing.allocation.keys import UNALLOCATED, Key, properties
 from console.billing.allocation.windows import Window
 from console.billing.figures import NOTHING, Figures
 from console.billing.readers import Teams
@@ -32,12 +33,12 @@ TYPE = "type"
 class Question:
     windows: Sequence[Window]
     keys: tuple[Key, ...]
-    terms: tuple[Term, ...]
-    currency: str
+    filter: Filter = EVERYTHING
+    currency: str = ""
 
     @property
     def groups(self) -> tuple[str, ...]:
-        wanted = [key.group for key in self.keys] + [term.key.group for term in self.terms]
+        wanted = [key.group for key in self.keys] + [term.key.group for term in self.filter.terms()]
         return tuple(dict.fromkeys([*wanted, TYPE]))
 
 
@@ -96,13 +97,14 @@ def _cells(teams: Teams, asked: Question, now: datetime) -> list[Cells]:
 
 
 def _where(asked: Question) -> Mapping[str, tuple[str, ...]]:
-    """What the database can narrow; the terms are applied to what comes all the same."""
+    """What the database can narrow; the filter is applied to what comes all the same."""
     plain = {"cluster", "node", "namespace", "pod", "provider", "region", "zone"}
-    return {
-        term.key.group: tuple(sorted(term.values))
-        for term in asked.terms
-        if not term.negated and term.key.name in plain and "__unallocated__" not in term.values
-    }
+    found: dict[str, tuple[str, ...]] = {}
+    for term in asked.filter.certain():
+        exact = term.operator == ":" and not term.negated and UNALLOCATED not in term.values
+        if exact and term.key.name in plain:
+            found.setdefault(term.key.group, tuple(sorted(term.values)))
+    return found
 
 
 def _set(
@@ -130,7 +132,7 @@ def _fitting(
         texts = dict(zip(asked.groups, keys, strict=True))
         if "cluster" in texts:
             texts["cluster"] = clusters.get(texts["cluster"], texts["cluster"])
-        if currency and all(term.fits(texts[term.key.group]) for term in asked.terms):
+        if currency and asked.filter.fits(texts):
             yield texts, figures
 
 

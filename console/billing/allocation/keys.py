@@ -1,8 +1,7 @@
-"""The `aggregate` and `filter` parameters of OpenCost's Allocation API. Pure.
+"""The `aggregate` parameter of OpenCost's Allocation API: what costs are told apart by. Pure.
 
-Source: OpenCost documentation, "API" (aggregate) and "API Filters v2" (`field:"value","other"`,
-several joined by `+`). Of the filter language only equality (`:`) and its negation (`!:`) are
-known; anything else is refused rather than ignored.
+Source: OpenCost documentation, "API", and its code, `opencost.ParseProperty`: names are the same in
+capitals and small letters, those of labels are not.
 """
 
 from __future__ import annotations
@@ -23,8 +22,8 @@ _GROUPS = {
     **dict.fromkeys(("controller", "controllerKind", "controllerName", *KINDS), "workload"),
     "container": "pod",
 }
+_NAMES = {name.lower(): name for name in _GROUPS}
 _LABEL = re.compile(r"^label(?::|\[)([A-Za-z0-9](?:[A-Za-z0-9._/-]{0,315}[A-Za-z0-9])?)\]?$")
-_TERM = re.compile(r'^([A-Za-z]+(?:\[[^\]"]+\])?)(!?):((?:"[^"]*")(?:,"[^"]*")*)$')
 
 
 class BadKey(ValueError):
@@ -40,48 +39,19 @@ class Key:
     read: Callable[[str], str]
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
-    """A filter: the key is one of `values`, or, negated, none of them."""
-
-    key: Key
-    values: frozenset[str]
-    negated: bool
-
-    def fits(self, text: str) -> bool:
-        return (self.key.read(text) in self.values) is not self.negated
-
-
 def key_of(name: str) -> Key:
     """Raises `BadKey`."""
     if match := _LABEL.match(name):
         return Key(name, f"{groups.LABEL}{match[1]}", _plain)
-    if name not in _GROUPS:
+    known = _NAMES.get(name.lower())
+    if known is None:
         raise BadKey(f"nothing is told apart by {name!r}")
-    return Key(name, _GROUPS[name], _reader(name))
+    return Key(known, _GROUPS[known], _reader(known))
 
 
 def aggregates(text: str) -> tuple[Key, ...]:
     names = [part.strip() for part in text.split(",") if part.strip()]
     return tuple(key_of(name) for name in dict.fromkeys(names or DEFAULT))
-
-
-def terms(text: str) -> tuple[Term, ...]:
-    return tuple(_term(part) for part in _split(text)) if text.strip() else ()
-
-
-def _split(text: str) -> list[str]:
-    """By `+` outside of quotes. A plain `+` of a query string arrives as a blank."""
-    parts = re.split(r'\s*[+ ]\s*(?=(?:[^"]*"[^"]*")*[^"]*$)', text.strip())
-    return [part for part in parts if part]
-
-
-def _term(text: str) -> Term:
-    match = _TERM.match(text)
-    if match is None:
-        raise BadKey(f'{text!r} is no filter like namespace:"shop","web"')
-    values = frozenset(re.findall(r'"([^"]*)"', match[3]))
-    return Term(key_of(match[1]), values, bool(match[2]))
 
 
 def _plain(text: str) -> str:

@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
 from console import tokens
-from console.billing.allocation.keys import BadKey, aggregates, terms
-from console.billing.allocation.windows import BadWindow, duration, window
+from console.billing.allocation.filters import parse
+from console.billing.allocation.keys import BadKey, aggregates
+from console.billing.allocation.windows import BadWindow, Window, duration, sets, window
 from console.billing.statements import Query, read
 from console.models import UsageLine
+from providers.calendar import day_of, day_start
 from providers.models import CloudAccount
 from tests.console import cast as make
 from tests.console.billing.lines import day, usage
@@ -56,8 +58,8 @@ def costs(api: APIClient, **given: str) -> list[dict[str, float]]:
         ("lastmonth", "2026-09-30T16:00:00+00:00", "2026-10-31T16:00:00+00:00"),
         ("24h", "2026-11-20T04:00:00+00:00", "2026-11-21T04:00:00+00:00"),
         ("90m", "2026-11-21T02:30:00+00:00", "2026-11-21T04:00:00+00:00"),
-        ("7d", "2026-11-14T04:00:00+00:00", "2026-11-21T04:00:00+00:00"),
-        ("2w", "2026-11-07T04:00:00+00:00", "2026-11-21T04:00:00+00:00"),
+        ("7d", "2026-11-14T16:00:00+00:00", "2026-11-21T16:00:00+00:00"),
+        ("2w", "2026-11-07T16:00:00+00:00", "2026-11-21T16:00:00+00:00"),
         ("1763600400,1763604000", "2025-11-20T01:00:00+00:00", "2025-11-20T02:00:00+00:00"),
         (
             "2026-11-20T08:00:00+08:00,2026-11-20T01:00:00Z",
@@ -77,11 +79,42 @@ def test_windows_are_those_of_opencost(text: str, start: str, end: str) -> None:
         *("", "tomorrow", "7", "0d", "999w", "2026-11-20,2026-11-21", "x,y", "5,4"),
         "2026-11-20T00:00:00,2026-11-21T00:00:00",
         "99999999999,99999999999",
+        "0001-01-01T00:00:00+08:00,0001-01-02T00:00:00Z",
     ],
 )
 def test_what_is_no_window_is_refused(text: str) -> None:
     with pytest.raises(BadWindow):
         window(text, NOW)
+
+
+@pytest.mark.parametrize(
+    ("step", "accumulate", "borders"),
+    [
+        ("", "", "2026-09-15 2026-11-21"),
+        ("1d", "TRUE", "2026-09-15 2026-11-21"),
+        ("1d", "all", "2026-09-15 2026-11-21"),
+        ("4w", "none", "2026-09-15 2026-10-13 2026-11-10 2026-11-21"),
+        ("month", "false", "2026-09-15 2026-10-01 2026-11-01 2026-11-21"),
+        ("1d", "month", "2026-09-15 2026-10-01 2026-11-01 2026-11-21"),
+        ("", "quarter", "2026-09-15 2026-10-01 2026-11-21"),
+    ],
+)
+def test_sets_are_cut_as_opencost_does(step: str, accumulate: str, borders: str) -> None:
+    span = Window(day_start(day("2026-09-15")), day_start(day("2026-11-21")))
+    found = sets(span, step, accumulate)
+    days = [*(day_of(one.start) for one in found), day_of(found[-1].end)]
+    assert " ".join(map(str, days)) == borders
+    assert all(a.end == b.start for a, b in itertools.pairwise(found))
+
+
+def test_weeks_begin_on_sunday_and_hours_where_they_do() -> None:
+    weeks = sets(window("2w", NOW), "", "week")
+    assert [one.start.isoformat()[:10] for one in weeks] == ["2026-11-07", "2026-11-14"]
+    hours = sets(window("90m", NOW), "hour", "")
+    assert [one.start.minute for one in hours] == [30, 0]
+    for step, accumulate in (("", "sometimes"), ("fast", ""), ("", "hour")):
+        with pytest.raises(BadWindow):
+            sets(window("400d", NOW), step, accumulate)
 
 
 @given(st.integers(1, 10_000), st.integers(1, 10_000))
@@ -167,6 +200,17 @@ def test_keys_are_told_apart_as_asked(account: CloudAccount, api: APIClient) -> 
         ('label[app]:"db"', 0.5),
         ('label[app]!:"db"+namespace!:"shop"', 0.5),
         ('namespace:"__unallocated__"', 0.5),
+        ('namespace~:"ho"', 0.5),
+        ('namespace!~:"ho","we"', 0.5),
+        ('namespace<~:"sh","we"', 1.0),
+        ('namespace!<~:"sh"', 1.0),
+        ('namespace~>:"b"', 0.5),
+        ('namespace!~>:"b"', 1.0),
+        ('namespace:"shop"|controllerKind:"job"', 1.0),
+        ('cluster:"prod"+(namespace:"shop"|label[app]:"db")', 1.0),
+        ('(namespace:"shop")', 0.5),
+        ('NAMESPACE:"shop" , "web"', 1.0),
+        ('namespace:"shop"+namespace:"web"', 0),
     ],
 )
 def test_filters_narrow(account: CloudAccount, api: APIClient, text: str, cost: float) -> None:
@@ -187,6 +231,7 @@ def test_steps_and_odd_windows_add_up_to_the_whole(account: CloudAccount, api: A
         assert total == pytest.approx(float(_amount(account)), abs=1e-9), step
     assert len(costs(api, step="6h")) == 4
     assert len(costs(api, step="6h", accumulate="true")) == 1
+    assert len(costs(api, accumulate="hour")) == 24
 
 
 def _amount(account: CloudAccount) -> Decimal:
@@ -220,7 +265,9 @@ def test_other_teams_are_not_in_it(cast: Cast, account: CloudAccount) -> None:
     [
         {"window": ""},
         {"aggregate": "colour"},
-        {"filter": 'namespace<~:"shop"'},
+        {"filter": 'namespace>~:"shop"'},
+        {"filter": 'namespace:"a"|namespace:"b"+pod:"c"'},
+        {"accumulate": "sometimes"},
         {"filter": "namespace"},
         {"step": "fast"},
         {"window": "30d", "step": "1m"},
@@ -245,12 +292,14 @@ def test_a_token_that_may_only_read_is_enough(cast: Cast, account: CloudAccount)
 
 def test_keys_and_filters_are_read_as_they_are_written() -> None:
     assert [key.group for key in aggregates("")] == ["cluster", "node", "namespace", "pod"]
-    (term,) = terms('label[app.kubernetes.io/name]:"a b","c+d"')
-    assert term.values == {"a b", "c+d"}
+    assert [key.name for key in aggregates("ControllerKind, NODE")] == ["controllerKind", "node"]
+    (term,) = parse('label[app.kubernetes.io/name]:"a b","c+d"').terms()
+    assert term.values == ("a b", "c+d")
     assert term.key.group == "label:app.kubernetes.io/name"
-    for bad in ('namespace:"a', "namespace:a", 'pod;drop:"x"', 'label[]:"x"'):
+    bad = ('namespace:"a', "namespace:a", 'pod;drop:"x"', 'label[]:"x"', '(pod:"x"', 'pod:"x")')
+    for text in (*bad, 'pod:"x"+', '+pod:"x"', "()", ',"x"', "(" * 30 + 'pod:"x"' + ")" * 30):
         with pytest.raises(BadKey):
-            terms(bad)
+            parse(text)
 
 
 def test_the_sum_over_pods_is_the_statement(account: CloudAccount, api: APIClient) -> None:
