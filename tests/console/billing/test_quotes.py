@@ -66,6 +66,36 @@ def test_size_without_a_price_is_asked_for_and_priced_from_its_first_second(
     assert look(runtime) == 0
 
 
+def test_size_whose_only_instance_ended_between_two_looks_is_priced(
+    eci: CloudAccount, runtime: Runtime
+) -> None:
+    now = timezone.now()
+    begin, end = now - timedelta(hours=3), now - timedelta(hours=3) + timedelta(seconds=90)
+    row = life(eci, begin, end, type=TYPE, spec=TYPE, unposted=False)
+    assert look(runtime) == 1
+    assert price_of(row, begin) is not None
+    row.refresh_from_db()
+    assert row.unposted
+    assert quotes.due(now + timedelta(hours=25)) == []
+
+
+def test_life_before_the_first_quote_of_its_size_is_priced_too(
+    eci: CloudAccount, runtime: Runtime
+) -> None:
+    now = timezone.now()
+    quoted = life(eci, now - timedelta(minutes=30), type=TYPE, spec=TYPE)
+    assert look(runtime) == 1
+    earlier = life(eci, now - timedelta(hours=9), now - timedelta(hours=8), type=TYPE, spec=TYPE)
+    forgotten = life(eci, now - timedelta(days=9), now - timedelta(days=8), type=TYPE, spec=TYPE)
+    assert price_of(earlier, earlier.billed_from) is None
+    quotes._asked.clear()
+    assert look(runtime) == 1
+    assert price_of(earlier, earlier.billed_from) == price_of(quoted, now)
+    assert price_of(forgotten, forgotten.billed_from) is None
+    quotes._asked.clear()
+    assert look(runtime) == 0
+
+
 def test_quote_that_agrees_with_the_list_is_not_stored_and_not_asked_again_today(
     eci: CloudAccount, runtime: Runtime
 ) -> None:
