@@ -9,7 +9,9 @@ from typing import Any
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -17,6 +19,7 @@ from rest_framework.views import APIView
 from addons.compat.check import check
 from addons.compat.documents import Unreadable, parse
 from console.api import billing_shapes as shapes
+from console.api.billing_csv import StatementCsv
 from console.api.compatibility import asked_targets, fetch_refused, refused, stored
 from console.api.pagination import Pages
 from console.api.problems import Problem
@@ -146,11 +149,16 @@ class SeriesView(APIView):
 
 
 class StatementView(APIView):
+    renderer_classes = (JSONRenderer, StatementCsv)
+
     @extend_schema(
         summary="What was used and what it costs, by any groups; exact to the last digit",
         operation_id="billing_statement",
         parameters=[*shapes.PERIOD, shapes.GROUP, *shapes.WHERE],
-        responses=shapes.StatementShape,
+        responses={
+            (200, "application/json"): shapes.StatementShape,
+            (200, "text/csv"): OpenApiTypes.STR,
+        },
     )
     def get(self, request: Request) -> Response:
         asked = asked_of(request)
@@ -179,6 +187,9 @@ def line_of(line: UsageLine) -> dict[str, Any]:
 
 
 class Usage(APIView):
+    # For the OpenAPI document.
+    pagination_class = Pages
+
     @extend_schema(
         summary="Usage lines as they are written, the newest first, by page",
         operation_id="billing_usage",
@@ -186,7 +197,7 @@ class Usage(APIView):
         responses=shapes.UsageLineShape(many=True),
     )
     def get(self, request: Request) -> Response:
-        pages = Pages()
+        pages = self.pagination_class()
         rows = lines_of(request.user, asked_of(request))
         page = pages.paginate_queryset(rows, request, view=self) or []
         return pages.get_paginated_response([line_of(line) for line in page])

@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 
 from django.contrib.auth.models import Group
@@ -96,6 +96,9 @@ def _rows(content: bytes) -> list[tuple[int, dict[str, str]]]:
 def _text(content: bytes) -> str:
     if len(content) > MOST_BYTES:
         raise _whole(1, _("The file is larger than 2 MB."), _("Import it in parts."))
+    if (at := content.find(b"\0")) >= 0:
+        line = content[:at].count(b"\n") + 1
+        raise _whole(line, _("The file is not in UTF-8."), _("Save it as “CSV UTF-8”."))
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -176,7 +179,8 @@ def moment(field: str, text: str) -> datetime:
         if len(text) == 10:
             return day_start(date.fromisoformat(text))
         found = datetime.fromisoformat(text)
-    except ValueError as error:
+        found.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         why = _("“%(value)s” is no date.") % {"value": text}
         raise Unreadable(field, why, fix) from error
     if found.tzinfo is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 from django.urls import reverse
 from django.utils import timezone
+from drf_spectacular.generators import SchemaGenerator
 from rest_framework.test import APIClient
 
 from addons.models import PodRow
@@ -36,6 +39,34 @@ def test_rows_of_a_statement_add_up_to_its_totals(api: APIClient, live: PodRow) 
     assert total == Decimal(found["totals"]["CNY"]["amount"]) > 0
     assert set(found["rows"][0]["keys"]) == {"provider", "namespace"}
     assert found["unpriced"]["seconds"] > 0
+
+
+@pytest.mark.parametrize("how", ["header", "address"])
+def test_statement_as_csv_has_the_same_figures(api: APIClient, live: PodRow, how: str) -> None:
+    query = {"period": "7d", "group": "provider,account"}
+    found = get(api, "billing-statement", **query)
+    asked = {**query, "format": "csv"} if how == "address" else query
+    accept = {"Accept": "text/csv"} if how == "header" else {}
+    answer = api.get(reverse("api:billing-statement"), asked, headers=accept)
+    assert answer["Content-Type"] == "text/csv; charset=utf-8"
+    rows = list(csv.DictReader(io.StringIO(answer.content.decode())))
+    pairs = [(row["account"], row["account_title"], row["currency"]) for row in rows]
+    told = ((r["keys"]["account"], r["titles"]["account"], r["currency"]) for r in found["rows"])
+    assert pairs == list(told)
+    seconds = [int(row["seconds"]) for row in rows]
+    assert seconds == [row["figures"]["seconds"] for row in found["rows"]]
+    refused = api.get(reverse("api:billing-statement"), {**asked, "group": "x"}, headers=accept)
+    assert (refused.status_code, refused.json()["code"]) == (400, "bad_question")
+
+
+def test_pages_of_lines_are_pages_in_the_document(api: APIClient) -> None:
+    document = SchemaGenerator().get_schema(public=True)
+    told = document["paths"]["/api/v1/billing/usage/"]["get"]
+    shape = told["responses"]["200"]["content"]["application/json"]["schema"]["$ref"]
+    page = document["components"]["schemas"][shape.rpartition("/")[2]]
+    assert set(page["properties"]) == {"next", "previous", "results"}
+    assert {"cursor", "limit"} <= {one["name"] for one in told["parameters"]}
+    assert set(get(api, "billing-usage")) == {"next", "previous", "results"}
 
 
 def test_buckets_of_an_ended_period_add_up_to_its_statement(api: APIClient, live: PodRow) -> None:

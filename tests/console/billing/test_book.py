@@ -160,6 +160,8 @@ def test_each_faulty_row_is_told_and_nothing_is_half_imported(account: CloudAcco
         "eci,cpu,0.1,hour,CNY,yesterday,,,\n"
         "eci,cpu,0.1,hour,CNY,2026-11-01T00:00:00,,,\n"
         "eci,cpu,0.1,hour,CNY,2026-11-01,,,nobody\n"
+        "eci,cpu,0.1,hour,CNY,0001-01-01,,,\n"
+        "eci,cpu,0.1,hour,CNY,0001-01-01T00:00:00+08:00,,,\n"
     )
     with pytest.raises(FileRefused) as refused:
         import_csv(account.team, text.encode(), by="alice", now=NOW)
@@ -170,6 +172,8 @@ def test_each_faulty_row_is_told_and_nothing_is_half_imported(account: CloudAcco
         (5, "valid_from"),
         (6, "valid_from"),
         (7, "account"),
+        (8, "valid_from"),
+        (9, "valid_from"),
     ]
     assert all(fault.why and fault.fix for fault in refused.value.faults)
     assert not PriceEntry.objects.exists()
@@ -183,6 +187,7 @@ def test_each_faulty_row_is_told_and_nothing_is_half_imported(account: CloudAcco
         (HEADER.encode(), 1),
         (HEADER.encode() + b"eci,cpu,1\n", 2),
         (HEADER.encode() + b"eci,\xff\xfe\n", 2),
+        (HEADER.encode() + b"eci,cpu,1,hour,CNY,2026-11-01,cn\0,,\n", 2),
         (HEADER.replace("region", "colour").encode() + b"a,b\n", 1),
         (HEADER.replace("region", "item").encode() + b"a,b\n", 1),
         (HEADER.encode() + b'eci,"cpu,1\n', 2),
