@@ -183,23 +183,42 @@ async def delivered(
     try:
         await _deliver(reach, row, cluster, now=now, replace=replace)
     except KubeError as error:
-        fix = _("Mend the cluster's connection or its permission on Secrets, then try again.")
-        told = stored("%(name)s: %(error)s", name=cluster.name, error=error)
-        raise GrantError("ClusterRefused", told, fix) from error
+        raise _refusal(cluster, error) from error
+
+
+async def free(reach: Reach, row: RamGrant, cluster: Cluster) -> None:
+    """The cluster holds no key but ours: looked at before anything is made for it."""
+    try:
+        await _held(await reach.kube(cluster.pk), row, cluster)
+    except KubeError as error:
+        raise _refusal(cluster, error) from error
+
+
+def _refusal(cluster: Cluster, error: KubeError) -> GrantError:
+    fix = _("Mend the cluster's connection or its permission on Secrets, then try again.")
+    told = stored("%(name)s: %(error)s", name=cluster.name, error=error)
+    return GrantError("ClusterRefused", told, fix)
+
+
+async def _held(kube: Any, row: RamGrant, cluster: Cluster) -> str:
+    """The key that the cluster holds, which is ours; empty: it has none."""
+    there: str = await addon_secret.key_id_in(kube)
+    ours = {row.access_key_id, row.old_key_id, *_delivered_keys(row, cluster)}
+    if there and there not in ours:
+        raise GrantError(
+            "OtherKey",
+            stored(_("%(name)s has a Secret with a key that is not ours."), name=cluster.name),
+            _("Keep that key, or say that it is to be replaced."),
+        )
+    return there
 
 
 async def _deliver(
     reach: Reach, row: RamGrant, cluster: Cluster, *, now: datetime, replace: bool
 ) -> None:
     kube = await reach.kube(cluster.pk)
-    there = await addon_secret.key_id_in(kube)
-    ours = {row.access_key_id, row.old_key_id, *_delivered_keys(row, cluster)}
-    if there and there not in ours and not replace:
-        raise GrantError(
-            "OtherKey",
-            stored(_("%(name)s has a Secret with a key that is not ours."), name=cluster.name),
-            _("Keep that key, or say that it is to be replaced."),
-        )
+    look = addon_secret.key_id_in(kube) if replace else _held(kube, row, cluster)
+    there = await look
     await addon_secret.write(kube, row.access_key_id, secret_of(row))
     if await addon_secret.key_id_in(kube) != row.access_key_id:
         fix = _("Look who else writes the Secret, then try again.")

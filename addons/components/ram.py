@@ -104,6 +104,12 @@ def grant(
             _("This credential's cloud has no RAM users that could be granted."),
             _("Choose an AccessKey of Alibaba Cloud."),
         )
+    if cluster is not None and cluster.team_id != account.team_id:
+        raise GrantError(
+            "OtherTeam",
+            stored(_("%(name)s belongs to another team than the credential."), name=cluster.name),
+            _("Choose a cluster and a credential of one team: whoever sees the grant sees both."),
+        )
     with _alone(account, addon, "grant-ram-user"):
         row = _wanted(account, addon, actor, now, new_user)
         pk = cluster.pk if cluster else None

@@ -68,7 +68,11 @@ def _passes(refusal: GrantError) -> bool:
 
 
 async def user(ctx: Context, operation: Operation) -> str:
+    """A cluster that holds somebody else's key is told before anything is made."""
     async with _step(ctx, operation) as row:
+        given = operation.arguments
+        if given.get("cluster") and not given.get("replace"):
+            await grants.free(ctx, row, await _named(ctx, operation))
         await grants.allowed(ctx, row)
     return row.user
 
@@ -81,17 +85,19 @@ async def key(ctx: Context, operation: Operation) -> str:
 
 async def secret(ctx: Context, operation: Operation) -> str:
     """The cluster that was named gets the key."""
-    given = operation.arguments
+    replace = operation.arguments["replace"]
     async with _step(ctx, operation) as row:
-        cluster: Cluster | None = await ctx.db(_cluster, given["cluster"])
-        if cluster is None:
-            raise StepFailed(gettext_noop("The cluster was forgotten meanwhile."))
-        await grants.delivered(ctx, row, cluster, now=ctx.now(), replace=given["replace"])
+        cluster = await _named(ctx, operation)
+        await grants.delivered(ctx, row, cluster, now=ctx.now(), replace=replace)
     return cluster.name
 
 
-def _cluster(pk: int) -> Cluster | None:
-    return Cluster.objects.filter(pk=pk).first()
+async def _named(ctx: Context, operation: Operation) -> Cluster:
+    rows = Cluster.objects.filter(pk=operation.arguments["cluster"])
+    cluster: Cluster | None = await ctx.db(rows.first)
+    if cluster is None:
+        raise StepFailed(gettext_noop("The cluster was forgotten meanwhile."))
+    return cluster
 
 
 async def new_key(ctx: Context, operation: Operation) -> str:

@@ -51,12 +51,13 @@ def ram_user() -> None:
 
 @ram_user.command()
 @_addon
+@click.option("--replace", is_flag=True, help="Also a key that Spillway did not make.")
 @with_cluster
 @pass_shell
-def grant(shell: Shell, addon: str) -> None:
+def grant(shell: Shell, addon: str, replace: bool) -> None:
     """Grant an add-on what it needs, and hand the cluster the key."""
     _meant(shell)
-    shell.say(ram.sentence(ram.granted(shell, addon)))
+    shell.say(ram.sentence(ram.granted(shell, addon, replace=replace)))
 
 
 @ram_user.command()

@@ -120,7 +120,7 @@ def complete(path: str, key: str, **params: str) -> Callable[..., list[Completio
 
     def found(_ctx: click.Context, _parameter: object, typed: str) -> list[CompletionItem]:
         try:
-            rows = Api(config.load(os.environ)).get(path, params)
+            rows = Api(config.load(os.environ), hasty=True).get(path, {"q": typed, **params})
         except CommandError:
             return []
         rows = rows["results"] if isinstance(rows, dict) else rows

@@ -46,7 +46,14 @@ def grant(request: HttpRequest, pk: int) -> HttpResponse:
         request,
         account,
         "ram.grant",
-        lambda: ram.grant(account, addon, actor=actor, now=timezone.now(), cluster=cluster),
+        lambda: ram.grant(
+            account,
+            addon,
+            actor=actor,
+            now=timezone.now(),
+            cluster=cluster,
+            replace="replace" in request.POST,
+        ),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.contrib.auth.models import Group
 
 from addons.components import grants, ram
 from addons.components import secret as addon_secret
@@ -172,8 +173,20 @@ def test_a_secret_of_others_is_replaced_only_when_it_is_said(place: Ack) -> None
     done = ended(place, asked)
     assert "a key that is not ours" in read(done.error)
     assert held(place) == "LTAItheirs"
+    begun = RamGrant.objects.get()
+    assert begun.access_key_id == ""
+    with pytest.raises(NotFound):
+        users(place, lambda api: api.keys(begun.user))
     row = granted(place, cluster=place.cluster, replace=True)
     assert held(place) == row.access_key_id
+
+
+def test_no_team_gives_its_keys_to_the_cluster_of_another(place: Ack) -> None:
+    place.cluster.team = Group.objects.create(name="another")
+    with pytest.raises(GrantError) as refused:
+        ram.grant(place.account, ADDON, actor="alice", now=cast.NOW, cluster=place.cluster)
+    assert refused.value.code == "OtherTeam"
+    assert not RamGrant.objects.exists()
 
 
 def test_what_is_revoked_is_gone_in_cluster_and_cloud_and_may_be_granted_anew(place: Ack) -> None:
