@@ -248,8 +248,7 @@ def test_what_is_taken_back_is_negative_usage(cast: Cast, account: CloudAccount)
     usage(account, seconds=1800, cloud_id=line.cloud_id, revision=1)
     _, rows = made(cast)
     assert {(r["ChargeCategory"], r["ChargeClass"]) for r in rows} == {("Usage", "")}
-    quantities = [Decimal(row["ConsumedQuantity"]) for row in rows]
-    assert (quantities, sum(quantities)) == ([3600, -3600, 1800], 1800)
+    assert [row["ConsumedQuantity"] for row in rows] == ["3600.0", "-3600.0", "1800.0"]
     assert sum(Decimal(row["BilledCost"]) for row in rows) == Decimal("0.25")
     final(account)
     _, rows = made(cast)
