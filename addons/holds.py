@@ -199,7 +199,7 @@ async def _patch_one(kube: Kube, change: _Change) -> bool:
     try:
         if change.node_id is None and change.value:
             node = await kube.get(NODES, change.node_name)
-            if node["spec"].get("unschedulable"):
+            if (node.get("spec") or {}).get("unschedulable"):
                 return False
         await kube.patch(NODES, change.node_name, {"spec": {"unschedulable": change.value}})
     except NotFound:

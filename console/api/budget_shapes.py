@@ -49,7 +49,10 @@ class BudgetEventShape(s.Serializer[Any]):
     period_start = s.DateTimeField()
     spent = s.DecimalField(max_digits=20, decimal_places=8)
     amount = s.DecimalField(max_digits=16, decimal_places=4)
-    action = s.CharField(allow_blank=True)
+    action = s.CharField(
+        allow_blank=True,
+        help_text="`hold` or `cordon` when it acted; `none`: nothing in its scope could be held",
+    )
     told = s.DictField(help_text="Channel id -> when, and what went wrong")
     lifted_at = s.DateTimeField(allow_null=True)
     lifted_by = s.CharField(allow_blank=True)
@@ -79,7 +82,14 @@ class BudgetShape(s.Serializer[Any]):
     created_at = s.DateTimeField()
 
 
-class BudgetDetailShape(BudgetShape):
+class BudgetReachShape(BudgetShape):
+    limits = s.ListField(
+        child=s.CharField(),
+        help_text="What it does not count and its action does not reach, as sentences",
+    )
+
+
+class BudgetDetailShape(BudgetReachShape):
     events = BudgetEventShape(many=True, help_text="The newest first, at most 100")
 
 

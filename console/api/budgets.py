@@ -20,6 +20,7 @@ from console.billing.budgets import channels, manage
 from console.billing.budgets.errors import BudgetError
 from console.billing.budgets.manage import Wish
 from console.billing.budgets.periods import period_of
+from console.billing.budgets.reach import limits
 from console.models import Budget, Channel
 from kube.secret import Secret
 
@@ -105,7 +106,9 @@ class Budgets(Resource):
         return Response({**self._row(budget), "events": events})
 
     @extend_schema(
-        summary="Make a budget", request=shapes.BudgetRequest, responses={201: shapes.BudgetShape}
+        summary="Make a budget",
+        request=shapes.BudgetRequest,
+        responses={201: shapes.BudgetReachShape},
     )
     def create(self, request: Request) -> Response:
         data = self._given(request)
@@ -123,7 +126,7 @@ class Budgets(Resource):
     @extend_schema(
         summary="Change a budget: all of it is given anew; a hold that no longer fits is lifted",
         request=shapes.BudgetRequest,
-        responses=shapes.BudgetShape,
+        responses=shapes.BudgetReachShape,
     )
     def update(self, request: Request, pk: str) -> Response:
         budget = access(Budget, request.user, role=Role.OPERATOR, pk=pk)
@@ -174,7 +177,8 @@ class Budgets(Resource):
         return dict(given.validated_data)
 
     def _row(self, budget: Budget) -> dict[str, Any]:
-        return budget_row(budget, manage.held([budget]).get(budget.pk, 0))
+        row = budget_row(budget, manage.held([budget]).get(budget.pk, 0))
+        return {**row, "limits": limits(budget)}
 
     def _audit(self, request: Request, name: str, budget: Budget) -> None:
         detail = {

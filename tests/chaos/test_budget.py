@@ -100,6 +100,10 @@ def test_a_budget_holds_new_pods_leaves_running_ones_and_lifts_cleanly(
         wait_until(lambda: len(receiver.got) >= 4, seconds=30, what="the lifting is told")
         heard = sorted(body["data"]["threshold"] for _, body in receiver.got)
         assert heard == ["100", "50", "80", "lifted"]
+        types = {body["data"]["threshold"]: body["type"] for _, body in receiver.got}
+        assert (types["100"], types["lifted"]) == ("budget.crossed", "budget.lifted")
+        acted = {body["data"]["threshold"]: body["data"]["action"] for _, body in receiver.got}
+        assert (acted["80"], acted["100"]) == ("", "hold")
         assert state(house, made["id"]) == "over"
         assert phase(house, "first") == "Running"
     finally:

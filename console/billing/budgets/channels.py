@@ -13,7 +13,8 @@ from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
-from console.billing.budgets.errors import BudgetError
+from console.billing.budgets.errors import BudgetError, check_name
+from console.billing.budgets.forms import webhook_key
 from console.models import Channel
 from kube.secret import Secret
 from providers import vault
@@ -36,6 +37,7 @@ def create(
     `secret` signs: required for a webhook, as the robot's settings show it for DingTalk and Feishu,
     nothing for WeCom and e-mail. Raises `BudgetError`.
     """
+    check_name(name)
     _check_secret(kind, secret)
     channel = Channel(team=team, name=name, kind=kind, created_at=now)
     if kind == Channel.Kind.EMAIL:
@@ -81,8 +83,17 @@ def _check_secret(kind: str, secret: Secret) -> None:
             _("A webhook is signed with a secret of at least 16 characters."),
             _("Make a random one and give it to the receiver too."),
         )
+    if kind == Channel.Kind.WEBHOOK and not _standard(secret):
+        raise BudgetError("secret", _("After whsec_ comes the Base64 of 24 to 64 random bytes."))
     if kind in {Channel.Kind.EMAIL, Channel.Kind.WECOM} and secret:
         raise BudgetError("secret", _("Such a channel is not signed: leave the secret empty."))
+
+
+def _standard(secret: Secret) -> bool:
+    """A secret that looks like one of the specification is one (Standard Webhooks 1.0)."""
+    text = secret.reveal()
+    key = webhook_key(secret)
+    return not text.startswith("whsec_") or (key != text.encode() and 24 <= len(key) <= 64)
 
 
 def _recipients(text: str) -> list[str]:

@@ -1,9 +1,9 @@
 """One notice in the form of each kind of channel, and what its answer means. Pure.
 
 Webhook: JSON, signed as the Standard Webhooks specification 1.0 has it. `webhook-id` is the same
-in every retry, `webhook-timestamp` is in seconds, `webhook-signature` is `v1,` and the Base64 of
-HMAC-SHA256 over `{id}.{timestamp}.{body}` with the secret (the Base64 part of a `whsec_...`
-secret, else its text). Any 2xx accepts.
+in every retry, `webhook-timestamp` is when it was tried, in seconds, `webhook-signature` is `v1,`
+and the Base64 of HMAC-SHA256 over `{id}.{timestamp}.{body}` with the secret (the Base64 part of a
+`whsec_...` secret, else its text). Any 2xx accepts.
 
 DingTalk: "Custom robot access": `timestamp` (milliseconds) and `sign` in the query, HMAC-SHA256
 over `{timestamp}\\n{secret}` with the secret; `errcode` 0 accepts.
@@ -34,13 +34,16 @@ _TEXT_BYTES = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """`id` names it over all retries. `facts` are label and value, `data` is for programs."""
+    """`id` names it over all retries, `at` is when what it tells happened. `facts` are label and
+    value, `type` and `data` are for programs."""
 
     id: str
     title: str
     text: str
     facts: tuple[tuple[str, str], ...]
     url: str
+    type: str
+    at: datetime
     data: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -60,13 +63,13 @@ Form = Callable[[Notice, Secret, Secret, datetime], Sending]
 
 
 def webhook(notice: Notice, url: Secret, secret: Secret, now: datetime) -> Sending:
-    body = _json({"type": "budget.crossed", "timestamp": now.isoformat(), "data": notice.data})
+    body = _json({"type": notice.type, "timestamp": notice.at.isoformat(), "data": notice.data})
     stamp = str(int(now.timestamp()))
     signed = b".".join((notice.id.encode(), stamp.encode(), body))
     headers = {
         "webhook-id": notice.id,
         "webhook-timestamp": stamp,
-        "webhook-signature": f"v1,{_sign(_key(secret), signed)}",
+        "webhook-signature": f"v1,{_sign(webhook_key(secret), signed)}",
     }
     return Sending(url, body, headers)
 
@@ -91,7 +94,7 @@ def wecom(notice: Notice, url: Secret, secret: Secret, now: datetime) -> Sending
 
 
 def feishu(notice: Notice, url: Secret, secret: Secret, now: datetime) -> Sending:
-    text = _cut(f"{notice.title}\n{notice.plain}", _TEXT_BYTES)
+    text = _cut(f"Spillway: {notice.title}\n{notice.plain}", _TEXT_BYTES)
     body: dict[str, Any] = {"msg_type": "text", "content": {"text": text}}
     if secret:
         stamp = str(int(now.timestamp()))
@@ -133,7 +136,8 @@ def _sign(key: bytes, text: bytes) -> str:
     return base64.b64encode(hmac.new(key, text, hashlib.sha256).digest()).decode()
 
 
-def _key(secret: Secret) -> bytes:
+def webhook_key(secret: Secret) -> bytes:
+    """What signs: the Base64 after `whsec_`, decoded, of any other secret the text itself."""
     text = secret.reveal()
     if not text.startswith("whsec_"):
         return text.encode()

@@ -21,9 +21,10 @@ from addons import holds
 from addons.models import Hold
 from addons.runtime.loop import runtime
 from console.billing.budgets import notify, scope, words
-from console.billing.budgets.errors import BudgetError
+from console.billing.budgets.errors import BudgetError, check_name
 from console.billing.budgets.periods import period_of
-from console.billing.budgets.watch import FULL, act, cordoning, source_of
+from console.billing.budgets.scope import source_of
+from console.billing.budgets.watch import FULL, act, cordoning
 from console.models import Budget, BudgetEvent, Channel
 
 THRESHOLDS = (50, 80, 100)
@@ -67,7 +68,7 @@ def update(budget: Budget, wish: Wish, *, by: str, now: datetime) -> Budget:
     if (budget.action, budget.scope) != before or not budget.enabled:
         holds.lift(source_of(budget), by=by, now=now)
     if budget.enabled:
-        act(budget, budget.spent, begins, now)
+        act(budget, now)
     holds.settle(cordoning([budget]))
     return budget
 
@@ -90,21 +91,18 @@ def lift(budget: Budget, *, by: str, now: datetime) -> int:
         mine = BudgetEvent.objects.filter(budget=budget, period_start=begins, lifted_at=None)
         lifted = mine.filter(threshold=str(FULL)).update(lifted_at=now, lifted_by=by)
         if lifted:
-            BudgetEvent.objects.get_or_create(
-                budget=budget,
-                period_start=begins,
-                threshold=words.LIFTED,
-                defaults={
-                    "at": now,
-                    "spent": budget.spent,
-                    "amount": budget.amount,
-                    "lifted_at": now,
-                    "lifted_by": by,
-                },
-            )
+            _tell_lifted(budget, begins, by=by, now=now)
     ended = holds.lift(source_of(budget), by=by, now=now)
     holds.settle()
     return ended
+
+
+def _tell_lifted(budget: Budget, begins: datetime, *, by: str, now: datetime) -> None:
+    """A row of its own for each lifting, so that channels take it for news; the last is kept."""
+    mine = {"budget": budget, "period_start": begins, "threshold": words.LIFTED}
+    BudgetEvent.objects.filter(**mine).delete()
+    amounts = {"spent": budget.spent, "amount": budget.amount}
+    BudgetEvent.objects.create(**mine, **amounts, at=now, lifted_at=now, lifted_by=by)
 
 
 def held(budgets: Iterable[Budget]) -> dict[int, int]:
@@ -153,8 +151,7 @@ def _write(budget: Budget, wish: Wish) -> None:
 
 
 def _check(wish: Wish) -> None:
-    if not wish.name.strip() or len(wish.name) > 64:
-        raise BudgetError("name", _("Give it a name of at most 64 characters."))
+    check_name(wish.name)
     if wish.amount <= 0:
         raise BudgetError("amount", _("The amount is more than nothing."))
     if len(wish.currency) != 3 or not wish.currency.isalpha() or not wish.currency.isupper():

@@ -71,29 +71,38 @@ async def tell(runtime: Runtime, items: Iterable[Untold]) -> int:
 
 
 async def _tell_one(runtime: Runtime, item: Untold) -> bool:
-    notice = await runtime.db(notice_of, item.event)
-    error = await send(runtime, item.channel, notice)
+    try:
+        notice = await runtime.db(notice_of, item.event)
+    except Exception as raised:  # One notice that cannot be written must not stop the others.
+        log.exception("event %s cannot be told", item.event.pk)
+        error = type(raised).__name__
+    else:
+        error = await send(runtime, item.channel, notice)
     await runtime.db(_mark, item, error, runtime.clock.now())
     return not error
 
 
 async def send(runtime: Runtime, channel: Channel, notice: Notice) -> str:
     """One try; what went wrong, or empty. Never holds a secret."""
-    now = runtime.clock.now()
     try:
-        if channel.kind == Channel.Kind.EMAIL:
-            if settings.EMAIL_BACKEND.endswith("dummy.EmailBackend"):
-                return "no mail server is set (SPILLWAY_EMAIL_URL)"
-            await runtime.blocking(_mail, channel, notice)
-            return ""
-        return await _post(channel, notice, now)
-    except AddressRefused as error:
+        if channel.kind != Channel.Kind.EMAIL:
+            return await _post(channel, notice, runtime.clock.now())
+        if settings.EMAIL_BACKEND.endswith("dummy.EmailBackend"):
+            return "no mail server is set (SPILLWAY_EMAIL_URL)"
+        await runtime.blocking(_mail, channel, notice)
+        return ""
+    except (AddressRefused, VaultError, aiohttp.ClientError, OSError, ValueError) as error:
+        # ValueError: an address or a text that a library takes for none.
+        return _said(error)
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, AddressRefused):
         return f"the address may not be dialled ({error.rule})"
-    except VaultError:
+    if isinstance(error, VaultError):
         return "the address cannot be unsealed"
-    except (aiohttp.ClientError, OSError, TimeoutError) as error:
-        # SMTP's errors are OSErrors. Texts of others may quote the URL, which holds a token.
-        return type(error).__name__
+    # SMTP's errors are OSErrors. Texts of others may quote the URL, which holds a token.
+    return type(error).__name__
 
 
 async def _post(channel: Channel, notice: Notice, now: datetime) -> str:
@@ -107,13 +116,23 @@ async def _post(channel: Channel, notice: Notice, now: datetime) -> str:
             sending.url.reveal(), data=sending.body, headers=headers, allow_redirects=False
         )
         async with request as answer:
-            return refusal(channel.kind, answer.status, await answer.content.read(_ANSWER_BYTES))
+            tells = answer.ok and channel.kind != Channel.Kind.WEBHOOK
+            body = await _read(answer.content) if tells else b""
+            return refusal(channel.kind, answer.status, body)
+
+
+async def _read(answer: aiohttp.StreamReader) -> bytes:
+    """Up to a bound: it may come in pieces, and a piece is all that one read gives."""
+    read = bytearray()
+    while len(read) < _ANSWER_BYTES and (piece := await answer.read(_ANSWER_BYTES - len(read))):
+        read += piece
+    return bytes(read)
 
 
 def _mail(channel: Channel, notice: Notice) -> None:
     with get_connection() as connection:
         EmailMessage(
-            subject=notice.title,
+            subject=" ".join(notice.title.split()),
             body=notice.plain,
             from_email=settings.DEFAULT_FROM_EMAIL,
             to=channels.recipients_of(channel),

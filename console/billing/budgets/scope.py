@@ -17,11 +17,13 @@ from console.models import Budget
 from providers import registry
 from providers.models import CloudAccount
 
+# What its holds are known by.
+SOURCE = "budget:"
 KEYS = ("cluster", "namespace", "workload", "account", "provider", "node")
 # What says where pods run rather than whose they are.
 _OF_NODES = ("account", "provider", "node")
-_NAME = re.compile(r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")
-_WORKLOAD = re.compile(r"^[A-Za-z]{1,63}/[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")
+_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+_WORKLOAD = re.compile(r"[A-Za-z]{1,63}/[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
 
 def checked(team: Group, given: Mapping[str, Any], action: str) -> dict[str, Any]:
@@ -38,9 +40,9 @@ def checked(team: Group, given: Mapping[str, Any], action: str) -> dict[str, Any
 
 def _check_names(scope: Mapping[str, Any]) -> None:
     for key in ("namespace", "node"):
-        if key in scope and not _NAME.match(str(scope[key])):
+        if key in scope and not _NAME.fullmatch(str(scope[key])):
             raise BudgetError(f"scope.{key}", _("This is not a name as Kubernetes has them."))
-    if "workload" in scope and not _WORKLOAD.match(str(scope["workload"])):
+    if "workload" in scope and not _WORKLOAD.fullmatch(str(scope["workload"])):
         raise BudgetError("scope.workload", _("A workload is written like Deployment/web."))
 
 
@@ -84,22 +86,27 @@ def targets(budget: Budget) -> list[Target]:
     namespace = str(scope.get("namespace", ""))
     by_node = budget.action == Budget.Action.CORDON or any(key in scope for key in _OF_NODES)
     if not by_node:
-        clusters = _clusters(budget).values_list("pk", flat=True)
+        clusters = clusters_of(budget).values_list("pk", flat=True)
         return [Target(pk, namespace=namespace) for pk in clusters]
-    pairs = _nodes(budget).values_list("cluster_id", "pk")
+    pairs = nodes_of(budget).values_list("cluster_id", "pk")
     return [Target(cluster, node, namespace) for cluster, node in pairs]
 
 
-def _clusters(budget: Budget) -> QuerySet[Cluster]:
+def source_of(budget: Budget) -> str:
+    return f"{SOURCE}{budget.pk}"
+
+
+def clusters_of(budget: Budget) -> QuerySet[Cluster]:
     rows = Cluster.objects.filter(team=budget.team_id)
     slug = budget.scope.get("cluster")
     return rows.filter(slug=slug) if slug else rows
 
 
-def _nodes(budget: Budget) -> QuerySet[VirtualNode]:
-    """A node that two accounts serve is held whole: which of them a pod takes is not known yet."""
+def nodes_of(budget: Budget) -> QuerySet[VirtualNode]:
+    """Those of our own workers. A node that two accounts serve is held whole: which of them a pod
+    takes is not known yet."""
     scope = budget.scope
-    rows = VirtualNode.objects.filter(cluster__in=_clusters(budget), removing_at=None)
+    rows = VirtualNode.objects.filter(cluster__in=clusters_of(budget), removing_at=None)
     if "account" in scope:
         rows = rows.filter(Q(account=scope["account"]) | Q(second_account=scope["account"]))
     if "provider" in scope:

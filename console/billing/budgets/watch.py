@@ -11,16 +11,16 @@ import asyncio
 import logging
 from collections.abc import Iterable
 from datetime import datetime
-from decimal import Decimal
 
 from django.db import transaction
 
 from addons import holds
+from addons.models import Hold
 from addons.runtime.lease import acquire
 from addons.runtime.loop import Runtime
-from console.billing.budgets import notify, words
+from console.billing.budgets import notify, reach, vendors, words
 from console.billing.budgets.periods import period_of
-from console.billing.budgets.scope import targets
+from console.billing.budgets.scope import SOURCE, source_of, targets
 from console.billing.budgets.spending import Spending, spending_of
 from console.models import Budget, BudgetEvent
 
@@ -53,15 +53,32 @@ async def look(runtime: Runtime) -> int:
 
 
 def look_at_all(now: datetime) -> int:
-    """Every hold is placed or lifted before any cluster is asked for a cordon."""
+    """Every hold on what is ours is placed or lifted before any cluster is asked for something."""
     budgets = list(Budget.objects.filter(enabled=True).select_related("team"))
+    acting = []
     for budget in budgets:
         try:
             look_at(budget, now)
+            if budget.action == Budget.Action.CORDON and stands(budget, now):
+                acting.append(budget)
         except Exception:  # One budget that cannot be read must not blind us to the others.
             log.exception("budget %s could not be looked at", budget.pk)
+    _let_go(now)
+    try:
+        vendors.hold(acting, now)
+    except TimeoutError:
+        log.warning("nodes that vendors run are left for the next look")
     holds.settle(cordoning(budgets))
     return len(budgets)
+
+
+def _let_go(now: datetime) -> None:
+    """Holds whose budget was removed or is not watched any more: a look under way may place one
+    just after."""
+    kept = {source_of(one) for one in Budget.objects.filter(enabled=True)}
+    mine = Hold.objects.filter(lifted_at=None, source__startswith=SOURCE)
+    for source in set(mine.values_list("source", flat=True)) - kept:
+        holds.lift(source, by="", now=now)
 
 
 def cordoning(budgets: Iterable[Budget]) -> set[str]:
@@ -81,7 +98,8 @@ def look_at(budget: Budget, now: datetime) -> list[BudgetEvent]:
             for threshold in crossed(budget, spending)
             if (event := _event(budget, threshold, begins, spending, now)) is not None
         ]
-    act(budget, spending.spent, begins, now)
+    budget.spent = spending.spent
+    act(budget, now)
     return events
 
 
@@ -108,27 +126,32 @@ def _event(
             "at": now,
             "spent": amount,
             "amount": budget.amount,
-            "action": budget.action if acts else "",
+            "action": lambda: _reached(budget) if acts else "",
         },
     )
     return event if new else None
 
 
-def source_of(budget: Budget) -> str:
-    return f"budget:{budget.pk}"
+def _reached(budget: Budget) -> str:
+    return budget.action if reach.reaches(budget) else words.NOTHING
 
 
-def act(budget: Budget, spent: Decimal, begins: datetime, now: datetime) -> None:
-    """Hold while this period's 100 % stands and nobody lifted it; else let go."""
-    standing = BudgetEvent.objects.filter(
-        budget=budget, period_start=begins, threshold=str(FULL), lifted_at=None
+def stands(budget: Budget, now: datetime) -> bool:
+    """Whether it is used up, acts, and nobody lifted it in this period."""
+    mine = BudgetEvent.objects.filter(
+        budget=budget,
+        period_start=period_of(budget, now).begins,
+        threshold=str(FULL),
+        lifted_at=None,
     )
-    if budget.action != Budget.Action.NOTIFY and spent >= budget.amount and standing.exists():
-        holds.place(
-            source_of(budget),
-            words.held(budget, spent),
-            targets(budget),
-            now=now,
-        )
+    acts = budget.action != Budget.Action.NOTIFY
+    return acts and budget.spent >= budget.amount and mine.exists()
+
+
+def act(budget: Budget, now: datetime) -> None:
+    """Hold while it stands; else let go. Nodes that vendors run follow with `settle`."""
+    if stands(budget, now):
+        reason = words.held(budget, budget.spent)
+        holds.place(source_of(budget), reason, targets(budget), now=now)
     else:
         holds.lift(source_of(budget), by="", now=now)

@@ -12,10 +12,17 @@ from django.utils.translation import gettext_noop
 
 from addons.sentences import stored
 from console.billing.budgets.forms import Notice
+from console.billing.budgets.reach import limits
 from console.billing.budgets.scope import described
 from console.models import Budget, BudgetEvent, Channel, Profile
+from providers.calendar import BILLING, day_of
 
 FORECAST, LIFTED, TEST = "forecast", "lifted", "test"
+# The action of an event that should have held something and found nothing in its scope.
+NOTHING = "none"
+# What a webhook's receiver tells notices apart by; any other threshold is a percent.
+TYPES = {FORECAST: "budget.forecast", LIFTED: "budget.lifted", TEST: "channel.test"}
+CROSSED = "budget.crossed"
 HELD = gettext_noop("Budget %(name)s is used up: %(spent)s of %(amount)s %(currency)s.")
 
 
@@ -40,9 +47,11 @@ def notice_of(event: BudgetEvent) -> Notice:
                 (_("Scope"), described(budget)),
                 (_("Spent"), f"{money(event.spent)} {budget.currency}"),
                 (_("Budget"), f"{money(event.amount)} {budget.currency}"),
-                (_("Period"), f"{budget.get_period_display()}, {event.period_start:%Y-%m-%d}"),
+                (_("Period"), f"{budget.get_period_display()}, {day_of(event.period_start)}"),
             ),
             url=url_of(budget),
+            type=TYPES.get(event.threshold, CROSSED),
+            at=event.at,
             data=data_of(event),
         )
 
@@ -52,7 +61,8 @@ def sample_notice(channel: Channel, now: datetime) -> Notice:
     text = _("If you can read this, notices of budgets arrive here.")
     data = {"threshold": TEST, "channel": channel.name}
     url = f"{settings.PUBLIC_URL}/billing/budgets/"
-    return Notice(f"channel-{channel.pk}-test-{int(now.timestamp())}", title, text, (), url, data)
+    number = f"channel-{channel.pk}-test-{int(now.timestamp())}"
+    return Notice(number, title, text, (), url, TYPES[TEST], now, data)
 
 
 def url_of(budget: Budget) -> str:
@@ -69,9 +79,10 @@ def data_of(event: BudgetEvent) -> dict[str, object]:
         "amount": str(event.amount),
         "currency": budget.currency,
         "period": budget.period,
-        "period_start": event.period_start.isoformat(),
+        "period_start": event.period_start.astimezone(BILLING).isoformat(),
         "at": event.at.isoformat(),
         "action": event.action,
+        "limits": limits(budget),
         "url": url_of(budget),
     }
 
@@ -93,8 +104,13 @@ def _title(budget: Budget, threshold: str) -> str:
 def _text(event: BudgetEvent) -> str:
     if event.threshold == LIFTED:
         return _("New instances are made again.")
-    if event.action == Budget.Action.HOLD:
-        return _("New instances are refused from now on; pods that run are left alone.")
-    if event.action == Budget.Action.CORDON:
-        return _("Its virtual nodes are cordoned from now on; pods that run are left alone.")
-    return _("Nothing was stopped.")
+    told = {
+        Budget.Action.HOLD: _(
+            "New instances are refused from now on; pods that run are left alone."
+        ),
+        Budget.Action.CORDON: _(
+            "Its virtual nodes are cordoned from now on; pods that run are left alone."
+        ),
+    }.get(event.action, _("Nothing was stopped."))
+    # What it does not do matters to whoever reads that it acts.
+    return " ".join([told, *(limits(event.budget) if event.action else ())])

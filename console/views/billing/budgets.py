@@ -24,8 +24,10 @@ from console import audit
 from console.access import Role, access, default_team, visible
 from console.billing.budgets import manage, scope
 from console.billing.budgets.errors import BudgetError
-from console.models import Budget, Channel
+from console.billing.budgets.reach import limits
+from console.models import Budget, BudgetEvent, Channel
 from console.views.billing import burn
+from console.views.billing.teams import able
 from providers import registry
 from providers.models import CloudAccount
 
@@ -105,7 +107,8 @@ class BudgetForm(forms.Form):
         initial=Budget.Action.NOTIFY,
         label=gettext_lazy("When it is used up"),
         help_text=gettext_lazy(
-            "Pods that run are never touched. New ones wait with an event until it is lifted."
+            "Pods that run are never touched. New ones wait with an event until it is lifted. "
+            "Virtual nodes that a vendor runs can be cordoned, but do not refuse instances."
         ),
         widget=forms.Select(attrs=_SELECT),
     )
@@ -196,6 +199,20 @@ def shown(budgets: Sequence[Budget]) -> list[Shown]:
     return [Shown(one, scope.described(one), held.get(one.pk, 0)) for one in budgets]
 
 
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """`accepted` and `refused`: by how many channels."""
+
+    it: BudgetEvent
+    accepted: int
+    refused: int
+
+
+def happened(event: BudgetEvent) -> Happened:
+    refused = sum(bool(told.get("error")) for told in event.told.values())
+    return Happened(event, len(event.told) - refused, refused)
+
+
 @require_safe
 @login_required
 def budgets(request: HttpRequest) -> HttpResponse:
@@ -234,7 +251,8 @@ def new(request: HttpRequest) -> HttpResponse:
             audit.record(request, "budget.create", made.name, team=team)
             messages.success(request, _("The budget is watched."))
             return redirect("billing-budget", made.pk)
-    context = {"form": form, "team": team}
+    others = [one for one in able(request.user) if one != team]
+    context = {"form": form, "team": team, "others": others}
     status = 422 if form.errors else 200
     return render(request, "pages/billing/budget_new.html", context, status=status)
 
@@ -267,7 +285,8 @@ def _budget_page(
         "budget": found,
         "form": form,
         "burn": burn.drawn(found, now),
-        "events": list(found.events.all()[:50]),
+        "limits": limits(found),
+        "events": [happened(one) for one in found.events.all()[:50]],
     }
     status = 422 if form.errors else 200
     return render(request, "pages/billing/budget.html", context, status=status)

@@ -29,13 +29,15 @@ def digest(key: bytes, text: bytes) -> str:
 
 
 class Receiver:
-    """`got` holds (kind, body) of what was accepted; `refuse` so many first."""
+    """`got` holds (kind, body) of what was accepted; `refuse` so many first; `pieces` answers
+    byte by byte, in chunks."""
 
     def __init__(self) -> None:
         self.got: list[tuple[str, dict[str, Any]]] = []
         self.headers: list[dict[str, str]] = []
         self.refuse = 0
         self.redirect = ""
+        self.pieces = False
         self.url = ""
 
     def address(self, kind: str) -> str:
@@ -93,6 +95,8 @@ class Receiver:
 
 def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
         def do_POST(self) -> None:
             raw = self.rfile.read(int(self.headers["Content-Length"]))
             if receiver.redirect:
@@ -104,6 +108,14 @@ def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
             status, told = receiver.answer(self.path, headers, raw)
             text = json.dumps(told).encode() if status != 204 else b""
             self.send_response(status)
+            if receiver.pieces:
+                self.send_header("Transfer-Encoding", "chunked")
+                self.end_headers()
+                for byte in text:
+                    self.wfile.write(b"1\r\n%c\r\n" % byte)
+                    self.wfile.flush()
+                self.wfile.write(b"0\r\n\r\n")
+                return
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()
             self.wfile.write(text)

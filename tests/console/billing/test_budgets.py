@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from addons.announce import blocking_client
-from addons.models import Cluster, Hold
+from addons.models import Cluster, Hold, Installation
 from addons.runtime.loop import Runtime
 from console.billing import live, posting
-from console.billing.budgets import channels, manage, watch
+from console.billing.budgets import channels, manage, reach, watch, words
 from console.billing.budgets.errors import BudgetError
 from console.billing.budgets.manage import Wish
 from console.billing.budgets.periods import period_of
@@ -237,9 +237,109 @@ def test_a_cordon_reaches_the_nodes_of_the_scope_alone(cast: Cast, place: Any) -
     assert [(t.node_id, t.namespace) for t in targets(row)] == [(ours.pk, "shop")]
 
 
+def vendor_run(cluster: Cluster, **fields: Any) -> Installation:
+    """A component whose virtual nodes the vendor's own virtual kubelet runs."""
+    return make.installation(cluster, **fields)
+
+
+def full_event(row: Budget, account: CloudAccount, cluster: Cluster) -> BudgetEvent:
+    spend(account, cluster, "101")
+    watch.look_at(row, NOW)
+    return BudgetEvent.objects.get(budget=row, threshold="100")
+
+
+@pytest.mark.parametrize("action", ["hold", "cordon"])
+def test_nobody_reads_that_something_stopped_where_nothing_can_be_held(
+    cast: Cast, place: Any, action: str
+) -> None:
+    row = budget(cast, action=action)
+    event = full_event(row, *place)
+    assert event.action == "none"
+    assert reach.limits(row) == [
+        "There is no virtual node in its scope that can be held: nothing stops."
+    ]
+    text = words.notice_of(event).text
+    assert text.startswith("Nothing was stopped. There is no virtual node")
+
+
+def test_a_hold_says_that_a_vendors_nodes_do_not_refuse(cast: Cast, place: Any) -> None:
+    account, cluster = place
+    make.node(cluster, account)
+    vendor_run(cluster)
+    row = budget(cast, action="hold")
+    event = full_event(row, *place)
+    assert event.action == "hold"
+    text = words.notice_of(event).text
+    assert text.startswith("New instances are refused from now on")
+    assert f"Virtual nodes that a vendor runs in {cluster.name} do not refuse" in text
+    assert f"own virtual kubelet makes in {cluster.name} is not counted" in text
+    row.action = "notify"
+    assert len(reach.limits(row)) == 1
+
+
+def test_vendor_run_components_count_by_their_scope(cast: Cast, place: Any) -> None:
+    account, cluster = place
+    kci = make.account(cast.team, provider="kci")
+    ours = vendor_run(cluster, values={"credential": kci.pk, "nodename": "vk"})
+    vendor_run(cluster, component="hosted-virtual-node", delivery="hosted")
+    vendor_run(make.cluster(cast.other))
+    reached: dict[str, dict[str, Any]] = {
+        "team": {},
+        "cluster": {"cluster": "prod"},
+        "provider": {"provider": "kci"},
+        "account": {"account": kci.pk},
+        "node": {"node": "vk"},
+    }
+    for scope in reached.values():
+        assert reach.vendor_run(Budget(team=cast.team, scope=scope)) == [ours]
+    node = make.node(cluster, account)
+    for other in ({"provider": "eci"}, {"account": account.pk}, {"node": node.name}):
+        assert reach.vendor_run(Budget(team=cast.team, scope=other)) == []
+
+
+def test_a_hold_of_a_budget_that_is_gone_is_let_go_at_the_next_look(cast: Cast, place: Any) -> None:
+    row = budget(cast, action="hold")
+    spend(*place, "101")
+    watch.look_at(row, NOW)
+    Budget.objects.filter(pk=row.pk).delete()
+    watch.look_at_all(NOW)
+    assert open_holds() == []
+
+
+def test_a_second_lifting_in_a_period_is_told_too(cast: Cast, place: Any) -> None:
+    row = budget(cast, action="hold")
+    spend(*place, "101")
+    seen = []
+    for amount in (100, 101):
+        manage.update(row, wish(action="hold", amount=Decimal(amount)), by="alice", now=NOW)
+        watch.look_at(row, NOW)
+        assert manage.lift(row, by="bob", now=NOW) == 1
+        event = BudgetEvent.objects.get(threshold="lifted")
+        assert event.told == {}
+        seen.append(words.notice_of(event).id)
+        BudgetEvent.objects.filter(pk=event.pk).update(told={"1": {"error": ""}})
+        spend(*place, "1")
+        manage.update(row, wish(action="hold", amount=Decimal(200)), by="alice", now=NOW)
+    assert len(set(seen)) == 2
+
+
+def test_a_notice_names_the_period_by_the_billing_calendar(cast: Cast, place: Any) -> None:
+    row = budget(cast)
+    spend(*place, "60")
+    (event,) = watch.look_at(row, NOW)
+    notice = words.notice_of(event)
+    assert ("Period", "Month, 2026-11-01") in notice.facts
+    assert notice.data["period_start"] == "2026-11-01T00:00:00+08:00"
+    assert notice.type == "budget.crossed"
+
+
 @pytest.mark.parametrize(
     ("fields", "field"),
     [
+        ({"name": "shop\nBcc: eve@example.com"}, "name"),
+        ({"name": "shop\u2028"}, "name"),
+        ({"scope": {"namespace": "shop\n"}}, "scope.namespace"),
+        ({"scope": {"workload": "Deployment/web\n"}}, "scope.workload"),
         ({"amount": Decimal(0)}, "amount"),
         ({"currency": "cny"}, "currency"),
         ({"name": " "}, "name"),

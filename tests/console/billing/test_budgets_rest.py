@@ -43,6 +43,29 @@ def test_a_refusal_names_the_field(cast: Cast, api: APIClient) -> None:
     assert [error["field"] for error in told["errors"]] == ["action"]
 
 
+def test_an_answer_says_what_the_action_does_not_reach(cast: Cast, api: APIClient) -> None:
+    cluster = make.cluster(cast.team)
+    made = api.post("/api/v1/billing/budgets/", BUDGET).json()
+    assert made["limits"] == [
+        "There is no virtual node in its scope that can be held: nothing stops."
+    ]
+    make.node(cluster, make.account(cast.team))
+    address = f"/api/v1/billing/budgets/{made['id']}/"
+    assert api.get(address).json()["limits"] == []
+    make.installation(cluster)
+    told = api.put(address, BUDGET).json()["limits"]
+    assert [cluster.name in text for text in told] == [True, True]
+
+
+def test_a_name_of_several_lines_is_refused(cast: Cast, api: APIClient) -> None:
+    name = "ops\nBcc: eve@example.com"
+    mail = {"name": name, "kind": "email", "address": "a@example.com"}
+    for path, given in (("budgets", {**BUDGET, "name": name}), ("channels", mail)):
+        answer = api.post(f"/api/v1/billing/{path}/", given)
+        assert answer.status_code == 400
+        assert [error["field"] for error in answer.json()["errors"]] == ["name"]
+
+
 def test_the_address_and_secret_of_a_channel_are_never_shown(cast: Cast, api: APIClient) -> None:
     given = {
         "name": "ops",

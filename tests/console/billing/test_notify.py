@@ -73,8 +73,49 @@ def test_every_robot_accepts_its_notice_once(
     assert all("81.50" in texts[kind] for kind in ("dingtalk", "wecom", "feishu"))
     data = next(body["data"] for kind, body in receiver.got if kind == "webhook")
     assert (data["threshold"], data["budget"]["name"], data["team"]) == ("80", "shop", "blue")
+    hook = next(body for kind, body in receiver.got if kind == "webhook")
+    assert hook["type"] == "budget.crossed"
+    assert hook["timestamp"] == BudgetEvent.objects.get().at.isoformat()
     assert tell(runtime) == 0
     assert len(receiver.got) == len(KINDS)
+
+
+def test_a_name_of_several_lines_breaks_no_mail_and_holds_up_no_other_channel(
+    runtime: Runtime, team: Group, receiver: Receiver
+) -> None:
+    row = event(team, channel(team, "email", "a@example.com"))
+    Budget.objects.filter(pk=row.budget_id).update(name="shop\nBcc: eve@example.com")
+    row.budget.channels.add(channel(team, "wecom", receiver.address("wecom")))
+    assert tell(runtime) == 2
+    (message,) = mail.outbox
+    assert message.subject == "Budget shop Bcc: eve@example.com has reached 80 %"
+    assert message.recipients() == ["a@example.com"]
+
+
+def test_a_notice_that_cannot_be_written_stops_no_other(
+    runtime: Runtime, team: Group, receiver: Receiver
+) -> None:
+    broken = event(team, channel(team, "wecom", receiver.address("wecom")))
+    other = Budget.objects.create(
+        team=team, name="other", amount=Decimal(100), currency="CNY", created_at=NOW
+    )
+    other.channels.set(Channel.objects.all())
+    fields = {"period_start": NOW, "at": datetime.now(UTC), "spent": 81, "amount": 100}
+    BudgetEvent.objects.create(budget=other, threshold="80", **fields)
+    Budget.objects.filter(pk=broken.budget_id).update(scope=["not", "a", "scope"])
+    assert tell(runtime) == 1
+    broken.refresh_from_db()
+    (outcome,) = broken.told.values()
+    assert outcome["error"] == "ValueError"
+
+
+def test_an_answer_in_pieces_is_read_to_its_end(
+    runtime: Runtime, team: Group, receiver: Receiver
+) -> None:
+    receiver.pieces = True
+    for kind in ("wecom", "dingtalk", "feishu"):
+        row = channel(team, kind, receiver.address(kind))
+        assert runtime.run(notify.send(runtime, row, SAMPLE), timeout=10) == ""
 
 
 def test_mail_goes_to_all_recipients(runtime: Runtime, team: Group) -> None:
@@ -123,7 +164,8 @@ def test_a_wrong_secret_is_the_robots_own_error(
     assert runtime.run(notify.send(runtime, hook, SAMPLE), timeout=10) == "HTTP 401"
 
 
-SAMPLE = Notice("id-1", "Title", "Text", (("Spent", "1.00 CNY"),), "https://spillway.example/")
+URL = "https://spillway.example/"
+SAMPLE = Notice("id-1", "Title", "Text", (("Spent", "1.00 CNY"),), URL, "channel.test", NOW)
 
 
 def test_addresses_are_checked_when_dialled(
@@ -160,7 +202,10 @@ def test_nothing_of_a_channel_is_stored_in_the_clear(team: Group) -> None:
 @pytest.mark.parametrize(
     ("kind", "address", "secret", "field"),
     [
+        ("email", "a@example.com\nBcc: eve@example.com", "", "address"),
         ("webhook", "https://example.com/", "short", "secret"),
+        ("webhook", "https://example.com/", "whsec_not-base64-at-all!", "secret"),
+        ("webhook", "https://example.com/", "whsec_c2hvcnQ=", "secret"),
         ("webhook", "http://example.com/", "long-enough-secret", "address"),
         ("webhook", "ftp://example.com/", "long-enough-secret", "address"),
         ("webhook", "http://10.1.2.3/", "long-enough-secret", "address"),
@@ -178,8 +223,21 @@ def test_what_cannot_be_a_channel_is_refused(
     assert refused.value.field == field
 
 
+def test_the_name_of_a_channel_is_one_line(team: Group) -> None:
+    with pytest.raises(BudgetError) as refused:
+        channels.create(
+            team,
+            name="ops\nBcc: x",
+            kind="email",
+            address="a@example.com",
+            secret=Secret(""),
+            now=NOW,
+        )
+    assert refused.value.field == "name"
+
+
 def test_long_texts_are_cut_to_what_wecom_takes() -> None:
-    long = Notice("id", "标题", "很长" * 3000, (), "https://spillway.example/")
+    long = Notice("id", "标题", "很长" * 3000, (), URL, "budget.crossed", NOW)
     sending = wecom(long, Secret("https://x"), Secret(""), NOW)
     content = json.loads(sending.body)["markdown"]["content"]
     assert WECOM_BYTES - 8 < len(content.encode()) <= WECOM_BYTES
@@ -193,6 +251,9 @@ def test_a_test_notice_says_what_went_wrong(
     monkeypatch.setattr("console.billing.budgets.manage.runtime", lambda: runtime)
     row = channel(team, "wecom", receiver.address("wecom"))
     assert manage.test_channel(row, NOW) == ""
+    hook = channel(team, "webhook", receiver.address("webhook"))
+    assert manage.test_channel(hook, NOW) == ""
+    assert receiver.got[-1][1]["type"] == "channel.test"
     receiver.refuse = 1
     assert manage.test_channel(row, NOW) == "HTTP 503"
     row.refresh_from_db()
