@@ -12,14 +12,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from addons.components import ownership
 from addons.components.base import Json
+from addons.components.ownership import MANAGER
 from kube import Kube, Resource
-from kube.errors import ApiError, Conflict, NotFound
+from kube.errors import Conflict, Invalid, NotFound
 from kube.resources import BY_KIND
 from providers import sealing
 from providers.models import CloudAccount
 
-MANAGER = "spillway"
 # What others stand on comes first; whatever is not named comes last.
 ORDER = (
     *("Namespace", "CustomResourceDefinition", "ServiceAccount", "ClusterRole", "Role"),
@@ -29,6 +30,8 @@ ORDER = (
 FIRST = frozenset(ORDER[:7])
 _KEYLIKE = re.compile(r"\[\w*(?:KEY|SECRET|TOKEN|PASSWORD)\w*\]")
 _NOISE = ("managedFields", "resourceVersion", "generation", "creationTimestamp", "uid", "selfLink")
+# The whole manifest once more, with whatever keys are written out in it.
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +54,17 @@ class Conflicts(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A field of an object; None where there is nothing."""
+    """A field of an object; None where there is nothing.
+
+    `refused`: the API server does not take the object; `field` are the fields it names, `wanted`
+    is what it says.
+    """
 
     object: str
     field: str
     live: Any
     wanted: Any
-    kind: Literal["field", "missing", "surplus"] = "field"
+    kind: Literal["field", "missing", "surplus", "refused"] = "field"
 
     def as_dict(self) -> Json:
         return {name: getattr(self, name) for name in self.__slots__}
@@ -163,6 +170,36 @@ async def put(kube: Kube, obj: Json, *, force: bool = False, dry_run: bool = Fal
         raise Conflicts(owners) from error
 
 
+async def take_over(kube: Kube, obj: Json) -> None:
+    """Make the fields of installers ours, before an apply with force takes them. See `ownership`.
+
+    Raises `Conflict` when somebody wrote in between.
+    """
+    live = await find(kube, obj)
+    patch = ownership.move(live, obj) if live else None
+    if patch is not None:
+        await _patched(kube, obj, patch)
+
+
+async def _patched(kube: Kube, obj: Json, patch: list[Json], *, dry_run: bool = False) -> Json:
+    meta, resource = obj["metadata"], await resource_of(kube, obj)
+    space = meta.get("namespace") if resource.namespaced else None
+    return await kube.patch(
+        resource, meta["name"], patch, space, kind="json", field_manager=MANAGER, dry_run=dry_run
+    )
+
+
+async def would_be(kube: Kube, obj: Json, live: Json | None, *, moves: bool) -> Json:
+    """What an apply with force would make of it, after a take-over if one is due (`moves`).
+
+    Of a take-over the API server is shown the outcome: two writes cannot be tried in one dry run.
+    """
+    wanted = masked(obj)
+    if moves and live and ownership.move(live, wanted):
+        return await _patched(kube, obj, ownership.preview(live, wanted), dry_run=True)
+    return await put(kube, wanted, force=True, dry_run=True)
+
+
 async def find(kube: Kube, obj: Mapping[str, Any]) -> Json | None:
     """The live object; None when it, or its whole kind, is not there."""
     meta = obj["metadata"]
@@ -188,11 +225,12 @@ async def remove(kube: Kube, obj: Mapping[str, Any]) -> bool:
 
 def surplus(before: Iterable[Json], now: Iterable[Json]) -> list[Json]:
     """Objects of before that are no longer wanted, in the order of removal."""
-    kept = {_identity(obj) for obj in now}
-    return [obj for obj in reversed(ordered(before)) if _identity(obj) not in kept]
+    kept = {identity(obj) for obj in now}
+    return [obj for obj in reversed(ordered(before)) if identity(obj) not in kept]
 
 
-def _identity(obj: Mapping[str, Any]) -> tuple[str, str, str, str]:
+def identity(obj: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    """Group, kind, namespace and name: equal for two manifests of one object."""
     meta = obj["metadata"]
     group = str(obj["apiVersion"]).rpartition("/")[0]
     return group, obj["kind"], meta.get("namespace") or "", meta["name"]
@@ -201,10 +239,11 @@ def _identity(obj: Mapping[str, Any]) -> tuple[str, str, str, str]:
 # --- compare ----------------------------------------------------------------------------------
 
 
-async def compare(kube: Kube, wanted: Sequence[Json]) -> list[Difference]:
+async def compare(kube: Kube, wanted: Sequence[Json], *, moves: bool = False) -> list[Difference]:
     """What applying would change, as the server itself tells by a dry run.
 
-    Values of Secrets are never compared, only their names.
+    `moves`: others' fields would be taken over. Values of Secrets are never compared, only their
+    names.
     """
     found: list[Difference] = []
     for obj in wanted:
@@ -212,7 +251,11 @@ async def compare(kube: Kube, wanted: Sequence[Json]) -> list[Difference]:
         if live is None:
             found.append(Difference(name_of(obj), "", None, None, "missing"))
             continue
-        would = await _would_be(kube, obj)
+        try:
+            would = await would_be(kube, obj, live, moves=moves)
+        except Invalid as error:
+            found.append(_refused(obj, error))
+            continue
         found += [
             Difference(name_of(obj), field, hidden(field, before), hidden(field, after))
             for field, before, after in differences(_bare(live), _bare(would))
@@ -220,18 +263,18 @@ async def compare(kube: Kube, wanted: Sequence[Json]) -> list[Difference]:
     return found
 
 
-async def _would_be(kube: Kube, obj: Json) -> Json:
-    try:
-        return await put(kube, masked(obj), force=True, dry_run=True)
-    except ApiError as error:
-        if error.status == 422:
-            # An immutable field, say: that it cannot be applied is the difference.
-            return {**obj, "error": str(error)}
-        raise
+def _refused(obj: Json, error: Invalid) -> Difference:
+    """An immutable field, say: that it cannot be applied is the difference."""
+    fields = ", ".join(dict.fromkeys(cause.field for cause in error.causes))
+    said = "; ".join(dict.fromkeys(cause.message for cause in error.causes))
+    return Difference(name_of(obj), fields, None, said or str(error), "refused")
 
 
 def _bare(obj: Json) -> Json:
     meta = {key: value for key, value in obj["metadata"].items() if key not in _NOISE}
+    if _LAST_APPLIED in (meta.get("annotations") or {}):
+        kept = {k: v for k, v in meta.pop("annotations").items() if k != _LAST_APPLIED}
+        meta |= {"annotations": kept} if kept else {}
     rest = {key: value for key, value in obj.items() if key not in {"metadata", "status"}}
     if obj.get("kind") == "Secret":
         rest["data"] = dict.fromkeys(obj.get("data") or {}, "***")

@@ -73,6 +73,7 @@ CHECKS: dict[str, str] = {
     "components": f"{_CLUSTER}.components",
     "values": f"{_CLUSTER}.values",
     "rights": f"{_CLUSTER}.rights",
+    "owners": "addons.components.checks_owners.owners",
     "names": f"{_CLUSTER}.names",
     "daemonsets": f"{_CLUSTER}.daemonsets",
     **{code: f"{_CLOUD}.{code}" for code in _ASKED},

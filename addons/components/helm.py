@@ -11,6 +11,7 @@ import base64
 import gzip
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -23,8 +24,26 @@ from kube import SECRETS, Kube
 from kube.errors import NotFound
 
 TYPE = "helm.sh/release.v1"
+# Told by the label which record is ours. Helm hands labels on to the records it writes after
+# (pkg/action, rollback.go and upgrade.go), so its value has the number too.
+OURS = "spillway.io/revision"
 DEPLOYED, SUPERSEDED = "deployed", "superseded"
+# While the newest record is one of these, Helm itself refuses to begin anything (pkg/action).
+_BUSY = frozenset({"pending-install", "pending-upgrade", "pending-rollback", "uninstalling"})
 _DONE = {"install": "Install complete", "rollback": "Rollback to {note}"}
+
+
+class Busy(Exception):
+    """Helm is at the release, or was stopped half way."""
+
+    def __init__(self, number: int, status: str) -> None:
+        super().__init__(f"v{number}: {status}")
+        self.number = number
+        self.status = status
+
+
+class Taken(Exception):
+    """Helm wrote a record of this number meanwhile."""
 
 
 def secret_name(release: str, number: int) -> str:
@@ -133,30 +152,47 @@ async def records(kube: Kube, release: str, namespace: str) -> list[tuple[Json, 
     return sorted(found, key=lambda pair: int(pair[1]["version"]))
 
 
+async def last_number(kube: Kube, release: str, namespace: str) -> int:
+    """The newest revision that Helm has of a release; 0: none. Raises `Busy`."""
+    listing = await kube.list(SECRETS, namespace, labels=f"owner=helm,name={release}")
+    labels = [item["metadata"]["labels"] for item in listing.items]
+    numbered = {int(one["version"]): one.get("status", "") for one in labels if "version" in one}
+    last = max(numbered, default=0)
+    if numbered.get(last) in _BUSY:
+        raise Busy(last, numbered[last])
+    return last
+
+
 async def write(kube: Kube, release: Release, revision: Revision, now: datetime) -> None:
-    """The record of a revision as the deployed one; those before become superseded."""
-    stamp = {"createdAt": str(int(now.timestamp()))}
-    fresh = record(release, revision, now)
+    """The record of a revision as the deployed one; those before become superseded.
+
+    Raises `Taken`: a record that Helm wrote is never overwritten.
+    """
+    stamp = str(int(now.timestamp()))
+    mark = f"{revision.operation_id}.{revision.number}"
+    fresh, there = record(release, revision, now), False
     for item, old in await records(kube, release.name, release.namespace):
+        labels = item["metadata"].get("labels") or {}
         if old["version"] == revision.number:
+            there = labels.get(OURS) == mark
+            if not there:
+                raise Taken(str(revision.number))
             continue
         fresh["info"]["first_deployed"] = old["info"]["first_deployed"]
         if old["info"]["status"] == DEPLOYED:
             old["info"]["status"] = SUPERSEDED
-            labels = item["metadata"].get("labels") or {}
-            moment = {"modifiedAt": str(int(now.timestamp()))}
-            await _put(kube, secret(old, labels={**labels, **moment}))
-    await _put(kube, secret(fresh, labels=stamp))
+            await _rewrite(kube, secret(old, labels={**labels, "modifiedAt": stamp}))
+    if not there:
+        made = secret(fresh, labels={"createdAt": stamp, OURS: mark})
+        await kube.create(SECRETS, made, release.namespace)
 
 
-async def _put(kube: Kube, obj: Json) -> None:
-    """As Helm writes: create, or replace what is there."""
+async def _rewrite(kube: Kube, obj: Json) -> None:
+    """One that Helm took away meanwhile stays away: it keeps ten."""
     meta = obj["metadata"]
     body = {"metadata": {"labels": meta["labels"]}, "data": obj["data"]}
-    try:
+    with suppress(NotFound):
         await kube.patch(SECRETS, meta["name"], body, meta["namespace"])
-    except NotFound:
-        await kube.create(SECRETS, obj, meta["namespace"])
 
 
 async def forget(kube: Kube, release: str, namespace: str) -> int:

@@ -215,6 +215,13 @@ def _by_key(cluster: Cluster, component: str, key: str) -> Operation | None:
 
 
 def _valid(intended: Meant, action: str) -> None:
+    row, revision = intended.row, intended.revision
+    if row and revision and not release.can_return_to(intended.component, revision, row):
+        raise ComponentError(
+            "invalid",
+            _("What others installed had parts that could not be read back, such as a key."),
+            _("Configure it with all that its version needs."),
+        )
     if action not in {"install", "upgrade", "configure"}:
         return
     wanted = release.release_of(intended.component, intended.version, intended.values, intended.row)

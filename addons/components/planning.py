@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
@@ -78,15 +78,21 @@ async def filled(reach: Runtime, made: Plan, cluster: Cluster, meant: Meant) -> 
     kube = await reach.kube(cluster.pk)
     if made.action == "uninstall":
         return await _leaving(reach, made, cluster, meant)
-    if question.objects:
+    if question.objects and not _lacks_rights(found):
         old = await reach.db(_applied, meant.row)
         gone = apply.surplus(old, question.objects)
+        takes = await reach.db(release.takes_over, meant.row, made.action)
         made = replace(
             made,
-            objects=tuple(await apply.compare(kube, question.objects)),
+            objects=tuple(await apply.compare(kube, question.objects, moves=takes)),
             surplus=tuple(apply.name_of(obj) for obj in gone),
         )
     return replace(made, nodes=await _nodes(reach, question, meant))
+
+
+def _lacks_rights(found: Sequence[Check]) -> bool:
+    """Then the cluster refuses to compare; the check has told why."""
+    return any(check.code == "rights" and check.state == "bad" for check in found)
 
 
 def _applied(row: Installation | None) -> list[Json]:
@@ -150,4 +156,5 @@ def auto_rollback(meant: Meant, action: str) -> int | None:
     if meant.delivery == Delivery.MANAGED:
         return None
     known = release.deployed(meant.row)
-    return known.number if known else None
+    back = known is not None and release.can_return_to(meant.component, known, meant.row)
+    return known.number if known and back else None

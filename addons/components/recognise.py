@@ -31,9 +31,3 @@ async def recognise(kube: Kube, component: Component) -> Recognised | None:
 def _typed(resource: Resource) -> dict[str, str]:
     """Items of a list do not say what they are."""
     return {"apiVersion": resource.api_version, "kind": resource.kind}
-
-
-async def last_number(kube: Kube, release: str, namespace: str) -> int:
-    """The newest revision that Helm has of a release; 0: none."""
-    known = await helm.records(kube, release, namespace)
-    return int(known[-1][1]["version"]) if known else 0

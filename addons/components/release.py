@@ -7,10 +7,13 @@ from typing import Any
 
 from django.utils.translation import gettext_noop as _
 
-from addons.components.base import Component, Json, Release, Version
+from addons.components import judge
+from addons.components.base import Component, Delivery, Json, Release, Version
 from addons.components.catalogue import catalogue
 from addons.components.kits import rendered
 from addons.models import Cluster, Installation, Revision
+
+_CHANGES = frozenset({"install", "upgrade", "configure"})
 
 
 class Unknown(Exception):
@@ -73,6 +76,33 @@ def labelled(release: Release) -> list[Json]:
 def deployed(installation: Installation) -> Revision | None:
     """The revision that stands in the cluster."""
     return installation.revisions.filter(status=Revision.Status.DEPLOYED).first()
+
+
+def takes_over(installation: Installation | None, action: str) -> bool:
+    """Whether fields that others own become ours: it takes back what was ours, or it is the first
+    change of what others installed and we adopted."""
+    if action in {"repair", "rollback"}:
+        return True
+    if installation is None or not installation.adopted or action not in _CHANGES:
+        return False
+    done = installation.revisions.filter(action__in=_CHANGES)
+    came = (Revision.Status.DEPLOYED, Revision.Status.SUPERSEDED)
+    return not done.filter(status__in=came).exists()
+
+
+def whole(release: Release) -> bool:
+    """Whether the values are all that the version needs: of what others installed some may not be
+    read back, such as a key."""
+    return not judge.wrong(release.version.schema, release.effective)
+
+
+def can_return_to(component: Component, revision: Revision, installation: Installation) -> bool:
+    """Whether a rollback would bring back what stood there. Not so for what was adopted with a key
+    of its own, which we never had."""
+    version = component.version(revision.version)
+    if version is None or installation.delivery != Delivery.IN_CLUSTER:
+        return version is not None
+    return whole(release_of(component, version, revision.values, installation))
 
 
 def installation_for(cluster: Cluster, component: str) -> Installation | None:

@@ -20,7 +20,11 @@ from addons.operations import StepFailed
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """`wanted` is what the operation wants; `revision` its own, `previous` the deployed one."""
+    """`wanted` is what the operation wants; `revision` its own, `previous` the deployed one.
+
+    `takes_over`: fields that others own become ours; `moves`: their entries too, with what we do
+    not apply (`ownership`), which only values that are whole may do: a key may be among it.
+    """
 
     operation: Operation
     installation: Installation
@@ -28,6 +32,8 @@ class Work:
     kit: Kit
     revision: Revision | None
     previous: Revision | None
+    takes_over: bool = False
+    moves: bool = False
 
     @property
     def cluster_id(self) -> int:
@@ -75,13 +81,17 @@ def load(operation: Operation) -> Work:
         raise StepFailed(
             str(error.args[0]), _("Import the catalogue file that has it, then retry.")
         ) from error
+    wanted = releases.release_of(component, version, given["values"], installation)
+    takes_over = releases.takes_over(installation, given["action"])
     return Work(
         operation=operation,
         installation=installation,
-        wanted=releases.release_of(component, version, given["values"], installation),
+        wanted=wanted,
         kit=kit_of(component.name),
         revision=installation.revisions.filter(operation=operation).first(),
         previous=releases.deployed(installation),
+        takes_over=takes_over,
+        moves=takes_over and releases.whole(wanted),
     )
 
 
@@ -113,6 +123,17 @@ def begin_revision(work: Work, now: datetime, objects: list[Json]) -> Revision:
             operation=work.operation,
             created_at=now,
         )
+
+
+def renumber(work: Work, last: int) -> int:
+    """The operation's own revision after `last` and every other; its new number."""
+    assert work.revision is not None
+    with transaction.atomic():
+        Installation.objects.select_for_update().get(pk=work.installation.pk)
+        newest = work.installation.revisions.order_by("-number")[0].number
+        work.revision.number = max(newest, last) + 1
+        work.revision.save(update_fields=["number"])
+    return work.revision.number
 
 
 def finish(work: Work) -> None:

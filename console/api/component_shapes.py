@@ -99,7 +99,7 @@ class DifferenceShape(s.Serializer[Any]):
     field = _text()
     live = s.JSONField(allow_null=True)
     wanted = s.JSONField(allow_null=True)
-    kind = s.ChoiceField(["field", "missing", "surplus"])
+    kind = s.ChoiceField(["field", "missing", "surplus", "refused"])
 
 
 class VendorNodeShape(s.Serializer[Any]):

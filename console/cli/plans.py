@@ -18,7 +18,12 @@ _VALUES: tuple[Column, ...] = (
     ("YOURS", lambda row: shown(row["yours"])),
     ("WILL BE", lambda row: shown(row["result"])),
 )
-_WHOLE = {"missing": "(is not there)", "surplus": "(is not wanted)", "field": ""}
+_WHOLE = {
+    "missing": "(is not there)",
+    "surplus": "(is not wanted)",
+    "refused": "(is refused)",
+    "field": "",
+}
 OBJECTS: tuple[Column, ...] = (
     ("OBJECT", "object"),
     ("FIELD", lambda row: row["field"] or _WHOLE[row["kind"]]),

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from croniter import croniter
@@ -82,6 +82,15 @@ def _amounts(resources: Obj, path: str, problems: Problems) -> None:
             problems.invalid(f"{path}.requests", value, text)
 
 
+def _environment(env: Iterable[Obj], path: str, problems: Problems) -> None:
+    for number, one in enumerate(env):
+        where, sources = f"{path}[{number}].valueFrom", one.get("valueFrom") or {}
+        if sources and one.get("value"):
+            problems.invalid(where, "", "may not be specified when `value` is not empty")
+        elif len(sources) > 1:
+            problems.invalid(where, "", "may not have more than one field specified at a time")
+
+
 def _containers(spec: Obj, path: str, problems: Problems) -> None:
     if not spec.get("containers"):
         problems.required(f"{path}.containers")
@@ -101,6 +110,7 @@ def _containers(spec: Obj, path: str, problems: Problems) -> None:
             policies = ("Always", "IfNotPresent", "Never")
             problems.supported(f"{where}.imagePullPolicy", item.get("imagePullPolicy"), policies)
             _amounts(item.get("resources") or {}, f"{where}.resources", problems)
+            _environment(item.get("env") or (), f"{where}.env", problems)
             for number, mount in enumerate(item.get("volumeMounts") or ()):
                 if mount["name"] not in volumes:
                     message = f'Not found: "{mount["name"]}"'

@@ -15,6 +15,7 @@ from addons.models import Operation
 from addons.operations import StepFailed
 from addons.runtime.contract import Context
 from addons.sentences import stored
+from kube import Kube
 
 
 async def recognise(ctx: Context, operation: Operation) -> str:
@@ -30,9 +31,24 @@ async def recognise(ctx: Context, operation: Operation) -> str:
             stored(_("Its version is %(version)s now."), version=found.version),
             _("Start the adoption anew."),
         )
-    last = await recognition.last_number(kube, found.release, found.namespace)
+    last = await helms_last(kube, found.release, found.namespace)
     await ctx.db(keep, operation, after=max(0, last - 1), helm=bool(last))
     return stored(_("recognised by %(evidence)s"), evidence=found.evidence)
+
+
+async def helms_last(kube: Kube, release: str, namespace: str) -> int:
+    """The newest number of Helm's; raises `StepFailed` while Helm is at it, as Helm would."""
+    try:
+        return await helm.last_number(kube, release, namespace)
+    except helm.Busy as busy:
+        raise StepFailed(
+            stored(
+                _("Helm is at it: revision %(number)s is %(status)s."),
+                number=busy.number,
+                status=busy.status,
+            ),
+            _("Retry when it is done. If nothing runs any more, helm rollback ends it."),
+        ) from busy
 
 
 async def record_adopted(ctx: Context, operation: Operation) -> str:

@@ -13,7 +13,7 @@ from addons.components.steps import adoption, removal
 from addons.components.steps.canary import canary
 from addons.components.steps.common import preflight, record, snapshot, work_of
 from addons.components.steps.rollout import WORKLOADS, nodes_or_crash, rollout
-from addons.components.work import Work, keep
+from addons.components.work import Work, keep, renumber
 from addons.models import Operation
 from addons.operations import NotYet, StepFailed, Steps
 from addons.runtime.contract import Context
@@ -23,8 +23,16 @@ from kube.errors import Forbidden, Invalid
 
 # What an operation remembers of Secrets whose keys it changed.
 RESTART = "restart"
-# Actions that take back what others changed in our objects.
-_TAKES_OVER = frozenset({"repair", "rollback", "adopt"})
+
+
+async def snapshot_after_helm(ctx: Context, operation: Operation) -> str:
+    """Numbered after Helm's newest revision: people may have upgraded or rolled back with it."""
+    work = await work_of(ctx, operation)
+    kube = await ctx.kube(work.cluster_id)
+    last = await adoption.helms_last(kube, work.wanted.name, work.wanted.namespace)
+    if work.revision is None:
+        await ctx.db(keep, operation, after=last)
+    return await snapshot(ctx, operation)
 
 
 async def rbac_and_crds(ctx: Context, operation: Operation) -> str:
@@ -79,11 +87,12 @@ async def _restart_readers(ctx: Context, kube: Kube, work: Work, objects: Sequen
 
 async def _put_all(ctx: Context, work: Work, objects: Sequence[Json]) -> str:
     kube = await ctx.kube(work.cluster_id)
-    force = work.operation.arguments["action"] in _TAKES_OVER
     for obj in apply.ordered(objects):
         ctx.lease.check()
         try:
-            await apply.put(kube, await ctx.db(apply.unsealed, obj), force=force)
+            if work.moves:
+                await apply.take_over(kube, obj)
+            await apply.put(kube, await ctx.db(apply.unsealed, obj), force=work.takes_over)
         except apply.Conflicts as error:
             raise StepFailed(
                 stored(_("Others own fields of it: %(owners)s"), owners=error),
@@ -113,13 +122,21 @@ async def record_with_helm(ctx: Context, operation: Operation) -> str:
     work = await work_of(ctx, operation)
     assert work.revision is not None
     ctx.lease.check()
-    await helm.write(await ctx.kube(work.cluster_id), work.wanted, work.revision, ctx.now())
+    kube = await ctx.kube(work.cluster_id)
+    try:
+        last = await helm.last_number(kube, work.wanted.name, work.wanted.namespace)
+        await helm.write(kube, work.wanted, work.revision, ctx.now())
+    except helm.Busy as busy:
+        raise NotYet(stored(_("Helm is at it: %(state)s"), state=busy), 2.0) from busy
+    except helm.Taken as taken:
+        number = await ctx.db(renumber, work, last)
+        raise NotYet(stored(_("Helm wrote one too; ours is %(n)s now"), n=number), 0.1) from taken
     return await record(ctx, operation)
 
 
 _CHANGE: Steps = (
     ("preflight", preflight),
-    ("snapshot", snapshot),
+    ("snapshot", snapshot_after_helm),
     ("rbac-and-crds", rbac_and_crds),
     ("apply", apply_rest),
     ("rollout", rollout),
@@ -128,7 +145,7 @@ _CHANGE: Steps = (
     ("record", record_with_helm),
 )
 _REPAIR: Steps = (
-    ("snapshot", snapshot),
+    ("snapshot", snapshot_after_helm),
     ("rbac-and-crds", rbac_and_crds),
     ("apply", apply_rest),
     ("rollout", rollout),
