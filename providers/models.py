@@ -200,6 +200,7 @@ class Instance(models.Model):
             models.Index(
                 fields=["id"], condition=models.Q(unposted=True), name="instance_unposted"
             ),
+            models.Index(fields=["billed_to"], name="instance_billed_to"),
         ]
 
     def __str__(self) -> str:
@@ -231,6 +232,8 @@ class Orphan(models.Model):
     size = models.JSONField(default=dict)
     billed_from = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
+    # Of one that no row of the ledger knows: whether a price changed since its lines were written.
+    unposted = models.BooleanField(default=False)
     price_per_hour = models.DecimalField(max_digits=14, decimal_places=8, null=True, blank=True)
     currency = models.CharField(max_length=3, blank=True)
     created_at = models.DateTimeField(null=True, blank=True)

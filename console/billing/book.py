@@ -21,11 +21,12 @@ from functools import cache
 from django.contrib.auth.models import Group
 from django.db import transaction
 from django.db.models import Count, Max, Q, QuerySet
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 
 from console.billing.models import DiscountRule, PriceEntry
 from providers import registry
-from providers.models import CloudAccount, Instance
+from providers.models import CloudAccount, Instance, Orphan
 from providers.prices import ABROAD, ANY_TYPE, MAINLAND, Book, Discount, Entry, Item, Origin, Per
 
 MOST_ENTRIES_KEPT = 200
@@ -331,19 +332,13 @@ def remove_discount(row: DiscountRule) -> None:
 def _touch(row: PriceEntry | DiscountRule) -> None:
     """Mark the lives whose lines the price or the rule may change."""
     touched(row).filter(unposted=False).update(unposted=True)
+    _strays(row).filter(unposted=False).update(unposted=True)
 
 
 def touched(row: PriceEntry | DiscountRule) -> QuerySet[Instance]:
     """The instances that cost while it is valid, where it is. Without a machine type a price is for
     sizes without one, a rule for any."""
-    rows = Instance.objects.filter(
-        Q(billed_to=None) | Q(billed_to__gt=row.valid_from),
-        account__team=row.team_id,
-        provider=row.provider,
-        billed_from__isnull=False,
-    )
-    if row.valid_to is not None:
-        rows = rows.filter(billed_from__lt=row.valid_to)
+    rows = Instance.objects.filter(_lasted(row), account__team=row.team_id, provider=row.provider)
     if row.account_id is not None:
         rows = rows.filter(account=row.account_id)
     if row.region:
@@ -353,6 +348,34 @@ def touched(row: PriceEntry | DiscountRule) -> QuerySet[Instance]:
         return _of_type(rows, row.type).filter(_of_tier(row.tier))
     rows = _of_type(rows, row.type) if row.type else rows
     return rows.filter(_of_tier(row.tier)) if row.tier else rows
+
+
+def _lasted(row: PriceEntry | DiscountRule) -> Q:
+    """What cost while it is valid, or may have: gone before anybody saw when it began to cost."""
+    seen = Q(billed_from__isnull=False) & (Q(billed_to=None) | Q(billed_to__gt=row.valid_from))
+    unheard = Q(billed_from=None, closed_at__gte=row.valid_from)
+    if row.valid_to is not None:
+        seen &= Q(billed_from__lt=row.valid_to)
+        before = Q(intended_at__lt=row.valid_to) | Q(cloud_created_at__lt=row.valid_to)
+        unheard &= before
+    return seen | unheard
+
+
+def _strays(row: PriceEntry | DiscountRule) -> QuerySet[Orphan]:
+    """Orphans that no row of the ledger knows; they are few, their sizes are not looked into."""
+    begin, end = (
+        Coalesce("billed_from", "created_at", "found_at"),
+        Coalesce("ended_at", "closed_at"),
+    )
+    rows = Orphan.objects.filter(
+        instance=None, account__team=row.team_id, account__provider=row.provider
+    ).annotate(begin=begin, end=end)
+    rows = rows.filter(Q(end=None) | Q(end__gt=row.valid_from))
+    if row.valid_to is not None:
+        rows = rows.filter(begin__lt=row.valid_to)
+    if row.account_id is not None:
+        rows = rows.filter(account=row.account_id)
+    return rows.filter(_of_region(row.region)) if row.region else rows
 
 
 def _of_region(region: str) -> Q:

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
@@ -25,7 +26,7 @@ from console.billing.changes import Change, difference
 from console.billing.drafts import Draft, Metered
 from console.billing.models import DiscountRule, LiveShare, PriceEntry, UsageLine
 from providers.calendar import day_of, day_start
-from providers.models import CloudAccount, Instance
+from providers.models import CloudAccount, Instance, Orphan
 from providers.rows import update_each
 
 log = logging.getLogger(__name__)
@@ -34,7 +35,18 @@ SHARD = "books"
 BATCH = 200
 LEASE_SECONDS = 30.0
 SLICE_SECONDS = 20.0
-REPRICED = timedelta(seconds=60)
+
+
+@dataclass
+class Carried:
+    """How far a process followed prices that become others by themselves: everything before
+    `until` (None: before the last midnight), and of a change since then the rows up to a number."""
+
+    until: datetime | None = None
+    rows: dict[tuple[str, int, datetime], int] = field(default_factory=dict)
+
+
+_carried = Carried()
 
 
 def post_due(*, holder: str, clock: Clock) -> int:
@@ -48,7 +60,7 @@ def post_due(*, holder: str, clock: Clock) -> int:
     end = clock.monotonic() + SLICE_SECONDS
     written = 0
     try:
-        for pks in batches(clock.now()):
+        for pks in batches(clock.now(), _carried):
             held.renew()
             written += post(pks, clock.now())
             if clock.monotonic() > end:
@@ -75,31 +87,45 @@ def _short(now: datetime) -> Q:
     return (open_rows | left) & Q(billed_from__lt=midnight) & short
 
 
-def batches(now: datetime) -> Iterator[list[int]]:
-    """What is due, and what costs something else since a moment ago; each question has an index of
-    its own."""
-    for wanted in (Q(unposted=True), _short(now), *_repriced(now)):
-        last = 0
-        while True:
-            rows = Instance.objects.filter(wanted, pk__gt=last).order_by("pk")
-            pks = list(rows.values_list("pk", flat=True)[:BATCH])
-            if not pks:
-                break
+def batches(now: datetime, carried: Carried | None = None) -> Iterator[list[int]]:
+    """What is due, and what costs something else since the last pass that went through to its end;
+    each question has an index of its own."""
+    carried = carried or Carried()
+    for wanted in (Q(unposted=True), _short(now)):
+        yield from _walk(wanted)
+    since = midnight = day_start(day_of(now))
+    if carried.until is not None and midnight < carried.until <= now:
+        since = carried.until
+    for change, wanted in _repriced(since, now):
+        for pks in _walk(wanted, carried.rows.get(change, 0)):
             yield pks
-            last = pks[-1]
+            carried.rows[change] = pks[-1]
+    carried.until, carried.rows = now, {}
 
 
-def _repriced(now: datetime) -> Iterator[Q]:
-    """Lives that go on and whose price has just become another one, as was entered before: their
-    lines come by themselves, their part of the live spend does not."""
-    lately = (now - REPRICED, now)
+def _walk(wanted: Q, last: int = 0) -> Iterator[list[int]]:
+    while True:
+        rows = Instance.objects.filter(wanted, pk__gt=last).order_by("pk")
+        pks = list(rows.values_list("pk", flat=True)[:BATCH])
+        if not pks:
+            return
+        yield pks
+        last = pks[-1]
+
+
+def _repriced(since: datetime, now: datetime) -> Iterator[tuple[tuple[str, int, datetime], Q]]:
+    """Lives that go on and whose price became another one, as was entered before: their lines come
+    by themselves, their part of the live spend does not. With what tells the change from others."""
+    lately = (since, now)
     began = Q(valid_from__range=lately) | Q(valid_to__range=lately)
     changes: list[PriceEntry | DiscountRule] = [
-        *PriceEntry.objects.filter(began, withdrawn_at=None),
-        *DiscountRule.objects.filter(began),
+        *PriceEntry.objects.filter(began, withdrawn_at=None).order_by("pk"),
+        *DiscountRule.objects.filter(began).order_by("pk"),
     ]
     for change in changes:
-        yield Q(live_share__isnull=False, pk__in=touched(change).values("pk"))
+        borders = [at for at in (change.valid_from, change.valid_to) if at and since <= at <= now]
+        key = (type(change).__name__, change.pk, max(borders))
+        yield key, Q(live_share__isnull=False, pk__in=touched(change).values("pk"))
 
 
 def post(pks: Sequence[int], now: datetime, *, reason: str = "") -> int:
@@ -196,4 +222,5 @@ def post_strays(now: datetime) -> int:
             wanted = settled(strays.metered(orphan, book, now), now)
             lines = list(UsageLine.objects.filter(orphan=orphan))
             written += _write([difference(wanted, lines)], {}, now)
+            Orphan.objects.filter(pk=pk, unposted=True).update(unposted=False)
     return written

@@ -79,7 +79,7 @@ def _book(orphan: Orphan) -> Book:
 
 
 def due(now: datetime) -> list[int]:
-    """Those whose lines do not reach the last midnight, or their end."""
+    """Those whose lines do not reach the last midnight, or their end, or have another price."""
     return list(_short(day_start(day_of(now))).order_by("pk").values_list("pk", flat=True))
 
 
@@ -97,7 +97,7 @@ def _short(border: datetime | None) -> QuerySet[Orphan]:
     goes_on = Q(closed_at=None)
     if border is not None:
         goes_on &= Q(reached__lt=border)
-    own = ~Q(close_reason=ADOPTED) & (Q(reached=None) | ended | goes_on)
+    own = ~Q(close_reason=ADOPTED) & (Q(reached=None) | Q(unposted=True) | ended | goes_on)
     return reached.filter(own | Q(close_reason=ADOPTED, told__gt=0))
 
 
