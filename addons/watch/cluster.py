@@ -61,10 +61,11 @@ class ClusterWatch:
         self._labelled = Labelled(kube)
         self._toleration: Toleration | None = None
         self._stranded: dict[str, Pod] = {}
-        self._told: tuple[str, str, str] | None = None
+        self._told: tuple[str, str, str, str] | None = None
         self._seen_at = 0.0
         self._probed_at: float | None = None
         self._probe_error: Exception | None = None
+        self._served = ""
 
     async def run(self) -> None:
         try:
@@ -108,11 +109,12 @@ class ClusterWatch:
         while True:
             try:
                 async with asyncio.timeout(PROBE_SECONDS):
-                    await self._kube.version()
+                    answer = await self._kube.version()
             except (KubeError, TimeoutError) as error:
                 self._probe_error = error
             else:
                 self._probed_at, self._probe_error = self._runtime.clock.epoch(), None
+                self._served = str(answer.get("gitVersion") or self._served)[:64]
             await asyncio.sleep(PROBE_SECONDS)
 
     def _drop(self, nodes: list[VirtualNode]) -> None:
@@ -224,16 +226,20 @@ class ClusterWatch:
                 self._mirror.offer([row_of(pod, self._places)] if same else [Gone(uid, version)])
 
     async def _tell(self) -> None:
-        """Write the cluster's state when it changed, and when it was last seen."""
+        """Write the cluster's state and version when they changed, and when it was last seen.
+
+        An upgrade of the control plane comes to the version matrix, eviction and nodes by that.
+        """
         now = self._runtime.clock.epoch()
         state = self._state(now)
         heard = max(self._probed_at or 0.0, *(s.heard_at or 0.0 for s in self._sources.values()))
         fresh = heard - self._seen_at >= SEEN_SECONDS
-        if state == self._told and not fresh:
+        told = (*state, self._served)
+        if told == self._told and not fresh:
             return
-        self._told, self._seen_at = state, heard
+        self._told, self._seen_at = told, heard
         seen = datetime.fromtimestamp(heard, UTC) if heard else None
-        await self._runtime.db(_save_state, self._cluster_id, state, seen)
+        await self._runtime.db(_save_state, self._cluster_id, state, seen, self._served)
         await announce_async(self._runtime.redis, "clusters", [self._cluster_id])
 
     def _state(self, now: float) -> tuple[str, str, str]:
@@ -268,7 +274,9 @@ def _unscheduled(cluster_id: int) -> list[tuple[str, str, str, int]]:
     return list(rows.values_list("uid", "namespace", "name", "resource_version"))
 
 
-def _save_state(cluster_id: int, state: tuple[str, str, str], seen: datetime | None) -> None:
+def _save_state(
+    cluster_id: int, state: tuple[str, str, str], seen: datetime | None, version: str
+) -> None:
     values: dict[str, Any] = {
         "state": state[0],
         "state_reason": state[1][:64],
@@ -276,4 +284,6 @@ def _save_state(cluster_id: int, state: tuple[str, str, str], seen: datetime | N
     }
     if seen:
         values["last_seen_at"] = seen
+    if version:
+        values["version"] = version
     Cluster.objects.filter(pk=cluster_id).update(**values)

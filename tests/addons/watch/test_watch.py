@@ -108,10 +108,26 @@ def test_a_node_row_becomes_a_ready_node_with_a_lease(runtime: Runtime, node: Vi
             seen = await kube.get(NODES, node.name)
             told = {c["type"]: c["status"] for c in seen["status"]["conditions"]}
             assert told["Ready"] == told["CloudReachable"] == "True"
-            assert seen["status"]["nodeInfo"]["kubeletVersion"] == "v1.31.1-aliyun.1"
             assert quantity.parse(seen["status"]["allocatable"]["pods"]) == 4000
             lease = await kube.get(LEASES, node.name, "kube-node-lease")
             assert lease["spec"]["leaseDurationSeconds"] == 40
+
+    runtime.run(scenario(), timeout=60)
+
+
+def test_an_upgrade_of_the_cluster_comes_to_its_row_and_its_nodes(
+    runtime: Runtime, cluster: Cluster, node: VirtualNode
+) -> None:
+    async def scenario() -> None:
+        async with ready(runtime, node) as kube:
+            served = (await kube.version())["gitVersion"]
+            assert served != cluster.version, "registered before the upgrade"
+            await until(runtime, Cluster.objects.filter(pk=cluster.pk, version=served).first)
+            async with asyncio.timeout(15):
+                while (await kube.get(NODES, node.name))["status"]["nodeInfo"][
+                    "kubeletVersion"
+                ] != served:
+                    await asyncio.sleep(0.1)
 
     runtime.run(scenario(), timeout=60)
 
