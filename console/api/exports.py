@@ -22,6 +22,7 @@ from console.api.base import Resource, reader
 from console.api.negotiation import OneForm
 from console.api.problems import Problem
 from console.billing import groups
+from console.billing.asked import day_of_text
 from console.billing.exports import manage
 from console.models import Export
 
@@ -45,7 +46,19 @@ class ExportRequest(s.Serializer[Any]):
         for name in attrs["where"]:
             if not groups.is_group(name):
                 raise ValidationError({"where": _("There is no filter %(name)s.") % {"name": name}})
+        _check_days(attrs)
         return attrs
+
+
+def _check_days(attrs: dict[str, Any]) -> None:
+    given = {name: [attrs[name].isoformat()] for name in ("start", "end")}
+    given["where"] = attrs["where"].get("day", [])
+    for field, texts in given.items():
+        try:
+            for text in texts:
+                day_of_text(text)
+        except ValueError as error:
+            raise ValidationError({field: _("A day is written like 2026-11-21.")}) from error
 
 
 class ExportShape(s.Serializer[Any]):

@@ -25,6 +25,8 @@ PERIODS = ("today", "7d", "month", "last-month")
 DEFAULT_PERIOD = "month"
 DEFAULT_GROUP = "namespace"
 STEPS = ("hour", "day")
+# Days beyond which calendars end.
+FIRST, LAST = date(2000, 1, 1), date(2999, 12, 31)
 LONGEST = timedelta(days=400)
 # Spans up to this are shown by the hour unless asked otherwise.
 _BY_HOUR = timedelta(days=2)
@@ -116,9 +118,17 @@ def _step(start: date, end: date) -> str:
 
 def _day(params: QueryDict, name: str) -> date:
     try:
-        return date.fromisoformat(str(params[name]))
+        return day_of_text(str(params[name]))
     except ValueError:
         raise BadQuestion(name, _("A day is written like 2026-11-21.")) from None
+
+
+def day_of_text(text: str) -> date:
+    """A billing day of these centuries. Raises `ValueError`."""
+    found = date.fromisoformat(text)
+    if not FIRST <= found <= LAST:
+        raise ValueError(text)
+    return found
 
 
 def _span(params: QueryDict, today: date) -> tuple[str, date, date]:

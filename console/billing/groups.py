@@ -91,11 +91,18 @@ def read_key(name: str) -> Callable[[Any], str]:
 
 def resolved(where: Where, teams: frozenset[int] | None) -> dict[str, frozenset[str]]:
     """The same filters by keys: names and slugs of the reader's own teams become keys too."""
-    found = {name: frozenset(texts) for name, texts in where.items()}
+    found = {name: frozenset(filter(_may_be, texts)) for name, texts in where.items()}
     for name, named in _NAMED.items():
         if name in found:
             found[name] |= named(found[name], teams)
+    for name in _NUMBERED & found.keys():
+        found[name] = frozenset(filter(_is_number, found[name]))
     return found
+
+
+def _may_be(text: str) -> bool:
+    """PostgreSQL's texts hold no NUL, so nothing is called that."""
+    return "\0" not in text
 
 
 def _clusters(texts: frozenset[str], teams: frozenset[int] | None) -> frozenset[str]:
@@ -116,6 +123,7 @@ def _teams(texts: frozenset[str], teams: frozenset[int] | None) -> frozenset[str
     return frozenset(str(pk) for pk in rows.values_list("pk", flat=True))
 
 
+_NUMBERED = frozenset({"account", "team"})
 _NAMED = {"cluster": _clusters, "account": _accounts, "team": _teams}
 
 
@@ -125,11 +133,14 @@ def narrowed(where: Mapping[str, frozenset[str]]) -> Q:
     for name, keys in where.items():
         if name == "spot":
             found &= _spot(keys)
-        elif name in ("account", "team"):
-            found &= Q(**{f"{column(name)}__in": [text for text in keys if text.isdecimal()]})
         else:
             found &= Q(**{f"{column(name)}__in": sorted(keys)})
     return found
+
+
+def _is_number(text: str) -> bool:
+    """Of a row: what has more digits than a key can have is none."""
+    return text.isdecimal() and len(text) <= 18
 
 
 def _spot(keys: frozenset[str]) -> Q:
@@ -143,7 +154,7 @@ def _spot(keys: frozenset[str]) -> Q:
 
 def titles(name: str, keys: Sequence[str]) -> dict[str, str]:
     """What people call the clusters, accounts and teams; of other groups the keys themselves."""
-    numbers = [int(text) for text in keys if text.isdecimal()]
+    numbers = [int(text) for text in keys if _is_number(text)]
     rows: Any = ()
     if name == "cluster":
         rows = Cluster.objects.filter(uid__in=keys).values_list("uid", "name")

@@ -114,6 +114,14 @@ def test_question_that_cannot_be_read_is_a_problem(api: APIClient) -> None:
     assert (answer.json()["code"], answer.json()["parameter"]) == ("bad_question", "group")
 
 
+@pytest.mark.parametrize("name", ["billing-statement", "billing-series", "billing-usage"])
+def test_question_beyond_every_calendar_and_key_is_answered(api: APIClient, name: str) -> None:
+    days = {"start": "0001-01-01", "end": "0001-01-02"}
+    assert api.get(reverse(f"api:{name}"), days).status_code == 400
+    for odd in ({"account": "9" * 30}, {"namespace": "a\0b"}, {"cluster": "\0"}):
+        assert api.get(reverse(f"api:{name}"), odd).status_code == 200
+
+
 def test_days_of_a_bill_are_told_with_what_they_explain(api: APIClient, live: PodRow) -> None:
     found = get(api, "billing-reconciliation", period="7d", provider="eci")
     assert {day["provider"] for day in found["days"]} == {"eci"}

@@ -93,6 +93,8 @@ def test_rights_are_those_of_when_it_is_made(cast: Cast, api: APIClient) -> None
         ({"end": "2026-11-01"}, "end"),
         ({"start": "2025-01-01"}, "start"),
         ({"where": {"colour": ["red"]}}, "where"),
+        ({"where": {"day": ["yesterday"]}}, "where"),
+        ({"start": "0001-01-01", "end": "0001-01-02"}, "start"),
         ({"format": "xls"}, "format"),
     ],
 )
