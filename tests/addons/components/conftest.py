@@ -144,7 +144,7 @@ _OURS = (
 async def _clean(runtime: Runtime, cluster_id: int) -> None:
     """Leave the shared cluster as it was found."""
     kube = await runtime.kube(cluster_id)
-    marked = "app.kubernetes.io/managed-by=spillway"
+    marked = "app.kubernetes.io/managed-by in (spillway,Helm)"
     for resource in _OURS:
         for item in (await kube.list(resource, labels=marked)).items:
             meta = item["metadata"]

@@ -206,3 +206,81 @@ def test_an_uninstall_leaves_nothing_and_proves_it(place: Place) -> None:
     assert place.get(SECRETS, "sh.helm.release.v1.greeter.v1", SPACE) is None
     proof = done.arguments["proof"]
     assert (proof["objects"], proof["instances"], proof["asked"]) == ([], [], False)
+
+
+def test_a_change_is_numbered_after_what_helm_did_meanwhile(place: Place, world: World) -> None:
+    row = installed(place, values={"word": "servus"})
+    done = place.run("greeter", "upgrade", version="v2.0.0")
+    assert done.state == Operation.State.SUCCEEDED, (done.error, done.log)
+    helm(world, "rollback", "greeter", "1", "-n", SPACE)
+    assert image(place) == "nginx:1.25"
+    written = place.get(SECRETS, "sh.helm.release.v1.greeter.v3", SPACE)
+
+    given = {"greeting": {"word": "grias di"}}
+    plan = manage.plan(place.cluster, "greeter", action="configure", values=given)
+    conflicts = [check for check in plan.checks if check.code == "conflict"]
+    assert any(".image: helm" in check.detail for check in conflicts), conflicts
+    assert conflicts[0].fix.startswith("Repair takes the fields over")
+    for action, more in (("repair", {}), ("configure", {"values": given})):
+        done = place.run("greeter", action, **more)
+        assert done.state == Operation.State.SUCCEEDED, (done.error, done.log)
+    assert image(place) == "nginx:1.27"
+    history = helm(world, "history", "greeter", "-n", SPACE)
+    for number, words in ((2, "superseded.*Upgrade"), (3, "superseded.*Rollback to 1")):
+        assert re.search(rf"{number}\s.*{words}", history), history
+    assert re.search(r"5\s.*deployed.*v2\.0\.0.*Upgrade complete", history), history
+    after = place.get(SECRETS, "sh.helm.release.v1.greeter.v3", SPACE)
+    assert written
+    assert after
+    assert after["metadata"]["uid"] == written["metadata"]["uid"]
+    assert [r.number for r in manage.history(row)] == [5, 4, 2, 1]
+
+
+def test_a_record_that_helm_writes_while_we_work_is_not_overwritten(
+    place: Place, world: World
+) -> None:
+    row = installed(place)
+    operation = place.start("greeter", "repair")
+    place.work(lambda: operation.steps.filter(name="snapshot", state="done").exists())
+    helm(world, "rollback", "greeter", "1", "-n", SPACE)
+    place.ended(operation)
+    assert operation.state == Operation.State.SUCCEEDED, (operation.error, operation.log)
+    history = helm(world, "history", "greeter", "-n", SPACE)
+    assert re.search(r"2\s.*superseded.*Rollback to 1", history), history
+    assert re.search(r"3\s.*deployed.*v1\.0\.0.*Upgrade complete", history), history
+    assert [r.number for r in manage.history(row)] == [3, 1]
+
+
+def test_nothing_is_begun_while_helm_is_at_the_release(place: Place) -> None:
+    installed(place)
+    meta = {"labels": {"status": "pending-upgrade"}}
+    record = "sh.helm.release.v1.greeter.v1"
+    place.ask(lambda k: k.patch(SECRETS, record, {"metadata": meta}, SPACE))
+    done = place.run("greeter", "upgrade", version="v2.0.0")
+    assert done.state == Operation.State.FAILED
+    assert "pending-upgrade" in done.error
+    assert image(place) == "nginx:1.25", "nothing was changed"
+
+
+def test_what_the_server_refuses_is_one_difference_with_its_words(place: Place) -> None:
+    row = installed(place)
+    live = place.get(DEPLOYMENTS, "greeter", SPACE)
+    assert live
+    labels = {"app": "another"}
+    body = {
+        **{key: live[key] for key in ("apiVersion", "kind")},
+        "metadata": {"name": "greeter", "namespace": SPACE},
+        "spec": {
+            **live["spec"],
+            "selector": {"matchLabels": labels},
+            "template": {**live["spec"]["template"], "metadata": {"labels": labels}},
+        },
+    }
+    place.ask(lambda k: k.delete(DEPLOYMENTS, "greeter", SPACE, propagation="Background"))
+    place.ask(lambda k: k.create(DEPLOYMENTS, body))
+    try:
+        (found,) = (one for one in manage.drift(row) if one["object"].startswith("Deployment"))
+    finally:
+        place.ask(lambda k: k.delete(DEPLOYMENTS, "greeter", SPACE, propagation="Background"))
+    assert (found["kind"], found["field"]) == ("refused", "spec.selector")
+    assert "field is immutable" in found["wanted"]
