@@ -117,7 +117,8 @@ def settle(cordoning: Collection[str] = ()) -> int:
     settled = [(row, change) for row, change in wanted if change in done]
     for row, change in settled:
         Hold.objects.filter(pk=row.pk).update(cordoned=change.value)
-        VirtualNode.objects.filter(pk=change.node_id).update(unschedulable=change.value)
+        if change.node_id is not None:
+            VirtualNode.objects.filter(pk=change.node_id).update(unschedulable=change.value)
     ours = [change.node_id for _, change in settled if change.node_id is not None]
     transaction.on_commit(lambda: announce("nodes", ours))
     return len(settled)

@@ -116,17 +116,19 @@ def _event(
     budget: Budget, threshold: str, begins: datetime, spending: Spending, now: datetime
 ) -> BudgetEvent | None:
     """None when it was there already."""
+    mine = {"budget": budget, "period_start": begins, "threshold": threshold}
+    if BudgetEvent.objects.filter(**mine).exists():
+        return None
     acts = threshold == str(FULL) and budget.action != Budget.Action.NOTIFY
-    amount = spending.expected if threshold == words.FORECAST else spending.spent
     event, new = BudgetEvent.objects.get_or_create(
         budget=budget,
         period_start=begins,
         threshold=threshold,
         defaults={
             "at": now,
-            "spent": amount,
+            "spent": spending.expected if threshold == words.FORECAST else spending.spent,
             "amount": budget.amount,
-            "action": lambda: _reached(budget) if acts else "",
+            "action": _reached(budget) if acts else "",
         },
     )
     return event if new else None

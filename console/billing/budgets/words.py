@@ -104,13 +104,15 @@ def _title(budget: Budget, threshold: str) -> str:
 def _text(event: BudgetEvent) -> str:
     if event.threshold == LIFTED:
         return _("New instances are made again.")
-    told = {
-        Budget.Action.HOLD: _(
-            "New instances are refused from now on; pods that run are left alone."
-        ),
-        Budget.Action.CORDON: _(
-            "Its virtual nodes are cordoned from now on; pods that run are left alone."
-        ),
-    }.get(event.action, _("Nothing was stopped."))
+    if not event.action:
+        return _("Nothing was stopped.")
     # What it does not do matters to whoever reads that it acts.
-    return " ".join([told, *(limits(event.budget) if event.action else ())])
+    return " ".join([_acted(event.action), *limits(event.budget)])
+
+
+def _acted(action: str) -> str:
+    if action == Budget.Action.HOLD:
+        return _("New instances are refused from now on; pods that run are left alone.")
+    if action == Budget.Action.CORDON:
+        return _("Its virtual nodes are cordoned from now on; pods that run are left alone.")
+    return _("Nothing was stopped.")

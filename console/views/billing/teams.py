@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django import forms
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, User
 from django.utils.translation import gettext_lazy
 
 from console.access import AnyUser, Role, teams_of
@@ -21,7 +21,7 @@ _WRITERS = {
 def able(user: AnyUser, role: Role = Role.OPERATOR) -> list[Group]:
     """The teams in which the user has the role; the first is what `default_team` takes."""
     mine = teams_of(user).order_by("pk")
-    if getattr(user, "is_superuser", False):
+    if not isinstance(user, User) or user.is_superuser:
         return list(mine)
     return list(mine.filter(memberships__user=user, memberships__role__in=_WRITERS[role]))
 
