@@ -93,7 +93,8 @@ class Task:
 
 
 class ManagedAddons(Protocol):
-    """A vendor's add-on API in one region. Changes give a task's id; empty: there is none.
+    """A vendor's add-on API in one region. Changes give a task's id; empty: there is none; None: it
+    is not told, and comes up among `configurations`.
 
     `addon` raises `NotFound` for what is not installed, also right after it was uninstalled.
     `configure` replaces the whole configuration: read, merge, write. `cluster_id` is the vendor's.
@@ -114,11 +115,16 @@ class ManagedAddons(Protocol):
     async def upgrade(
         self, cluster_id: str, name: str, *, current: str, version: str, config: Mapping[str, Any]
     ) -> str: ...
-    async def configure(self, cluster_id: str, name: str, config: Mapping[str, Any]) -> str: ...
+    async def configure(
+        self, cluster_id: str, name: str, config: Mapping[str, Any]
+    ) -> str | None: ...
     async def uninstall(self, cluster_id: str, name: str) -> str: ...
     async def task(self, task_id: str) -> Task: ...
     async def busy(self, cluster_id: str) -> Sequence[Task]:
         """Changes of add-ons that are under way in the cluster, whoever asked for them."""
+
+    async def configurations(self, cluster_id: str) -> Sequence[Task]:
+        """The newest changes of configurations, under way or over, newest first."""
 
     async def aclose(self) -> None: ...
 

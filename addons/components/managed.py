@@ -2,9 +2,7 @@
 
 The vendors' calls are not idempotent, so a request is noted before it is made, and whoever finds
 a note without an answer looks first: the add-on as it is now, then the changes under way in the
-cluster. What was asked stands in `Operation.arguments["managed"]`:
-
-    {"asked_at": when, "task": the vendor's task id, "accepted": whether it was taken}
+cluster.
 
 `STEPS` are the steps of each action, safe to repeat; a failed task forgets its note, so that a
 retry asks again.
@@ -15,13 +13,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 
 from django.utils.translation import gettext_noop as _
 
-from addons.components import gates
+from addons.components import asking, gates
 from addons.components.apply import Difference
+from addons.components.asking import add, keep, note_of
 from addons.components.base import Json
 from addons.components.catalogue import catalogue
 from addons.components.kit import Recognised
@@ -35,12 +33,8 @@ from addons.operations import NotYet, StepFailed, Steps
 from addons.runtime.contract import Context
 from addons.sentences import stored
 from providers import errors
-from providers.vendor import AddonState, InstalledAddon, TaskState
+from providers.vendor import AddonState, InstalledAddon
 
-POLL_SECONDS = 2.0
-# How long a request without an answer may take to show.
-SHOWS_AFTER = timedelta(seconds=15)
-_STUCK = _("Look at the component in the cloud's own console, mend the cause, then retry.")
 ACTIVATE_ACS = _(
     "Open the Container Compute Service console as the account's owner, activate the service and"
     " authorise its roles, then try again."
@@ -107,9 +101,11 @@ async def ask(ctx: Context, operation: Operation) -> str:
 async def poll(ctx: Context, operation: Operation) -> str:
     """Wait until the vendor is done; asks again when its task failed and a person retried."""
     async with _asking(ctx, operation) as (vendor, wish):
-        if not _note(operation).get("accepted"):
+        if not note_of(operation).get("accepted"):
             await _ask(ctx, operation, vendor, wish)
-        await _task_is_over(ctx, operation, vendor)
+        there = await _there(vendor, wish.name)
+        await asking.find_task(ctx, operation, vendor, there, wish.fulfilled)
+        await asking.task_is_over(ctx, operation, vendor)
         return await _settled(ctx, operation, vendor, wish)
 
 
@@ -118,7 +114,7 @@ async def read_back(ctx: Context, operation: Operation) -> str:
     async with _asking(ctx, operation) as (vendor, wish):
         there = await _there(vendor, wish.name)
         if there is None:
-            raise NotYet(_("the cloud does not list it yet"), POLL_SECONDS)
+            raise NotYet(_("the cloud does not list it yet"), asking.POLL_SECONDS)
         missing = wish.not_taken(there)
         if missing:
             _not_taken(operation, missing, ctx.now())
@@ -233,17 +229,6 @@ async def _spelled(vendor: Vendor, wish: Wish) -> Wish:
     return replace(wish, config=config, before=before)
 
 
-def _note(operation: Operation) -> Json:
-    kept: Json = operation.arguments.get("managed") or {}
-    return kept
-
-
-async def _keep(ctx: Context, operation: Operation, **values: Any) -> None:
-    """Replace the note; committed before whatever comes next."""
-    operation.arguments = {**operation.arguments, "managed": values}
-    await ctx.db(operation.save, update_fields=["arguments"])
-
-
 async def _there(vendor: Vendor, name: str) -> InstalledAddon | None:
     try:
         return await vendor.api.addon(vendor.cluster_id, name)
@@ -252,47 +237,55 @@ async def _there(vendor: Vendor, name: str) -> InstalledAddon | None:
 
 
 async def _ask(ctx: Context, operation: Operation, vendor: Vendor, wish: Wish) -> str:
-    if _note(operation).get("accepted"):
+    if note_of(operation).get("accepted"):
         return ""
     there = await _there(vendor, wish.name)
     if wish.fulfilled(there):
-        await _keep(ctx, operation, accepted=True)
+        # Where our request made it so, its task is still to be found.
+        await add(ctx, operation, accepted=True)
         return _("it is so already")
     if there is not None and there.state in (AddonState.CHANGING, AddonState.DELETING):
-        raise NotYet(_BUSY, POLL_SECONDS)
-    await _look_for_lost(ctx, operation, vendor)
-    await _keep(ctx, operation, asked_at=ctx.now().isoformat())
+        raise NotYet(_BUSY, asking.POLL_SECONDS)
+    if await _lost_one_is_found(ctx, operation, vendor):
+        return _("the cloud took the request, though its answer was lost")
+    known = await asking.known_tasks(vendor) if _configures(wish, there) else None
+    await keep(ctx, operation, asked_at=ctx.now().isoformat(), known=known)
     ctx.lease.check()
     try:
         task = await _request(vendor, wish, there)
     except errors.UnknownOutcome as lost:
-        raise NotYet(stored("%(error)s", error=lost), POLL_SECONDS) from lost
+        raise NotYet(stored("%(error)s", error=lost), asking.POLL_SECONDS) from lost
     except (errors.InvalidSpec, errors.AccountTrouble, errors.QuotaExceeded) as refusal:
-        await _keep(ctx, operation)
+        await keep(ctx, operation)
         raise StepFailed(stored("%(error)s", error=refusal), fix_of(refusal)) from refusal
     except (errors.Busy, errors.Throttled):
-        await _keep(ctx, operation)
+        await keep(ctx, operation)
         raise
     noted = {"accepted": True, "task": task, "asked_at": ctx.now().isoformat()}
-    await _keep(ctx, operation, **noted)
-    if not task:
-        task = await _newest(vendor)
-        await _keep(ctx, operation, **noted | {"task": task})
+    await add(ctx, operation, **noted)
     return stored(_("asked for, task %(task)s"), task=task) if task else _("asked for")
 
 
-async def _look_for_lost(ctx: Context, operation: Operation, vendor: Vendor) -> None:
+async def _lost_one_is_found(ctx: Context, operation: Operation, vendor: Vendor) -> bool:
     """A request without an answer gets its time to show before it is made again."""
-    asked = _note(operation).get("asked_at")
-    if not asked:
-        return
+    if not note_of(operation).get("asked_at"):
+        return False
+    task = await asking.new_task(operation, vendor)
+    if task:
+        await add(ctx, operation, accepted=True, task=task)
+        return True
     if await vendor.api.busy(vendor.cluster_id):
-        raise NotYet(_BUSY, POLL_SECONDS)
-    if ctx.now() - datetime.fromisoformat(asked) < SHOWS_AFTER:
+        raise NotYet(_BUSY, asking.POLL_SECONDS)
+    if asking.waited(operation, "asked_at", ctx.now()) < asking.SHOWS_AFTER:
         raise NotYet(_("the cloud's answer was lost; looking whether it took the request"), 1.0)
+    return False
 
 
-async def _request(vendor: Vendor, wish: Wish, there: InstalledAddon | None) -> str:
+def _configures(wish: Wish, there: InstalledAddon | None) -> bool:
+    return there is not None and not wish.gone and wish.same_version(there)
+
+
+async def _request(vendor: Vendor, wish: Wish, there: InstalledAddon | None) -> str | None:
     api, cluster_id = vendor.api, vendor.cluster_id
     if wish.gone:
         return await api.uninstall(cluster_id, wish.name)
@@ -304,12 +297,6 @@ async def _request(vendor: Vendor, wish: Wish, there: InstalledAddon | None) -> 
     return await api.upgrade(
         cluster_id, wish.name, current=there.version, version=wish.version, config=config
     )
-
-
-async def _newest(vendor: Vendor) -> str:
-    """The task of a request whose answer names none; empty: none is under way any more."""
-    running = await vendor.api.busy(vendor.cluster_id)
-    return running[0].id if len(running) == 1 else ""
 
 
 def fix_of(refusal: errors.ProviderError) -> str:
@@ -326,44 +313,29 @@ def fix_of(refusal: errors.ProviderError) -> str:
 # --- waiting -------------------------------------------------------------------------------------
 
 
-async def _task_is_over(ctx: Context, operation: Operation, vendor: Vendor) -> None:
-    task_id = _note(operation).get("task")
-    if not task_id:
-        return
-    task = await vendor.api.task(task_id)
-    if task.state is TaskState.RUNNING:
-        line = " · ".join(filter(None, (task.stage, *task.events[-1:])))
-        raise NotYet(line or _("the cloud is at it"), POLL_SECONDS)
-    if task.state is TaskState.FAILED:
-        await _keep(ctx, operation)
-        told = {"code": task.code, "message": task.message or task.stage, "task": task.id}
-        text = _("The cloud's task %(task)s failed: %(code)s %(message)s")
-        raise StepFailed(stored(text, **told), _STUCK)
-
-
 async def _settled(ctx: Context, operation: Operation, vendor: Vendor, wish: Wish) -> str:
     there = await _there(vendor, wish.name)
     if wish.gone:
         if there is not None:
-            raise NotYet(_("the cloud still lists it"), POLL_SECONDS)
+            raise NotYet(_("the cloud still lists it"), asking.POLL_SECONDS)
         return _("the cloud does not list it any more")
     if there is None:
-        raise NotYet(_("the cloud does not list it yet"), POLL_SECONDS)
+        raise NotYet(_("the cloud does not list it yet"), asking.POLL_SECONDS)
     if there.state is AddonState.FAILED:
-        await _keep(ctx, operation)
-        raise StepFailed(stored(_("The cloud calls it %(state)s."), state=there.told), _STUCK)
+        await keep(ctx, operation)
+        raise StepFailed(stored(_("The cloud calls it %(state)s."), state=there.told), asking.STUCK)
     if there.state is not AddonState.READY or not wish.same_version(there):
         text = _("version %(version)s, %(state)s")
-        raise NotYet(stored(text, version=there.version, state=there.told), POLL_SECONDS)
+        raise NotYet(stored(text, version=there.version, state=there.told), asking.POLL_SECONDS)
     return stored(_("version %(version)s, as the cloud tells"), version=there.version)
 
 
 def _not_taken(operation: Operation, missing: Sequence[str], now: datetime) -> None:
     """A configuration may take its time to show; what never shows was not taken."""
     keys = {"keys": ", ".join(missing)}
-    asked = _note(operation).get("asked_at")
-    if asked and now - datetime.fromisoformat(asked) < SHOWS_AFTER:
+    since = next((one for one in ("over_at", "asked_at") if note_of(operation).get(one)), "")
+    if since and asking.waited(operation, since, now) < asking.SHOWS_AFTER:
         text = _("the cloud does not show these values yet: %(keys)s")
-        raise NotYet(stored(text, **keys), POLL_SECONDS)
+        raise NotYet(stored(text, **keys), asking.POLL_SECONDS)
     text = _("The cloud took the request and does not hold these values: %(keys)s")
     raise StepFailed(stored(text, **keys), _("Leave them out, or set them in its console."))

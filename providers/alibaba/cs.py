@@ -1,7 +1,8 @@
 """Add-ons of ACK and registered clusters through Container Service's API (CS 2015-12-15).
 
 Sources: package `alibabacloud-cs20151215` 7.2.3 (paths, fields, states); ACK user guide, "Manage
-components" and "Customize the parameters of control plane components in ACK Pro clusters".
+components" and "Customize the parameters of control plane components in ACK Pro clusters";
+repository `elastic-compute-control-cli` (how the task of ModifyClusterAddon is found).
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ _CLOSED = re.compile(r"NotEnabled|NotActivated|NotOpen|NotSubscribed|ServiceNotF
 _PAGE = 50
 _MAX_PAGES = 200
 _EVENTS = 20
+_MODIFY = "cluster_addon_modify"
 _REGISTERED = "ExternalKubernetes"
 _JOINED = frozenset({"running", "updating", "upgrading", "scaling"})
 _ADDON_STATES = {
@@ -140,11 +142,11 @@ class Cs:
         answer = await self.wire.roa(action, "POST", path, body=body)
         return str(answer.get("task_id") or "")
 
-    async def configure(self, cluster_id: str, name: str, config: Mapping[str, Any]) -> str:
+    async def configure(self, cluster_id: str, name: str, config: Mapping[str, Any]) -> None:
+        """The answer has no body: its task shows in the cluster's list, some time later."""
         path = _path(cluster_id, "components", name, "config")
         body = {"config": msgspec.json.encode(dict(config)).decode()}
-        answer = await self.wire.roa("ModifyClusterAddon", "POST", path, body=body)
-        return str(answer.get("task_id") or "")
+        await self.wire.roa("ModifyClusterAddon", "POST", path, body=body)
 
     async def task(self, task_id: str) -> Task:
         answer = await self.wire.roa("DescribeTaskInfo", "GET", f"/tasks/{quote(task_id, safe='')}")
@@ -152,7 +154,7 @@ class Cs:
         events = [row for row in answer.get("events") or () if row.get("message")]
         return Task(
             str(answer.get("task_id") or task_id),
-            _TASK_STATES.get(str(answer.get("state") or ""), TaskState.RUNNING),
+            _task_state(answer),
             str(answer.get("task_type") or ""),
             str(answer.get("current_stage") or ""),
             tuple(str(row["message"]) for row in events[-_EVENTS:]),
@@ -161,14 +163,22 @@ class Cs:
         )
 
     async def busy(self, cluster_id: str) -> Sequence[Task]:
-        """Of the newest fifty tasks; the types of add-ons' tasks begin with `cluster_addon`."""
+        """The types of add-ons' tasks begin with `cluster_addon`."""
+        every = await self._tasks(cluster_id)
+        return [one for one in every if one.state is TaskState.RUNNING and "addon" in one.kind]
+
+    async def configurations(self, cluster_id: str) -> Sequence[Task]:
+        return [one for one in await self._tasks(cluster_id) if one.kind == _MODIFY]
+
+    async def _tasks(self, cluster_id: str) -> list[Task]:
+        """The newest fifty, newest first."""
         query = {"page_number": 1, "page_size": _PAGE}
         path = _path(cluster_id, "tasks")
         answer = await self.wire.roa("DescribeClusterTasks", "GET", path, query=query)
+        rows = answer.get("tasks") or ()
         return [
-            Task(str(row["task_id"]), TaskState.RUNNING, str(row.get("task_type") or ""))
-            for row in answer.get("tasks") or ()
-            if row.get("state") == "running" and "addon" in str(row.get("task_type") or "")
+            Task(str(row["task_id"]), _task_state(row), str(row.get("task_type") or ""))
+            for row in sorted(rows, key=lambda row: str(row.get("created")), reverse=True)
         ]
 
     async def roles(self, names: Sequence[str]) -> Mapping[str, str]:
@@ -190,6 +200,10 @@ class Cs:
         except (InvalidSpec, NotFound):
             return None
         return True
+
+
+def _task_state(row: Mapping[str, Any]) -> TaskState:
+    return _TASK_STATES.get(str(row.get("state") or ""), TaskState.RUNNING)
 
 
 def _why(row: Mapping[str, Any] | None) -> str:

@@ -169,6 +169,9 @@ class Kce:
     async def task(self, task_id: str) -> Task:
         return Task(task_id, TaskState.DONE)
 
+    async def configurations(self, cluster_id: str) -> Sequence[Task]:
+        return []
+
     async def busy(self, cluster_id: str) -> Sequence[Task]:
         return [
             Task(one.name, TaskState.RUNNING, one.told)

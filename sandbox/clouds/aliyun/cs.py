@@ -165,6 +165,15 @@ class Cs:
             None,
         )
 
+    def shows(self, task: Task) -> bool:
+        """Tell whether a task is listed yet: that of a changed configuration comes up late."""
+        return self.now() >= task.shown
+
+    def told(self, member: Member, instance: Instance) -> str:
+        """Return the state that an instance shows: as before, while its task does not show."""
+        task = self.running(member, instance.name)
+        return instance.state if task is None or self.shows(task) else "active"
+
     def last(self, member: Member, name: str, kind: str) -> Task | None:
         """Return the newest task of a kind that is about an add-on."""
         for task in reversed(self.state.tasks.values()):
@@ -183,6 +192,8 @@ class Cs:
         now = self.now()
         stages = [Stage(name) for name in _STAGES[kind]]
         task = Task(f"T-{self._new_id().hex[:20]}", member.id, kind, changes, stages, now, now)
+        if kind == MODIFY:
+            task.shown = now + self.knobs.modify_shows_seconds / self.speed
         there = self.state.instances[member.id]
         for change in changes:
             fresh = Instance(change.name, change.version, change.config or "{}")

@@ -15,6 +15,7 @@ ROLES = (
 class Knobs(msgspec.Struct, forbid_unknown_fields=True):
     """Durations are in seconds before ``--speed`` divides them.
 
+    The task of a changed configuration shows ``modify_shows_seconds`` after the request.
     A stage of a task takes ``stage_seconds``; a rollout that is not done after ``rollout_seconds``
     fails the task. ``latency_ms`` passes before a call has its effect. ``acs_activated`` false:
     the account has not activated and authorised ACS. ``roles`` are the service roles granted.
@@ -28,6 +29,7 @@ class Knobs(msgspec.Struct, forbid_unknown_fields=True):
 
     latency_ms: float = 0.0
     stage_seconds: float = 0.6
+    modify_shows_seconds: float = 0.5
     rollout_seconds: float = 60.0
     acs_activated: bool = True
     roles: list[str] = msgspec.field(default_factory=lambda: list(ROLES))

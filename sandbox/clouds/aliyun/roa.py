@@ -52,7 +52,8 @@ def describe_addon(call: Call) -> Json:
 def list_instances(call: Call) -> Json:
     """List what is installed."""
     there = call.cs.state.instances[call.member.id].values()
-    return {"addons": [{"name": i.name, "version": i.version, "state": i.state} for i in there]}
+    rows = [(i.name, i.version, call.cs.told(call.member, i)) for i in there]
+    return {"addons": [dict(zip(("name", "version", "state"), row, strict=True)) for row in rows]}
 
 
 def get_instance(call: Call) -> Json:
@@ -62,7 +63,7 @@ def get_instance(call: Call) -> Json:
     return {
         "name": instance.name,
         "version": instance.version,
-        "state": instance.state,
+        "state": call.cs.told(call.member, instance),
         "config": instance.config,
         "logging": logging,
     }
@@ -136,13 +137,13 @@ def upgrade(call: Call) -> Json:
     return _accepted(call, call.cs.begin(call.member, UPGRADE, changes))
 
 
-def modify(call: Call) -> Json:
-    """Replace an add-on's configuration, wholly."""
+def modify(call: Call) -> None:
+    """Replace an add-on's configuration, wholly; the answer has no body, so it names no task."""
     addon = call.cs.addon(call.member, call.path["name"])
     instance = call.cs.instance(call.member, addon.name)
     config = _config(addon, (call.body or {}).get("config") or "{}")
     change = Change(addon.name, instance.version, config)
-    return _accepted(call, call.cs.begin(call.member, MODIFY, [change]))
+    call.cs.begin(call.member, MODIFY, [change])
 
 
 def _check(call: Call, addon: Addon, version: str) -> None:
@@ -258,7 +259,7 @@ def task_info(call: Call) -> Json:
             for stage in task.stages
         ],
         "events": [
-            {**msgspec.to_builtins(event), "timestamp": stamp(event.timestamp)}
+            {**msgspec.to_builtins(event), "timestamp": str(int(event.timestamp * 1000))}
             for event in task.events
         ],
         "task_result": [
@@ -270,7 +271,8 @@ def task_info(call: Call) -> Json:
 
 def cluster_tasks(call: Call) -> Json:
     """List a cluster's tasks, newest first."""
-    every = [t for t in call.cs.state.tasks.values() if t.cluster_id == call.member.id]
+    tasks = call.cs.state.tasks.values()
+    every = [t for t in tasks if t.cluster_id == call.member.id and call.cs.shows(t)]
     every.reverse()
     rows = [
         {

@@ -112,7 +112,7 @@ class Gateway:
         if envelope.retry_after_ms is not None:
             headers["x-acs-retry-after"] = str(envelope.retry_after_ms)
         return web.Response(
-            body=msgspec.json.encode(answer),
+            body=b"" if answer is None else msgspec.json.encode(answer),
             status=status,
             headers=headers,
             content_type="application/json",

@@ -42,7 +42,8 @@ class Change(msgspec.Struct):
 
 
 class Task(msgspec.Struct):
-    """A task: running, paused, success, fail or canceled. Times are Unix seconds."""
+    """A task: running, paused, success, fail or canceled. Times are Unix seconds; from ``shown`` on
+    the list of tasks names it."""
 
     id: str
     cluster_id: str
@@ -55,6 +56,7 @@ class Task(msgspec.Struct):
     code: str = ""
     message: str = ""
     events: list[Event] = []
+    shown: float = 0.0
 
     @property
     def over(self) -> bool:

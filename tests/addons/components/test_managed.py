@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from django.contrib.auth.models import Group
 
 from addons import operations
-from addons.components import gates, manage, managed, vendors
+from addons.components import asking, gates, manage, vendors
 from addons.components.vendors import vendor_of
 from addons.models import Operation
 from addons.runtime.loop import Runtime
@@ -19,6 +20,7 @@ from kube import DEPLOYMENTS, NODES, Kube
 from kube.secret import Secret
 from providers import sealing
 from providers.alibaba.cs import Cs
+from providers.errors import Busy
 from providers.vendor import AddonState
 from tests.addons import cast
 from tests.addons.components.conftest import Place
@@ -61,7 +63,8 @@ class Ack(Place):
                 if there.state is AddonState.READY and there.config == config:
                     return True
                 if there.state is not AddonState.CHANGING:
-                    await vendor.api.configure(vendor.cluster_id, API_SERVER, config)
+                    with suppress(Busy):
+                        await vendor.api.configure(vendor.cluster_id, API_SERVER, config)
                 return False
 
         wait_until(lambda: self.runtime.run(change(), timeout=10))
@@ -88,16 +91,16 @@ def ack(world: World, runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Iter
     monkeypatch.setattr(manage, "runtime", lambda: runtime)
     monkeypatch.setattr(gates, "runtime", lambda: runtime)
     monkeypatch.setattr(vendors, "runtime", lambda: runtime)
-    monkeypatch.setattr(managed, "POLL_SECONDS", 0.05)
-    monkeypatch.setattr(managed, "SHOWS_AFTER", timedelta(seconds=0.5))
+    monkeypatch.setattr(asking, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(asking, "SHOWS_AFTER", timedelta(seconds=0.5))
     made = ack_of(world, runtime)
     account, cluster = made.account, made.cluster
     cluster.version, cluster.kind = "v1.36.1-aliyun.1", "ack"
     cluster.save()
-    made.turn(stage_seconds=0.05)
+    made.turn(stage_seconds=0.05, modify_shows_seconds=0.5)
     yield made
     made.control.call("POST", "/reset", {})
-    made.turn(stage_seconds=0.05)
+    made.turn(stage_seconds=0.05, modify_shows_seconds=0.5)
     cluster.account, cluster.team = account, account.team
     made.write({})
     made.control.call("POST", "/reset", {})
@@ -220,6 +223,38 @@ def test_a_worker_that_dies_after_a_request_leaves_it_to_the_next_one(
     assert dead == ["install", "upgrade", "uninstall"]
     for call in ("InstallClusterAddons", "UpgradeClusterAddons", "UnInstallClusterAddons"):
         assert len(ack.control.call("GET", f"/aliyun/calls?action={call}")) == 1, call
+
+
+def test_the_task_of_a_configuration_is_waited_for_though_it_shows_late(ack: Ack) -> None:
+    ack.turn(modify_shows_seconds=10.0, stage_seconds=4.0)
+    done = configured(ack, requestTimeout="60s")
+    assert done.state == Operation.State.SUCCEEDED, (done.error, done.log)
+    assert done.arguments["managed"]["task"].startswith("T-")
+    assert ack.held() == {"requestTimeout": "60s"}
+    ack.plant("task.rollout", code="AddonOperationFailed.Late", message="it came too late")
+    failed = configured(ack, requestTimeout="30s")
+    assert failed.state == Operation.State.FAILED, failed.log
+    assert "it came too late" in read(failed.error)
+
+
+def test_a_worker_that_dies_after_asking_for_a_configuration_finds_its_task(
+    ack: Ack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, dead = Cs.configure, []
+
+    async def dying(self: Cs, *args: Any) -> None:
+        await made(self, *args)
+        if not dead:
+            dead.append(True)
+            raise Died
+
+    monkeypatch.setattr(Cs, "configure", dying)
+    ack.turn(modify_shows_seconds=1.0)
+    monkeypatch.setattr(asking, "SHOWS_AFTER", timedelta(seconds=15))
+    done = configured(ack, requestTimeout="60s")
+    assert done.state == Operation.State.SUCCEEDED, (done.error, done.log)
+    assert done.arguments["managed"]["task"].startswith("T-")
+    assert len(ack.control.call("GET", "/aliyun/calls?action=ModifyClusterAddon")) == 1
 
 
 def test_a_task_that_fails_says_why_and_a_retry_asks_again(ack: Ack) -> None:

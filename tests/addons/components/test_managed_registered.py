@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from addons.components import gates, manage, managed, ram, vendors
+from addons.components import asking, gates, manage, ram, vendors
 from addons.models import Operation
 from addons.runtime.loop import Runtime
 from addons.sentences import read
@@ -28,7 +28,7 @@ from tests.conftest import World
 def idc(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ack]:
     for module in (manage, gates, ram, vendors):
         monkeypatch.setattr(module, "runtime", lambda: runtime)
-    monkeypatch.setattr(managed, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(asking, "POLL_SECONDS", 0.05)
     with tempfile.TemporaryDirectory(prefix="sp-idc-") as directory:
         world = World(Path(directory), clusters="idc-hangzhou")
         world.start()
@@ -71,7 +71,7 @@ def test_a_registered_cluster_is_granted_a_key_then_gets_its_nodes_and_loses_the
 def kce(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     for module in (manage, vendors):
         monkeypatch.setattr(module, "runtime", lambda: runtime)
-    monkeypatch.setattr(managed, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(asking, "POLL_SECONDS", 0.05)
     with tempfile.TemporaryDirectory(prefix="sp-kce-") as directory:
         world = World(Path(directory), clusters="kce-beijing")
         world.start()
