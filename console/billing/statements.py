@@ -16,7 +16,8 @@ from typing import Any
 from django.db.models import QuerySet
 
 from console.access import AnyUser
-from console.billing import figures, groups, running
+from console.billing import billed, figures, groups, running
+from console.billing.billed import Bill, Bills
 from console.billing.figures import NOTHING, Figures
 from console.billing.models import UsageLine, UsageSum
 from console.billing.readers import Teams, teams_of
@@ -39,17 +40,20 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`keys` as `groups` has them, one for each group; empty currency: unpriced."""
+    """`keys` as `groups` has them, one for each group; empty currency: unpriced. `bill` None: no
+    complete bill tells of it, or nobody asked."""
 
     keys: Keys
     currency: str
     figures: Figures
+    bill: Bill | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
     """`totals` by currency, without what is `unpriced`. `titles`: group and key to what people
-    call it. Rows come with the largest amount first."""
+    call it. `bills` by currency, the sum of those of the rows, and the days that they are of. Rows
+    come with the largest amount first."""
 
     query: Query
     rows: tuple[Row, ...]
@@ -57,6 +61,8 @@ class Statement:
     unpriced: Figures
     titles: Mapping[tuple[str, str], str]
     at: datetime
+    bills: Mapping[str, Bill] = field(default_factory=dict)
+    bill_days: frozenset[date] = frozenset()
 
     def title(self, row: Row) -> tuple[str, ...]:
         return tuple(
@@ -65,41 +71,67 @@ class Statement:
         )
 
 
-def statement(user: AnyUser, query: Query, now: datetime) -> Statement:
-    return read(teams_of(user), query, now)
+def statement(user: AnyUser, query: Query, now: datetime, *, bills: bool = False) -> Statement:
+    """With `bills`, the rows have what the clouds billed."""
+    return read(teams_of(user), query, now, bills=bills)
 
 
-def read(teams: Teams, query: Query, now: datetime) -> Statement:
+def read(teams: Teams, query: Query, now: datetime, *, bills: bool = False) -> Statement:
     """The statement for these teams, whoever asks."""
-    return _statement(query, cells_of(teams, query, now), now)
+    if not bills:
+        return _statement(query, cells_of(teams, query, now), {}, frozenset(), now)
+    where = groups.resolved(query.where, teams)
+    with running.snapshot():
+        days = billed.complete_days(teams, query, where)
+        cells = posted(teams, query, where)
+        told = _bills(teams, query, where, days, cells)
+        for keys, part in running.matching(teams, query, where, now):
+            add(cells, keys, part.scope.currency, part.figures)
+            if days.has(part.scope):
+                more = Bill(metered=part.figures.amount)
+                billed.add(told, keys, part.scope.currency, more)
+    return _statement(query, cells, told, days.days, now)
+
+
+def _bills(
+    teams: Teams,
+    query: Query,
+    where: Mapping[str, frozenset[str]],
+    days: billed.Days,
+    cells: Cells,
+) -> Bills:
+    rows = posted_rows(_model(query, where), teams, query, where)
+    without = any(not currency for _, currency in cells)
+    return billed.bills_of(query, where, days, rows, unpriced=without)
 
 
 def cells_of(teams: Teams, query: Query, now: datetime) -> Cells:
     where = groups.resolved(query.where, teams)
     with running.snapshot():
         cells = posted(teams, query, where)
-        _add_running(cells, teams, query, where, now)
+        for keys, part in running.matching(teams, query, where, now):
+            add(cells, keys, part.scope.currency, part.figures)
     return cells
 
 
-def _add_running(
-    cells: Cells, teams: Teams, query: Query, where: Mapping[str, frozenset[str]], now: datetime
-) -> None:
-    for keys, part in running.matching(teams, query, where, now):
-        add(cells, keys, part.scope.currency, part.figures)
-
-
-def _statement(query: Query, cells: Cells, now: datetime) -> Statement:
-    rows = [Row(keys, currency, found) for (keys, currency), found in cells.items()]
-    rows = [row for row in rows if any(figures.values(row.figures))]
+def _statement(
+    query: Query, cells: Cells, bills: Bills, days: frozenset[date], now: datetime
+) -> Statement:
+    rows = [
+        Row(*key, cells.get(key, NOTHING), bills.get(key))
+        for key in dict.fromkeys((*cells, *bills))
+    ]
+    rows = [row for row in rows if any(figures.values(row.figures)) or row.bill]
     rows.sort(key=lambda row: (-row.figures.amount, row.currency == "", row.keys))
     totals: dict[str, Figures] = {}
+    sums: dict[str, Bill] = {}
     for row in rows:
         totals[row.currency] = totals.get(row.currency, NOTHING) + row.figures
+        if row.bill is not None:
+            sums[row.currency] = sums.get(row.currency, Bill()) + row.bill
     unpriced = totals.pop("", NOTHING)
-    return Statement(
-        query, tuple(rows), totals, unpriced, titles_of(query, [row.keys for row in rows]), now
-    )
+    titles = titles_of(query, [row.keys for row in rows])
+    return Statement(query, tuple(rows), totals, unpriced, titles, now, sums, days)
 
 
 def titles_of(query: Query, keys: Iterable[Keys]) -> dict[tuple[str, str], str]:
@@ -126,12 +158,16 @@ def posted_rows(
     return narrowed
 
 
+def _model(query: Query, where: Mapping[str, frozenset[str]]) -> type[UsageLine | UsageSum]:
+    return UsageLine if groups.needs_lines((*query.group, *where)) else UsageSum
+
+
 def posted(
     teams: Teams, query: Query, where: Mapping[str, frozenset[str]], model: Any = None
 ) -> Cells:
     """What is posted, from the sums, or from the lines where the query needs what only they tell;
     `model` decides otherwise."""
-    model = model or (UsageLine if groups.needs_lines((*query.group, *where)) else UsageSum)
+    model = model or _model(query, where)
     columns = [groups.column(name) for name in query.group]
     cells: Cells = {}
     rows = posted_rows(model, teams, query, where).order_by()
