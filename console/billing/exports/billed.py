@@ -1,4 +1,7 @@
-"""What final bills say of the lines of an export: shares that add up to the bill's amounts."""
+"""What final bills say of the lines of an export: shares that add up to the bill's amounts.
+
+Bills are read day by day, so that an export of a year holds no more than one day of them.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,6 @@ from console.billing.exports.source import Asked
 from console.models import BillDay, BillItem, UsageLine
 
 _PLACES = Decimal("0.00000001")
-Key = tuple[int, date, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,38 +27,22 @@ class BilledLine:
 
 
 @dataclass
-class Billed:
-    """Items of the final days by account, day, instance and currency."""
+class DayBill:
+    """Items of one account and day by instance and currency; of the currencies that are final."""
 
-    final: frozenset[tuple[int, date, str]]
-    items: dict[Key, list[BillItem]]
-    used: set[Key] = field(default_factory=set)
+    final: frozenset[str]
+    items: dict[tuple[str, str], list[BillItem]]
+    used: set[tuple[str, str]] = field(default_factory=set)
 
-    @classmethod
-    def read(cls, asked: Asked) -> Billed:
-        days = BillDay.objects.filter(
-            day__gte=asked.start, day__lt=asked.end, state=BillDay.State.FINAL
-        )
-        bills = BillItem.objects.filter(day__gte=asked.start, day__lt=asked.end)
-        if asked.teams is not None:
-            days = days.filter(account__team__in=asked.teams)
-            bills = bills.filter(account__team__in=asked.teams)
-        final = frozenset(days.values_list("account_id", "day", "currency"))
-        items: dict[Key, list[BillItem]] = defaultdict(list)
-        for item in bills.order_by("account_id", "day", "cloud_id", "id").iterator():
-            if (item.account_id, item.day, item.currency) in final:
-                items[item.account_id, item.day, item.cloud_id, item.currency].append(item)
-        return cls(final, dict(items))
-
-    def of(self, key: Key) -> Decimal | None:
-        """What is billed for the instance on that day; None while the bill is not final."""
-        if (key[0], key[1], key[3]) not in self.final:
+    def of(self, cloud_id: str, currency: str) -> Decimal | None:
+        """What is billed for the instance; None while the bill is not final."""
+        if currency not in self.final:
             return None
-        if not key[2]:
+        if not cloud_id:
             # What names no instance (a refund, rounding) is none of an instance without an id.
             return Decimal(0)
-        self.used.add(key)
-        return sum((item.amount for item in self.items.get(key, ())), Decimal(0))
+        self.used.add((cloud_id, currency))
+        return sum((item.amount for item in self.items.get((cloud_id, currency), ())), Decimal(0))
 
     def unmatched(self) -> Iterator[BillItem]:
         """Items that belong to no line; to be asked for after all lines."""
@@ -65,15 +51,40 @@ class Billed:
                 yield from items
 
 
-def shares(lines: Sequence[UsageLine], billed: Billed) -> Iterator[BilledLine]:
+@dataclass
+class Billed:
+    """The final days: currencies by account and day."""
+
+    days: dict[tuple[int, date], set[str]]
+
+    @classmethod
+    def read(cls, asked: Asked) -> Billed:
+        rows = BillDay.objects.filter(
+            day__gte=asked.start, day__lt=asked.end, state=BillDay.State.FINAL
+        )
+        if asked.teams is not None:
+            rows = rows.filter(account__team__in=asked.teams)
+        found: dict[tuple[int, date], set[str]] = defaultdict(set)
+        for account, day, currency in rows.values_list("account_id", "day", "currency"):
+            found[account, day].add(currency)
+        return cls(dict(found))
+
+    def on(self, account: int, day: date) -> DayBill:
+        final = frozenset(self.days.get((account, day), ()))
+        items: dict[tuple[str, str], list[BillItem]] = defaultdict(list)
+        rows = BillItem.objects.filter(account=account, day=day, currency__in=final)
+        for item in rows.defer("raw").order_by("cloud_id", "id").iterator() if final else ():
+            items[item.cloud_id, item.currency].append(item)
+        return DayBill(final, dict(items))
+
+
+def shares(lines: Sequence[UsageLine], bill: DayBill) -> Iterator[BilledLine]:
     """Of one instance and day. Shares are cut by cumulative rounding: they add up to the bill."""
     by_currency: dict[str, list[UsageLine]] = defaultdict(list)
     for line in lines:
         by_currency[line.currency].append(line)
     for currency, members in by_currency.items():
-        first = members[0]
-        amount = billed.of((first.account_id, first.day, first.cloud_id, currency))
-        yield from _shared(members, amount)
+        yield from _shared(members, bill.of(members[0].cloud_id, currency))
 
 
 def _shared(lines: Sequence[UsageLine], amount: Decimal | None) -> Iterator[BilledLine]:

@@ -30,7 +30,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from itertools import groupby
 from typing import Any
 
-from console.billing.exports.billed import Billed, BilledLine, shares
+from console.billing.exports.billed import Billed, BilledLine, DayBill, shares
 from console.billing.exports.source import Asked, Names, with_siblings
 from console.billing.groups import SPOT
 from console.models import BillItem, UsageLine
@@ -134,16 +134,28 @@ class Writer:
     left: Left = field(default_factory=Left)
 
     def rows(self, asked: Asked) -> Iterator[list[Any]]:
-        """Usage first, then what only the bill knows."""
-        for _, group in groupby(with_siblings(asked), lambda one: _instance(one[0])):
-            pairs = list(group)
-            fitting = {line.pk for line, fits in pairs if fits}
-            self.left.unpriced += sum(fits and not line.currency for line, fits in pairs)
-            priced = [line for line, _ in pairs if line.currency and line.seconds]
-            for part in shares(priced, self.billed):
-                if part.line.pk in fitting:
-                    yield self._cells(self._usage(part))
-        for item in () if asked.where else self.billed.unmatched():
+        """By account and day: usage, then what only the bill knows."""
+        seen = set()
+        for key, pairs in groupby(with_siblings(asked), lambda one: _day(one[0])):
+            seen.add(key)
+            bill = self.billed.on(*key)
+            for _, group in groupby(pairs, lambda one: one[0].cloud_id):
+                yield from self._lives(list(group), bill)
+            yield from () if asked.where else self._items(bill)
+        for key in () if asked.where else sorted(self.billed.days.keys() - seen):
+            yield from self._items(self.billed.on(*key))
+
+    def _lives(self, pairs: list[tuple[UsageLine, bool]], bill: DayBill) -> Iterator[list[Any]]:
+        """The rows of one instance and day; of those that fit."""
+        fitting = {line.pk for line, fits in pairs if fits}
+        self.left.unpriced += sum(fits and not line.currency for line, fits in pairs)
+        priced = [line for line, _ in pairs if line.currency and line.seconds]
+        for part in shares(priced, bill):
+            if part.line.pk in fitting:
+                yield self._cells(self._usage(part))
+
+    def _items(self, bill: DayBill) -> Iterator[list[Any]]:
+        for item in bill.unmatched():
             yield self._cells(self._item(item))
 
     def _cells(self, row: dict[str, Any]) -> list[Any]:
@@ -233,8 +245,8 @@ class Writer:
         }
 
 
-def _instance(line: UsageLine) -> tuple[int, date, str]:
-    return line.account_id, line.day, line.cloud_id
+def _day(line: UsageLine) -> tuple[int, date]:
+    return line.account_id, line.day
 
 
 def _corrects(part: BilledLine) -> bool:

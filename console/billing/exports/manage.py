@@ -10,7 +10,7 @@ import contextlib
 import csv
 import logging
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from django.contrib.auth.models import Group, User
 from django.db import transaction
 from kombu.exceptions import KombuError
 
+from addons.runtime.contract import LeaseLost
 from console.access import rights_of
 from console.billing.exports import focus, usage
 from console.billing.exports.billed import Billed
@@ -34,6 +35,8 @@ log = logging.getLogger(__name__)
 FORMATS = ("usage", "focus")
 KEPT = timedelta(days=7)
 LONGEST = timedelta(days=400)
+# Rows: a few seconds.
+KEEP_EVERY = 20_000
 # One user's files that are not made yet.
 MOST_WAITING = 5
 
@@ -74,18 +77,23 @@ def nudge() -> None:
         log.warning("exports wait for the next beat: %s", error)
 
 
-def make_waiting(now: datetime) -> int:
-    """Make every file that waits, forget old ones; how many were made."""
+def make_waiting(now: datetime, keep: Callable[[], None] = lambda: None) -> int:
+    """Make every file that waits, forget old ones; how many were made.
+
+    `keep` is called every now and then; it raises `LeaseLost` when somebody else is at it.
+    """
     _forget(now)
     waiting = list(Export.objects.filter(state=Export.State.WAITING).order_by("pk"))
     for export in waiting:
-        make(export, now)
+        make(export, now, keep)
     return len(waiting)
 
 
-def make(export: Export, now: datetime) -> None:
+def make(export: Export, now: datetime, keep: Callable[[], None] = lambda: None) -> None:
     try:
-        name, count, left = _write(export)
+        name, count, left = _write(export, keep)
+    except LeaseLost:
+        raise
     except Exception as error:  # Told to whoever asked; the other files are made all the same.
         log.exception("export %s could not be made", export.pk)
         _settle(export, state=Export.State.FAILED, error=type(error).__name__, ready_at=now)
@@ -100,7 +108,7 @@ def _settle(export: Export, **fields: Any) -> None:
     Export.objects.filter(pk=export.pk, state=Export.State.WAITING).update(**fields)
 
 
-def _write(export: Export) -> tuple[str, int, int]:
+def _write(export: Export, keep: Callable[[], None]) -> tuple[str, int, int]:
     asked = Asked.of(_teams(export), export.query)
     heading: Iterable[str] = usage.COLUMNS
     left = focus.Left()
@@ -117,6 +125,8 @@ def _write(export: Export) -> tuple[str, int, int]:
         writer.writerow(heading)
         count = 0
         for row in rows:
+            if count % KEEP_EVERY == 0:
+                keep()
             writer.writerow([cell(value) for value in row])
             count += 1
     part.replace(folder / name)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+
 from celery import shared_task
 
+from addons.runtime.contract import LeaseLost
 from addons.runtime.lease import acquire
 from addons.runtime.loop import runtime
 from console.billing.exports import manage
 
+log = logging.getLogger(__name__)
+
 SHARD = "exports"
-# Longer than the largest file takes; a dead worker's files are made after it.
-LEASE_SECONDS = 900.0
+# Renewed while a file is written; a dead worker's files are made after it.
+LEASE_SECONDS = 120.0
 
 
 @shared_task(name="console.make_exports")
@@ -23,6 +28,8 @@ def make_exports() -> None:
     if lease is None:
         return
     try:
-        own.run(own.db(manage.make_waiting, own.clock.now()))
+        own.run(own.db(manage.make_waiting, own.clock.now(), lease.renew))
+    except LeaseLost:
+        log.info("somebody else makes the files now")
     finally:
         own.run(own.db(lease.release))

@@ -12,6 +12,7 @@ import pytest
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from addons.runtime.contract import LeaseLost
 from console.billing.exports import manage
 from console.billing.exports.cells import cell
 from console.models import Export, Membership, UsageLine
@@ -129,6 +130,20 @@ def test_what_goes_wrong_is_told_and_leaves_the_others(
     states = list(Export.objects.order_by("pk").values_list("state", "error"))
     assert states == [("failed", "ValueError"), ("ready", "")]
     assert bad.status_code == 202
+
+
+def test_whoever_lost_the_lease_leaves_the_file_to_the_next_one(cast: Cast, api: APIClient) -> None:
+    usage(make.account(cast.team))
+    api.post("/api/v1/billing/exports/", ASKED)
+
+    def lost() -> None:
+        raise LeaseLost("exports")
+
+    with pytest.raises(LeaseLost):
+        manage.make_waiting(timezone.now(), lost)
+    assert Export.objects.get().state == Export.State.WAITING
+    assert manage.make_waiting(timezone.now()) == 1
+    assert (Export.objects.get().state, Export.objects.get().rows) == ("ready", 1)
 
 
 @pytest.mark.parametrize("start", list("=+-@\t\r\n＝＋－＠"))

@@ -296,6 +296,20 @@ def test_a_refund_is_not_given_to_what_has_no_id(cast: Cast, account: CloudAccou
     ]
 
 
+def test_days_without_usage_have_their_bill_too(cast: Cast, account: CloudAccount) -> None:
+    other = make.account(cast.other)
+    for one in (account, other):
+        final(one, "2026-11-18")
+        item(one, "0.31", "eci-gone", day=day("2026-11-18"))
+    usage(account)
+    item(account, "9.99", "eci-of-a-day-that-is-not-final")
+    _, rows = made(cast)
+    assert [(r["ResourceId"][:8], Decimal(r["BilledCost"])) for r in rows][1:] == [
+        ("eci-gone", Decimal("0.31"))
+    ]
+    assert made(cast, where={"namespace": ["shop"]})[1] == rows[:1]
+
+
 def test_the_account_is_the_one_that_pays(cast: Cast, account: CloudAccount) -> None:
     beside = make.account(cast.team, provider="acs", account_id="", name="acs key")
     usage(account)
