@@ -9,7 +9,7 @@ import click
 
 from console.cli import find, follow, plans
 from console.cli.api import Json
-from console.cli.errors import CommandError
+from console.cli.errors import CommandError, NotFound
 from console.cli.output import Column, as_yaml, facts, stamp, table
 from console.cli.shell import (
     Shell,
@@ -148,10 +148,17 @@ def upgrade(shell: Shell, *, name: str, version: str, given: Given) -> None:
 @pass_shell
 def configure(shell: Shell, *, name: str, given: Given) -> None:
     """Change parameters; what is not named stays as it is."""
-    found = find.installation(shell, name)
-    body: Json = {"values": _values(shell, found, given)}
-    path = f"installations/{found['id']}/configure/"
-    _do(shell, path, body, _sentence("Addon {component} configured."))
+    said = _sentence("Addon {component} configured.")
+    try:
+        found = find.installation(shell, name)
+    except NotFound:
+        # The cluster was born with it, whether Spillway had to do with it yet or not.
+        if not shell.api.get(f"components/{name}/")["system"]:
+            raise
+        body: Json = {"cluster": shell.the_cluster(), "component": name, "values": given.over({})}
+        return _do(shell, "installations/", body, said)
+    body = {"values": _values(shell, found, given)}
+    return _do(shell, f"installations/{found['id']}/configure/", body, said)
 
 
 @addon.command()
