@@ -229,7 +229,7 @@ def initial_of(budget: Budget) -> dict[str, Any]:
             name: getattr(budget, name)
             for name in ("name", "currency", "period", "forecast", "action", "enabled")
         },
-        "amount": budget.amount.normalize(),
+        "amount": f"{budget.amount.normalize():f}",
         "thresholds": ", ".join(str(number) for number in budget.thresholds),
         "channels": [str(one.pk) for one in budget.channels.all()],
     }

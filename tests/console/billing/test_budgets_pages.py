@@ -58,6 +58,17 @@ def test_a_new_budget_may_be_of_another_team(in_both: Cast, page: Client) -> Non
     assert page.get(address, {"team": "red"}).context["team"] == in_both.other
 
 
+@pytest.mark.parametrize(
+    ("amount", "shown"), [("100", "100"), ("0.5", "0.5"), ("1250.2500", "1250.25")]
+)
+def test_the_amount_is_filled_in_as_people_write_it(
+    cast: Cast, page: Client, amount: str, shown: str
+) -> None:
+    budget = make.budget(cast.team, amount=amount)
+    form = page.get(reverse("billing-budget", args=[budget.pk])).context["form"]
+    assert form["amount"].value() == shown
+
+
 def test_a_channel_is_removed_only_after_a_question(cast: Cast, page: Client) -> None:
     channel = make.channel(cast.team)
     make.budget(cast.team).channels.add(channel)
