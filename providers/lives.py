@@ -4,6 +4,7 @@ When a cloud bills (ECI billing, "Billing of elastic container instances"; ACS p
 "Billing"; KCI billing): ECI from the image pull to the end or the deletion, ACS from the pod's
 start time to the end of its last container, KCI from the accepted creation, although its page also
 says from the image pull, so that the seconds before the first container ran are an estimate there.
+So is all of an instance of KCI that never came up; the others say that such a one is free.
 """
 
 from __future__ import annotations
@@ -103,7 +104,7 @@ def _never_seen(row: Instance) -> Life | None:
 
 def _span(row: Instance, told: Told | None) -> _Span | None:
     if told is not None and told.state is InstanceState.SCHEDULE_FAILED:
-        return None
+        return _never_up(row, told) if row.provider in _FROM_CREATION else None
     begin = row.billed_from
     if begin is None:
         return _unheard(row, told)
@@ -127,6 +128,15 @@ def _unheard(row: Instance, told: Told | None) -> _Span | None:
     begin = row.alive_at if waited and row.provider not in _FROM_CREATION else None
     begin = begin or (told.created_at if told else None) or row.called_at or row.intended_at
     end = max(row.closed_at, begin)
+    return _Span(begin, end, end_bound=_apart(begin, end))
+
+
+def _never_up(row: Instance, told: Told) -> _Span | None:
+    """The creation failed, whose time is billed, or not: the document says both."""
+    if row.closed_at is None:
+        return None
+    begin = told.created_at or row.called_at or row.intended_at
+    end = max(told.ended_at or row.delete_asked_at or row.closed_at, begin)
     return _Span(begin, end, end_bound=_apart(begin, end))
 
 

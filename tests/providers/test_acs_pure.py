@@ -384,6 +384,18 @@ def test_two_cpus_and_four_gib_cost_what_the_list_says(tier: str, region: str, h
     assert (str(price.per_hour), price.currency) == (hourly, "CNY")
 
 
+@pytest.mark.parametrize("tier", ["general-purpose/default", "performance/best-effort"])
+def test_storage_beyond_the_free_part_costs_as_a_disk(tier: str) -> None:
+    """ACS user guide, "Add the EphemeralStorage": an ESSD PL1 disk's price for each GiB more."""
+    size = Size(Decimal(2), Decimal(4), "2-4Gi", tier=tier)
+    bare = DIALECT.list_price(size, region="cn-hangzhou")
+    more = DIALECT.list_price(replace(size, storage=10), region="cn-hangzhou")
+    assert bare is not None
+    assert more is not None
+    assert more.per_hour - bare.per_hour == Decimal("0.021")
+    assert DIALECT.list_price(replace(size, storage=10), region="cn-hongkong") is None
+
+
 def test_what_no_list_tells_has_no_price() -> None:
     cards = Size(Decimal(4), Decimal(8), "4-8Gi", gpu=1, type="T4", tier="gpu/default")
     assert DIALECT.list_price(cards, region="cn-hangzhou") is None

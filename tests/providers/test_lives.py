@@ -186,6 +186,18 @@ def test_kci_is_billed_from_its_creation_and_the_begin_is_an_estimate(
     assert kinds(now(row), 999) == [("starting", 14, 14), ("running", 35, 0)]
 
 
+@pytest.mark.parametrize("account", ["kci"], indirect=True)
+def test_kci_that_never_came_up_may_have_cost_from_its_creation_on(account: CloudAccount) -> None:
+    row = made(account)
+    failed = {"state": InstanceState.SCHEDULE_FAILED, "raw_state": "CreateError"}
+    tell(account, 20, created_at=after(1), **failed)
+    assert life_of(Instance.objects.get()) is None
+    ledger.deleting([row.pk], now=after(22), fence=free)
+    tell(account, 25, **failed)
+    close(row, 30)
+    assert kinds(now(row), 999) == [("failed", 21, 21)]
+
+
 def test_changed_size_is_kept_with_when_it_may_have_changed(account: CloudAccount) -> None:
     row = made(account)
     tell(account, 5, billed_from=after(1), size=SMALL, containers=(ran(1),))

@@ -48,11 +48,12 @@ def instance(**changes: Any) -> Instance:
         ({}, Decimal("0.240192")),
         ({"qos": "best-effort"}, Decimal("0.047808")),
         ({"compute_class": "performance"}, Decimal("0.312192")),
+        ({"storage": 40}, Decimal("0.261192")),
         ({"compute_class": "gpu"}, None),
     ],
 )
 def test_an_hour_costs_what_the_billing_page_says(
-    changes: dict[str, str], hourly: Decimal | None
+    changes: dict[str, Any], hourly: Decimal | None
 ) -> None:
     made = instance(ended_at=4600.2, **changes)
     assert meter.billed_seconds(made, 9e9) == 3600

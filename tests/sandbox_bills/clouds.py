@@ -97,7 +97,7 @@ class Aliyun:
         self.clock.held = None
         return group
 
-    def pod(self, at: float, seconds: int) -> Instance:
+    def pod(self, at: float, seconds: int, *, storage: int = 30) -> Instance:
         """An instance of ACS that began then and ran so long."""
         instance = Instance(
             id=f"acs-{int(at)}",
@@ -115,7 +115,7 @@ class Aliyun:
             qos="default",
             cpu="2",
             memory="4",
-            storage=0,
+            storage=storage,
             created_at=at,
             client_token="",
             request_id="",

@@ -113,6 +113,11 @@ async def test_acs_is_a_product_of_its_own(aliyun: Aliyun) -> None:
     assert {row.product_code for row in await bill(aliyun)} == {"eci", "acs"}
 
 
+async def test_storage_beyond_the_free_part_is_an_item_of_acs(aliyun: Aliyun) -> None:
+    pod = aliyun.pod(yesterday(), 3600, storage=40)
+    assert amounts(await bill(aliyun))[pod.id, "systemdisk"] == (3600, "0.02")
+
+
 async def test_a_contract_lines_left_out_and_lines_of_nobody(aliyun: Aliyun) -> None:
     kept = aliyun.ran(yesterday(), 3600, Cpu=2.0, Memory=4.0)
     gone = aliyun.ran(yesterday(12), 3600, Cpu=2.0, Memory=4.0)

@@ -135,6 +135,8 @@ def _of_pod(instance: Instance) -> list[Stretch]:
         "cpu": Price(Decimal(instance.cpu), rates[0]),
         "mem": Price(Decimal(instance.memory), rates[1]),
     }
+    if extra := acs_meter.extra_storage(instance):
+        prices["systemdisk"] = Price(Decimal(extra), acs_meter.DISK_GIB_HOUR / 3600)
     return [_stretch(instance.billed_from, acs_meter.billed_to(instance), prices)]
 
 
