@@ -5,7 +5,8 @@ A kind of operation is a list of steps; a step is an async function that does it
     StepFailed   it cannot be done: the operation ends failed, the person reads error and fix
     NotYet       look again in `seconds`; after the step's deadline that is a failure too
 
-Anything a cluster or a cloud refuses for the moment counts as `NotYet`. The queue drives it: one
+Anything a cluster or a cloud refuses for the moment counts as `NotYet`; what our identity may not
+do in the cluster does not pass by waiting and counts as `StepFailed`. The queue drives it: one
 key per operation, one step per look, under the lease of its cluster.
 
 A kind may have a `Life`, told in the same transaction when one of its operations ends or goes on.
@@ -28,12 +29,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, gettext_noop
 
 from addons.announce import announce
+from addons.clusters import refused
 from addons.models import Cluster, Operation, Step
 from addons.runtime.contract import Context, Outcome
 from addons.runtime.nudge import poke
 from addons.runtime.resync import operation_shard
 from addons.sentences import read_in_english
-from kube.errors import KubeError
+from kube.errors import Forbidden, KubeError, Unauthorized
 from providers.errors import ProviderError
 
 State = Operation.State
@@ -347,6 +349,9 @@ async def _run(ctx: Context, look: Look, function: StepFunction) -> Outcome:
     except NotYet as wait:
         going_on = await ctx.db(_waits, look, wait.detail, ctx.now())
         return Outcome(requeue_after=wait.seconds) if going_on else Outcome()
+    except (Forbidden, Unauthorized) as error:
+        await ctx.db(_fail, look, StepFailed(*refused.told(error)), ctx.now())
+        return Outcome()
     except (KubeError, ProviderError) as error:
         going_on = await ctx.db(_waits, look, str(error), ctx.now())
         return Outcome(requeue_after=2.0, failed=True) if going_on else Outcome()

@@ -147,6 +147,10 @@ KCI_WRITE_RATE = env.float("SPILLWAY_KCI_WRITE_RATE", 2.0)
 # KCI tells times without a zone.
 KCI_TIME_ZONE = env.str("SPILLWAY_KCI_TIME_ZONE", "Asia/Shanghai")
 
+# The image of the canary pod of component operations, where the clouds' own does not do; `{region}`
+# stands for the node's region.
+CANARY_IMAGE = env.str("SPILLWAY_CANARY_IMAGE", "")
+
 # --- people -----------------------------------------------------------------------------------
 
 AUTH_PASSWORD_VALIDATORS = [

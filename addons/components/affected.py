@@ -65,6 +65,15 @@ def owner_of(pod: Mapping[str, Any]) -> str:
     return f"{found['kind']} {found['name']}" if found else ""
 
 
+def is_daemon(pod: Mapping[str, Any]) -> bool:
+    """Whether a DaemonSet brings it back at once, on a cordoned node too, until the Node goes."""
+    return owner_of(pod).startswith("DaemonSet ")
+
+
+def names(pods: Iterable[Mapping[str, Any]]) -> str:
+    return ", ".join(f"{p['metadata']['namespace']}/{p['metadata']['name']}" for p in pods)
+
+
 def in_cluster(pods: Iterable[Json], kit: Kit, region: str) -> list[Affected]:
     """Of a vendor's virtual nodes: the instance as the pod's annotations tell."""
     return [_vendors(pod, kit, region) for pod in pods]

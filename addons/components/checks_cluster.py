@@ -11,10 +11,11 @@ from typing import Any
 from django.utils.translation import gettext_noop as _
 
 from addons.components import apply, judge
+from addons.components import rights as rights_
 from addons.components.base import Delivery, Json, within
 from addons.components.checks import Check, Question, Reach
 from addons.components.kits import kit_of
-from addons.components.release import installation_for, release_of
+from addons.components.release import installation_for, release_of, takes_over
 from addons.models import Installation, VirtualNode
 from addons.sentences import stored
 from kube import DAEMONSETS, NODES, Access, Kube
@@ -22,6 +23,15 @@ from kube.errors import Forbidden, Invalid, NotFound
 from providers.models import CloudAccount
 
 _CHANGES = frozenset({"install", "upgrade", "configure"})
+_FIXES = {
+    Delivery.HOSTED: _(
+        "Apply the roles that the cluster's page shows under Checks once more, as an administrator."
+    ),
+    Delivery.IN_CLUSTER: _(
+        "Apply the roles for components that the cluster's page shows under Checks, or give the"
+        " cluster a kubeconfig of an administrator."
+    ),
+}
 _TYPE = {"key": "type", "value": "virtual-kubelet"}
 
 
@@ -105,20 +115,38 @@ def _unfit(question: Question, pk: Any, provider: str) -> Iterator[str]:
 
 
 async def rights(reach: Reach, question: Question) -> Sequence[Check]:
-    """SelfSubjectAccessReviews for each kind of object, then the server's own dry run."""
-    if question.delivery != Delivery.IN_CLUSTER or not question.objects:
+    """SelfSubjectAccessReviews for all that the change does there, then the server's own dry run
+    of what would be applied."""
+    beside = rights_.wanted(
+        kit_of(question.component.name),
+        question.delivery,
+        question.action,
+        _namespace(question),
+        nodes=question.component.brings_nodes,
+    )
+    if not beside and not question.objects:
         return []
     kube = await reach.kube(question.cluster.pk)
     title = _("Rights in the cluster")
-    asked = await _accesses(kube, question.objects)
-    lacking = [str(access) for access, may in (await kube.can_i(asked)).items() if not may]
+    asked = list(dict.fromkeys([*await _accesses(kube, question.objects), *beside]))
+    lacking = [_spoken(access) for access, may in (await kube.can_i(asked)).items() if not may]
     if lacking:
         detail = stored(_("The identity may not: %(lacking)s."), lacking=", ".join(lacking))
-        fix = _("Grant that to it, or give the cluster a kubeconfig of an administrator.")
-        return [Check("rights", "bad", title, detail, fix)]
-    refused = [] if question.action == "uninstall" else await _dry_run(kube, question)
+        return [Check("rights", "bad", title, detail, _FIXES[question.delivery])]
+    takes = await reach.db(takes_over, question.installation, question.action)
+    refused = [] if question.action == "uninstall" else await _dry_run(kube, question, takes)
     ok = Check("rights", "ok", title, stored(_("%(n)s permissions"), n=len(asked)))
     return [ok, *refused]
+
+
+def _namespace(question: Question) -> str:
+    row = question.installation
+    return row.namespace if row else question.component.namespace
+
+
+def _spoken(access: Access) -> str:
+    """`create pods (kube-system)`; without a namespace it is meant everywhere."""
+    return f"{access} ({access.namespace})" if access.namespace else str(access)
 
 
 async def _accesses(kube: Kube, objects: Sequence[Json]) -> list[Access]:
@@ -134,16 +162,21 @@ async def _accesses(kube: Kube, objects: Sequence[Json]) -> list[Access]:
     return list(found)
 
 
-async def _dry_run(kube: Kube, question: Question) -> list[Check]:
-    """What the API server would refuse, and whose fields we would change."""
+async def _dry_run(kube: Kube, question: Question, takes: bool) -> list[Check]:
+    """What the API server would refuse, and whose fields we would change, or take over."""
     title = _("Dry run of the objects")
     found = []
     for obj in question.objects:
         try:
-            await apply.put(kube, apply.masked(obj), dry_run=True)
+            if takes:
+                await apply.would_be(kube, obj, await apply.find(kube, obj), moves=True)
+            else:
+                await apply.put(kube, apply.masked(obj), dry_run=True)
         except apply.Conflicts as error:
             detail = stored(_("Others own fields of it: %(owners)s"), owners=error)
             fix = _("Adopt what is there, or have its owner change it.")
+            if question.installation and question.installation.version:
+                fix = _("Repair takes the fields over; or change them where their owner does.")
             found.append(Check("conflict", "bad", title, detail, fix))
         except NotFound:
             # A kind whose definition comes with the same release.

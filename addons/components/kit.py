@@ -60,7 +60,8 @@ class Kit:
     version keeps alive, `node_names` how they will be called in the zones of its subnets;
     `instance_tags` those tags that its instances carry at the cloud (None: they are known by
     `instance_annotations` of their pods). `provider` is the registry's name of the cloud that they
-    run on.
+    run on. `leftovers` are objects, by identity, that its controller makes by itself in the
+    cluster: they go with it.
     """
 
     render: Renderer
@@ -71,5 +72,6 @@ class Kit:
     instance_annotations: tuple[str, ...] = ()
     recognise: Callable[[Sequence[Json]], Recognised | None] = _nothing
     provider: str = ""
+    leftovers: tuple[Json, ...] = ()
     # Value that names the credential -> what it is for.
     credentials: tuple[str, ...] = field(default=("credential",))

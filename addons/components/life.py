@@ -88,6 +88,7 @@ class Components:
                 "version": revision.version,
                 "values": revision.values,
                 "revision": revision.number,
+                "canary_image": operation.arguments.get("canary_image", ""),
                 "after_operation": operation.pk,
                 "was": {"state": row.state, "mark": row.mark},
             },

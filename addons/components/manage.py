@@ -159,14 +159,16 @@ def start(
     delivery: str = "",
     revision: int | None = None,
     instances: str = "delete",
+    canary_image: str = "",
     actor: str,
     team: Group,
     key: str = "",
 ) -> Operation:
     """The operation that does it; with the same `key` the same one, whatever became of it.
 
-    `instances` is `delete` or `leave` (uninstall: they go on, billed, on the orphan list). Raises
-    `ComponentError`: busy while another operation runs on the component.
+    `instances` is `delete` or `leave` (uninstall: they go on, billed, on the orphan list).
+    `canary_image` is the image of its canary pod, empty: the setting's. Raises `ComponentError`:
+    busy while another operation runs on the component.
     """
     known = _by_key(cluster, component, key)
     if known is not None:
@@ -192,6 +194,7 @@ def start(
         row = _row(cluster, intended)
         _not_busy(row)
         arguments = _arguments(intended, row, action, instances=instances, key=key)
+        arguments["canary_image"] = canary_image
         operation = operations.start(
             f"{action}-component",
             target=component,

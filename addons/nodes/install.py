@@ -6,7 +6,8 @@ kept by the watch process, which reads the rows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -22,12 +23,13 @@ from addons.runtime.contract import Context
 from addons.runtime.loop import runtime
 from addons.sentences import stored
 from addons.sweep import orphans
-from kube import LEASES, NODES, PODS
+from kube import LEASES, NODES, PODS, Kube
 from kube import errors as kube_errors
 from providers import registry
 from providers.models import CloudAccount, Instance, Orphan
 
 LEASE_NAMESPACE = "kube-node-lease"
+_DAEMON = "DaemonSet"
 
 
 def add_node(
@@ -169,15 +171,43 @@ def _leave(operation: Operation, now: datetime) -> int:
     return left
 
 
-def _pods_and_instances(node: VirtualNode) -> tuple[list[tuple[str, str, str]], int]:
-    pods = PodRow.objects.filter(node=node, gone_at=None)
-    instances = Instance.objects.filter(
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """What the node has still: pods as (namespace, name, UID), and open instances."""
+
+    pods: tuple[tuple[str, str, str], ...]
+    daemons: tuple[tuple[str, str, str], ...]
+    instances: int
+    of_daemons: int
+
+
+def _running(node: VirtualNode) -> _Running:
+    rows = PodRow.objects.filter(node=node, gone_at=None)
+    daemons, others = rows.filter(workload_kind=_DAEMON), rows.exclude(workload_kind=_DAEMON)
+    open_ = Instance.objects.filter(
         cluster_uid=node.cluster.uid, node_name=node.name, state__in=Instance.OPEN
     )
-    return list(pods.values_list("namespace", "name", "uid")), instances.count()
+    of_daemons = open_.filter(pod_uid__in=list(daemons.values_list("uid", flat=True)))
+    fields = ("namespace", "name", "uid")
+    return _Running(
+        pods=tuple(others.values_list(*fields)),
+        daemons=tuple(daemons.values_list(*fields)),
+        instances=open_.count(),
+        of_daemons=of_daemons.count(),
+    )
+
+
+async def _delete_pods(kube: Kube, pods: Iterable[tuple[str, str, str]]) -> None:
+    for namespace, name, uid in pods:
+        try:
+            await kube.delete(PODS, name, namespace, uid=uid)
+        except (kube_errors.NotFound, kube_errors.Conflict):
+            continue
 
 
 async def _drain(ctx: Context, operation: Operation) -> str:
+    """Pods of DaemonSets stay: their controller makes them anew as long as there is the Node, and
+    does not mind that it is cordoned."""
     node = await ctx.db(
         VirtualNode.objects.select_related("cluster").filter(pk=operation.arguments["node"]).first
     )
@@ -186,19 +216,19 @@ async def _drain(ctx: Context, operation: Operation) -> str:
     leave = operation.arguments["instances"] == "leave"
     if leave and await ctx.db(_leave, operation, ctx.now()):
         await ctx.announce("nodes", node.pk)
-    pods, instances = await ctx.db(_pods_and_instances, node)
-    kube = await ctx.kube(node.cluster_id)
-    for namespace, name, uid in pods:
-        try:
-            await kube.delete(PODS, name, namespace, uid=uid)
-        except (kube_errors.NotFound, kube_errors.Conflict):
-            continue
-    if pods or instances:
+    found = await ctx.db(_running, node)
+    await _delete_pods(await ctx.kube(node.cluster_id), found.pods)
+    instances = found.instances - found.of_daemons
+    if found.pods or instances:
         text = _("%(pods)s pods and %(instances)s instances are still there")
-        raise NotYet(stored(text, pods=len(pods), instances=instances))
+        raise NotYet(stored(text, pods=len(found.pods), instances=instances))
     if leave:
         left = await ctx.db(_on_the_list, node)
         return stored(_("%(n)s instances go on, on the orphan list"), n=left)
+    if found.daemons:
+        names = ", ".join(f"{namespace}/{name}" for namespace, name, _uid in found.daemons)
+        text = _("nothing of it runs but pods of DaemonSets, which end with the node: %(names)s")
+        return stored(text, names=names)
     return _("nothing of it runs any more")
 
 
@@ -218,7 +248,23 @@ async def _unregister(ctx: Context, operation: Operation) -> str:
     return ""
 
 
+async def _end_daemons(ctx: Context, operation: Operation) -> None:
+    """The Node is gone, so that nothing makes them anew; `NotYet` while they or their instances are
+    there."""
+    nodes = VirtualNode.objects.select_related("cluster")
+    node = await ctx.db(nodes.filter(pk=operation.arguments["node"]).first)
+    if node is None:
+        return
+    found = await ctx.db(_running, node)
+    pods = (*found.pods, *found.daemons)
+    await _delete_pods(await ctx.kube(node.cluster_id), pods)
+    if pods or found.instances:
+        text = _("%(pods)s pods and %(instances)s instances are still there")
+        raise NotYet(stored(text, pods=len(pods), instances=found.instances))
+
+
 async def _forget(ctx: Context, operation: Operation) -> str:
+    await _end_daemons(ctx, operation)
     await ctx.db(VirtualNode.objects.filter(pk=operation.arguments["node"]).delete)
     await ctx.announce("nodes", operation.arguments["node"])
     return ""

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from addons.clusters import leaving, rbac, register
 from addons.clusters import messages as texts
+from addons.components import rights
 from addons.models import Cluster, PodRow
 from console import audit, overview, pages
 from console.access import Role, access
@@ -150,6 +151,7 @@ def cluster(request: HttpRequest, slug: str, tab: str = "overview") -> HttpRespo
         "pods": pod_rows(list(pods.order_by("-created_at")[:10]), now),
         "checks": checks_of(found),
         "role_yaml": rbac.manifest(),
+        "components_yaml": rights.manifest(),
         "held": leaving.held(found) if tab == "settings" else None,
         "form": form,
         "kubeconfig_form": KubeconfigForm(),

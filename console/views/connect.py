@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from addons.clusters import rbac, register
+from addons.components import rights
 from console import audit
 from console.access import Role, default_team
 from console.kubeconfig_messages import said, said_of
@@ -90,6 +91,7 @@ def paste(request: HttpRequest) -> HttpResponse:
         "problems": problems,
         "steps": _steps(0),
         "role_yaml": rbac.manifest(),
+        "components_yaml": rights.manifest(),
         "kept": "kubeconfig" in _draft(request),
     }
     status = 422 if request.method == "POST" else 200

@@ -30,12 +30,18 @@ _SECRET_PARTS = (
     ("ECI_SECRET_KEY", "access-key-secret", "secret"),
 )
 _PLAIN = ("ECI_REGION", "ECI_VSWITCH", "ECI_SECURITY_GROUP", "CLUSTER_DOMAIN")
-_PROFILE_KEYS = ("vSwitchIds", "securityGroupId", "enablePrivateZone", "enableHybridMode")
+# Those that the registered cluster's guide shows, see "Configure eci-profile".
+PROFILE_KEYS = (
+    *("vSwitchIds", "securityGroupId", "vpcId", "selectors"),
+    *("enableClusterIp", "enablePrivateZone", "enableHybridMode"),
+)
 _IMAGE = re.compile(r"(.*(?:virtual-nodes-eci|ack-virtual-node)):(\S+)")
 _EVERY = ("get", "list", "watch", "create", "delete", "update", "patch")
 _READ = ("get", "list", "watch")
 _CSR = "certificates.k8s.io"
 _WEBHOOKS = ("mutatingwebhookconfigurations",)
+# The controller makes it by itself: it sends labelled pods to virtual nodes.
+WEBHOOK = "vk-webhook"
 RULES = (
     m.rule("", ("pods",), ("get", "list", "watch", "patch", "delete")),
     m.rule("", ("pods/status",), ("update", "patch")),
@@ -60,7 +66,7 @@ RULES = (
         "admissionregistration.k8s.io",
         _WEBHOOKS,
         ("get", "list", "watch", "delete", "patch"),
-        resourceNames=["vk-webhook"],
+        resourceNames=[WEBHOOK],
     ),
 )
 
@@ -75,7 +81,7 @@ def render(release: Release) -> list[Json]:
     if values.get("credential"):
         parts = {key: key_part(values["credential"], part) for _name, key, part in _SECRET_PARTS}
         objects.append(m.secret(KEYS, space, parts))
-    profile = {key: _text(values[key]) for key in _PROFILE_KEYS if values.get(key) is not None}
+    profile = {key: _text(values[key]) for key in PROFILE_KEYS if values.get(key) is not None}
     if profile:
         objects.append(m.config_map(PROFILE, space, profile))
     container = {
@@ -159,4 +165,11 @@ KIT = Kit(
     instance_annotations=("k8s.aliyun.com/eci-instance-id", "alibabacloud.com/instance-id"),
     recognise=recognise,
     provider="eci",
+    leftovers=(
+        {
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "MutatingWebhookConfiguration",
+            "metadata": {"name": WEBHOOK},
+        },
+    ),
 )

@@ -1,18 +1,21 @@
 """Safe uninstall: nothing goes on costing unseen, and the end is proved.
 
 cordon      no new pods; what runs there is listed, with its cost
-drain       every pod is evicted, disruption budgets honoured (not when instances are left)
+drain       every pod is evicted, disruption budgets honoured (not when instances are left);
+            pods of DaemonSets stay, their controller would bring them back
 instances   what the vendor's virtual kubelet left at the cloud is deleted, or put on the
             orphan list by the explicit choice `leave`
 delete      our objects and the release records
-unregister  the virtual Nodes and their Leases, once nobody renews them
-proof       the cluster and the whole list of the cloud are read once more
+unregister  what the controller made by itself, the virtual Nodes and their Leases, once nobody
+            renews them; the cluster collects the pods of Nodes that are gone
+proof       the cluster and the whole list of the cloud are read once more; instances of daemon
+            pods are deleted now that nobody makes them anew
 forget      the installation's row goes; the operation keeps the proof
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from django.utils.translation import gettext_noop as _
@@ -23,7 +26,7 @@ from addons.components.kits.manifests import identity
 from addons.components.steps.common import LEASE_NAMESPACE, own_nodes, work_of
 from addons.components.work import Work, keep
 from addons.models import Installation, Operation
-from addons.operations import NotYet, StepFailed, Steps
+from addons.operations import NotYet, Steps
 from addons.runtime.contract import Context
 from addons.sentences import stored
 from kube import LEASES, NODES, PODS, Kube
@@ -66,8 +69,10 @@ async def drain(ctx: Context, operation: Operation) -> str:
 
 
 async def evict_all(ctx: Context, kube: Kube, work: Work, nodes: Sequence[str]) -> str:
-    """One pass of evictions; `NotYet` while pods are there."""
-    pods = await affected.pods_on(kube, nodes)
+    """One pass of evictions; `NotYet` while pods are there that do not come back by themselves."""
+    there = await affected.pods_on(kube, nodes)
+    daemons = [pod for pod in there if affected.is_daemon(pod)]
+    pods = [pod for pod in there if not affected.is_daemon(pod)]
     version = work.installation.cluster.version
     api = "policy/v1" if compare(version, _EVICTION_V1) >= 0 else "policy/v1beta1"
     held = ""
@@ -80,6 +85,9 @@ async def evict_all(ctx: Context, kube: Kube, work: Work, nodes: Sequence[str]) 
         raise NotYet(stored(_("a disruption budget holds %(pod)s back"), pod=held), 2.0)
     if pods:
         raise NotYet(stored(_("%(n)s pods are still there"), n=len(pods)), 0.5)
+    if daemons:
+        text = _("no pods are left but those of DaemonSets, which end with the node: %(names)s")
+        return stored(text, names=affected.names(daemons))
     return _("no pods are left")
 
 
@@ -87,12 +95,7 @@ async def _evict(kube: Kube, pod: Json, api_version: str) -> str:
     """The pod's name when a budget holds it back."""
     meta = pod["metadata"]
     try:
-        if affected.owner_of(pod).startswith("DaemonSet"):
-            await kube.delete(PODS, meta["name"], meta["namespace"], uid=meta["uid"])
-        else:
-            await kube.evict(
-                meta["namespace"], meta["name"], uid=meta["uid"], api_version=api_version
-            )
+        await kube.evict(meta["namespace"], meta["name"], uid=meta["uid"], api_version=api_version)
     except TooManyRequests:
         return f"{meta['namespace']}/{meta['name']}"
     except (NotFound, Conflict):
@@ -101,8 +104,19 @@ async def _evict(kube: Kube, pod: Json, api_version: str) -> str:
 
 
 async def instances(ctx: Context, operation: Operation) -> str:
-    """By the tags of the vendor and by what the pods said, on a complete list."""
+    """By the tags of the vendor and by what the pods said, on a complete list.
+
+    Those of daemon pods wait for the end of the controller, which would make them anew.
+    """
     work = await work_of(ctx, operation)
+    kube = await ctx.kube(work.cluster_id)
+    pods = await affected.pods_on(kube, operation.arguments.get("nodes") or ())
+    daemons = {affected.instance_of(pod, work.kit) for pod in pods if affected.is_daemon(pod)}
+    return await _end_instances(ctx, work, spare=daemons)
+
+
+async def _end_instances(ctx: Context, work: Work, *, spare: Collection[str] = ()) -> str:
+    operation = work.operation
     account = await ctx.db(cloud.account_of, work)
     if account is None:
         return _("no credential of that cloud is known here; the cloud was not asked")
@@ -112,11 +126,12 @@ async def instances(ctx: Context, operation: Operation) -> str:
         await ctx.db(keep, operation, left=[one.id for one in found])
         return stored(_("%(n)s instances go on, on the orphan list"), n=left)
     provider = await ctx.provider(account.pk, cloud.region_of(work, account))
-    for one in found:
+    over = [one for one in found if one.id not in spare]
+    for one in over:
         ctx.lease.check(3.0)
         await cloud.delete(provider, one.id)
-    if found:
-        raise NotYet(stored(_("%(n)s instances are being deleted"), n=len(found)), 1.0)
+    if over:
+        raise NotYet(stored(_("%(n)s instances are being deleted"), n=len(over)), 1.0)
     return _("the cloud has none of its instances")
 
 
@@ -171,11 +186,18 @@ async def _in_use(kube: Kube, definition: Json) -> bool:
 async def unregister(ctx: Context, operation: Operation) -> str:
     work = await work_of(ctx, operation)
     kube = await ctx.kube(work.cluster_id)
+    names = operation.arguments.get("nodes") or ()
     await _stopped(kube, operation.arguments.get("objects") or ())
-    for name in operation.arguments.get("nodes") or ():
+    for obj in work.kit.leftovers:
+        await apply.remove(kube, obj)
+    # Daemon pods may have been made anew since the node was cordoned.
+    last = {affected.instance_of(pod, work.kit) for pod in await affected.pods_on(kube, names)}
+    ids = {*(operation.arguments.get("ids") or ()), *last} - {""}
+    await ctx.db(keep, operation, ids=sorted(ids))
+    for name in names:
         await kube.delete(NODES, name)
         await kube.delete(LEASES, name, LEASE_NAMESPACE)
-    return ", ".join(operation.arguments.get("nodes") or ())
+    return ", ".join(names)
 
 
 async def _stopped(kube: Kube, objects: Sequence[Json]) -> None:
@@ -197,7 +219,7 @@ async def proof(ctx: Context, operation: Operation) -> str:
     given: Mapping[str, Any] = operation.arguments
     objects = [
         apply.name_of(obj)
-        for obj in given.get("objects") or ()
+        for obj in (*(given.get("objects") or ()), *work.kit.leftovers)
         if obj["kind"] != _CRD and await apply.find(kube, obj) is not None
     ]
     nodes = [n["metadata"]["name"] for n in await own_nodes(ctx, kube, work)]
@@ -211,10 +233,13 @@ async def proof(ctx: Context, operation: Operation) -> str:
         text = _("still in the cluster: %(names)s")
         raise NotYet(stored(text, names=", ".join((*objects, *nodes))), 1.0)
     if told["instances"]:
-        raise StepFailed(
-            stored(_("The cloud still has %(ids)s."), ids=", ".join(told["instances"])),
-            _("Retry deletes them."),
+        await _end_instances(ctx, work)
+        raise NotYet(
+            stored(_("the cloud still has %(ids)s"), ids=", ".join(told["instances"])), 1.0
         )
+    if told["asked"] and work.kit.instance_tags(work.wanted) is None:
+        text = _("the cloud listed %(listed)s instances, none of them that its pods named")
+        return stored(text, listed=told["listed"])
     if told["asked"]:
         text = _("the cloud listed %(listed)s instances, none of them ours")
         return stored(text, listed=told["listed"])

@@ -11,9 +11,22 @@ from addons.clusters import rbac
 from addons.runtime.loop import Runtime
 from kube import CONFIGMAPS, Access, AddressPolicy, Kube, Target, parse_kubeconfig
 from kube.errors import Forbidden
-from kube.resources import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, SERVICE_ACCOUNTS, Resource
-from kube.secret import Secret
+from tests.addons.clusters.granted import granted
 from tests.conftest import World
+
+
+def test_the_canary_is_granted_in_kube_system_alone() -> None:
+    documents = list(yaml.safe_load_all(rbac.manifest()))
+    creating = [
+        (document["kind"], document["metadata"].get("namespace"))
+        for document in documents
+        for rule in document.get("rules") or ()
+        if "pods" in rule["resources"] and "create" in rule["verbs"]
+    ]
+    assert creating == [("Role", "kube-system")]
+    kinds = [document["kind"] for document in documents]
+    assert kinds[0] == "ServiceAccount"
+    assert sorted(kinds[1:5]) == ["ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"]
 
 
 def test_what_is_lacking_is_asked_for_object_by_object() -> None:
@@ -24,7 +37,7 @@ def test_what_is_lacking_is_asked_for_object_by_object() -> None:
     role = next(
         document
         for document in yaml.safe_load_all(rbac.manifest([lacking]))
-        if document["kind"] == "ClusterRole"
+        if document["kind"] == "Role"
     )
     assert role["rules"] == [
         {
@@ -36,22 +49,6 @@ def test_what_is_lacking_is_asked_for_object_by_object() -> None:
     ]
 
 
-async def _apply(admin: Kube, name: str) -> Secret:
-    """The role for a service account of that name; its token."""
-    resources = {"ClusterRole": CLUSTER_ROLES, "ClusterRoleBinding": CLUSTER_ROLE_BINDINGS}
-    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}}
-    await admin.create(SERVICE_ACCOUNTS, account, "kube-system")
-    for document in yaml.safe_load_all(rbac.manifest()):
-        if document["kind"] in resources:
-            document["metadata"]["name"] = name
-            if document["kind"] == "ClusterRoleBinding":
-                document["roleRef"]["name"] = document["subjects"][0]["name"] = name
-            await admin.create(resources[document["kind"]], document)
-    tokens = Resource("", "v1", f"serviceaccounts/{name}/token", "TokenRequest", namespaced=True)
-    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
-    return Secret((await admin.create(tokens, body, "kube-system"))["status"]["token"])
-
-
 def test_with_the_role_everything_needed_is_allowed_and_no_other_configmap_is_listed(
     world: World, runtime: Runtime
 ) -> None:
@@ -61,7 +58,7 @@ def test_with_the_role_everything_needed_is_allowed_and_no_other_configmap_is_li
 
     async def scenario() -> None:
         async with Kube(target, policy=policy) as admin:
-            token = await _apply(admin, f"spillway-{uuid.uuid4().hex[:6]}")
+            token = await granted(admin, f"spillway-{uuid.uuid4().hex[:6]}", [rbac.manifest()])
         ours = Target(target.server, target.ca_pem, token, tls_server_name=target.tls_server_name)
         async with Kube(ours, policy=policy) as kube:
             answers = await kube.can_i(rbac.wanted())
