@@ -213,7 +213,17 @@ class _DryRun(s.Serializer[Any]):
     dry_run = s.BooleanField(default=False, help_text="Answer with the plan; change nothing")
 
 
-class ChangeRequest(_DryRun):
+class _Canaried(_DryRun):
+    canary_image = s.CharField(
+        max_length=500,
+        required=False,
+        allow_blank=True,
+        default="",
+        help_text="Image of the canary pod; empty: the one that the settings name",
+    )
+
+
+class ChangeRequest(_Canaried):
     version = s.CharField(max_length=64, required=False, allow_blank=True, default="")
     values = s.DictField(
         required=False, allow_null=True, default=None, help_text="Absent: as they are"
@@ -236,11 +246,11 @@ class AdoptRequest(_DryRun):
     )
 
 
-class ConfigureRequest(_DryRun):
+class ConfigureRequest(_Canaried):
     values = s.DictField()
 
 
-class RollbackRequest(_DryRun):
+class RollbackRequest(_Canaried):
     revision = s.IntegerField(
         min_value=1, required=False, allow_null=True, default=None, help_text="Absent: the last one"
     )

@@ -241,7 +241,8 @@ class Installations(TopicViewSet):
             _check_accounts(request, component, version, values, cluster.team)
         try:
             if dry:
-                data.pop("instances", None)
+                for doing in ("instances", "canary_image"):
+                    data.pop(doing, None)
                 return Response(plan_shape(manage.plan(cluster, name, action=what, **data)))
             operation = manage.start(
                 cluster,

@@ -15,7 +15,7 @@ from rest_framework.response import Response
 
 from addons import operations
 from addons.clusters import leaving, messages, rbac, register
-from addons.components import vendors
+from addons.components import rights, vendors
 from addons.models import Cluster
 from addons.sentences import read
 from addons.sweep import orphans
@@ -210,10 +210,13 @@ class Clusters(TopicViewSet):
         audit.record(request, "cluster.rotate", found.slug, team=found.team)
         return Response(self.row(found))
 
-    @extend_schema(summary="The ClusterRole to apply", responses={(200, "text/yaml"): str})
+    @extend_schema(
+        summary="The roles to apply: for virtual nodes, and those for components beside them",
+        responses=shapes.RolesShape,
+    )
     @action(detail=False, url_path="role")
     def role(self, request: Request) -> Response:
-        return Response({"yaml": rbac.manifest()})
+        return Response({"yaml": rbac.manifest(), "components": rights.manifest()})
 
     @extend_schema(
         summary="What forgetting the cluster would leave behind", responses=shapes.HeldShape

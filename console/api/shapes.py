@@ -158,6 +158,11 @@ class HeldShape(s.Serializer[Any]):
     cost_per_hour = s.DictField(child=s.CharField(), help_text="By currency")
 
 
+class RolesShape(s.Serializer[Any]):
+    yaml = s.CharField(help_text="Manifests to apply: what virtual nodes need")
+    components = s.CharField(help_text="More, where components are put into the cluster")
+
+
 class OperationShape(s.Serializer[Any]):
     id = s.IntegerField()
     kind = s.CharField()
