@@ -145,6 +145,7 @@ class PodStatus(Struct):
     conditions: list[Condition] | None = None
     container_statuses: list[ContainerStatus] | None = None
     init_container_statuses: list[ContainerStatus] | None = None
+    observed_generation: int = 0
 
 
 class Pod(Struct):

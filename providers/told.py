@@ -34,6 +34,15 @@ class InstanceState(StrEnum):
         return not self.over and self is not self.SCHEDULING
 
 
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What an instance used at a moment: vCPUs that were busy, GiB of its working set."""
+
+    at: datetime
+    cpu: Decimal
+    memory: Decimal
+
+
 class RunState(StrEnum):
     WAITING = "waiting"
     RUNNING = "running"
@@ -128,12 +137,16 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """What a create gave. `token` and `account` (its number at the cloud) where they are known."""
+    """What a create gave. `token` and `account` (its number at the cloud) where they are known.
+
+    `size` is the one that was asked for: the pod may have been changed since.
+    """
 
     id: str
     request_id: str
     token: str = ""
     account: str = ""
+    size: Size | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,12 +140,13 @@ class View:
         running = told.state.state is RunState.RUNNING
         began = (old["state"].get("running") or {}).get("startedAt")
         ended = told.state.state is RunState.TERMINATED
+        done = ended and init and not is_sidecar(source)
         identity = self._identity(told.name)
         known_last = told.last and told.last.state is RunState.TERMINATED
         status: Status = {
             **old,
             "image": source["image"],
-            "ready": (init and ended and told.state.exit_code == 0) or (told.ready and running),
+            "ready": (done and told.state.exit_code == 0) or (told.ready and running),
             "restartCount": max(told.restarts, old["restartCount"]),
             "started": running and (told.ready or not source.get("startupProbe")),
             "state": self._state(told.state, identity, began=began),
@@ -233,9 +234,9 @@ def _says_more(before: Json, told: ContainerStatus, source: Json, pod: Json, *, 
 
 def _for_good(exit_code: int, source: Json, pod: Json, *, init: bool) -> bool:
     """Whether a container that ended so is never started again."""
-    if is_sidecar(source):
-        return False
     policy = pod["spec"].get("restartPolicy") or "Always"
     if init:
+        if is_sidecar(source):
+            return False
         return exit_code == 0 or policy == "Never"
     return bool(policy == "Never" or (policy == "OnFailure" and exit_code == 0))

@@ -46,6 +46,17 @@ def gib(text: str | int | float) -> Decimal:
     return parse(text) / GIB
 
 
+def spelled(value: Decimal, *, cpu: bool = False) -> str:
+    """Exactly `value`: thousandths of a vCPU as `1500m`, bytes in the largest whole unit."""
+    if cpu:
+        milli = value * 1000
+        return f"{value.normalize():f}" if milli % 1000 == 0 else f"{milli.normalize():f}m"
+    for suffix, unit in reversed(_BINARY.items()):
+        if value and value % unit == 0:
+            return f"{int(value / unit)}{suffix}"
+    return f"{value.normalize():f}"
+
+
 def in_units(value: Decimal, divisor: Decimal) -> str:
     """As the kubelet prints a resourceFieldRef: the value in `divisor` units, rounded up."""
     return str(int((value / (divisor or Decimal(1))).to_integral_value(ROUND_CEILING)))

@@ -62,6 +62,7 @@ PROFILE_FAULT: Final = "ProfileFault"
 GAVE_UP: Final = "GaveUp"
 OVERDUE: Final = "StartTimedOut"
 FAILED_OVER: Final = "FailedOver"
+RESIZE: Final = "ResizeInfeasible"
 # Orphans.
 ORPHAN_NO_POD: Final = "NoPod"
 ORPHAN_NO_ROW: Final = "NotInLedger"
@@ -112,6 +113,13 @@ REASONS: Mapping[str, Reason] = {
     ),
     FAILED_OVER: Reason(
         _("No stock of {spec} in {zones}: it fails, so that its owner makes another pod."), True
+    ),
+    RESIZE: Reason(
+        _(
+            "It cannot be resized in place: instance {instance} keeps the size that it was made "
+            "with, {spec}. Delete the pod, or change its owner's template, for one of the new size."
+        ),
+        True,
     ),
     QUOTA: Reason(
         _("The quota of the cloud account is used up ({message}). Delete something or raise it."),

@@ -31,7 +31,7 @@ from addons.pods.steps.remove import confirm, delete, delete_ownerless, finish, 
 from addons.pods.steps.report import ask, lost, report
 from addons.pods.steps.turn import create_in_turn
 from addons.pods.store import Place, Scene
-from addons.pods.work import Work, outcome_of
+from addons.pods.work import Work, asked_of, outcome_of
 from addons.pods.writer import writer_of
 from addons.runtime.contract import Context, Outcome
 from kube import PODS, Kube
@@ -53,7 +53,8 @@ async def _nothing(work: Work, action: Action) -> Outcome:
 async def _wait(work: Work, action: Action) -> Outcome:
     if work.pod is not None and not work.pod["metadata"].get("deletionTimestamp"):
         seen = decode(work.row.seen) if work.row else None
-        await work.put_status(status_of(work.pod, seen, now=work.now))
+        asked = asked_of(work.row) if work.row else None
+        await work.put_status(status_of(work.pod, seen, now=work.now, asked=asked))
     return Outcome(action.after, action.reason, action.values)
 
 

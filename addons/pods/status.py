@@ -11,9 +11,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from addons.pods import resize
 from addons.pods.asked import qos_class
 from addons.pods.conditions import conditions
 from addons.pods.container_status import CREATING, View, Waiting, lost
+from addons.pods.resize import Asked
 from addons.pods.times import stamp
 from providers.base import Instance, InstanceState
 
@@ -33,8 +35,12 @@ def status_of(
     now: datetime,
     provider: str = "",
     waiting: Waiting = CREATING,
+    asked: Asked | None = None,
 ) -> Status:
-    """The whole status that the pod should have. A pod that is over keeps the one it has."""
+    """The whole status that the pod should have. A pod that is over keeps the one it has.
+
+    `asked`: what its instance was asked for, once that was done.
+    """
     before: Json = pod.get("status") or {}
     if is_over(pod):
         return dict(before)
@@ -44,7 +50,19 @@ def status_of(
     if _RANK[phase] < _RANK[before.get("phase", "")]:
         phase = before["phase"]
     reason, message = _why(phase, instance)
-    return _status(pod, phase, inits, containers, instance, reason=reason, message=message, now=now)
+    allocated = resize.allocation(pod, asked)
+    status = _status(
+        pod,
+        phase,
+        resize.with_resources(inits, allocated),
+        resize.with_resources(containers, allocated),
+        instance,
+        reason=reason,
+        message=message,
+        now=now,
+        resizing=resize.is_pending(pod, allocated, asked),
+    )
+    return {**status, **resize.of_the_pod(allocated)}
 
 
 def failed(pod: Json, *, reason: str, message: str, now: datetime) -> Status:
@@ -74,17 +92,26 @@ def _status(
     reason: str,
     message: str,
     now: datetime,
+    resizing: bool = False,
 ) -> Status:
     before: Json = pod.get("status") or {}
     address = before.get("podIP") or (instance.ip if instance else "")
     result: Status = {
         "phase": phase,
         "conditions": conditions(
-            pod, phase=phase, inits=inits, containers=containers, address=address, now=now
+            pod,
+            phase=phase,
+            inits=inits,
+            containers=containers,
+            address=address,
+            now=now,
+            resizing=resizing,
         ),
         "startTime": before.get("startTime") or stamp(now),
         "qosClass": before.get("qosClass") or qos_class(pod),
     }
+    if generation := pod["metadata"].get("generation"):
+        result["observedGeneration"] = generation
     if containers or phase != "Failed":
         result["containerStatuses"] = [dict(s) for s in containers]
     if inits:

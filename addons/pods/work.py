@@ -13,8 +13,10 @@ from addons.models import Decision
 from addons.pods import reasons, store
 from addons.pods.diff import annotations_patch, status_patch
 from addons.pods.events import events_of
+from addons.pods.features import kept
 from addons.pods.lookups import Answer, lookups_of
 from addons.pods.references import Resolver
+from addons.pods.resize import Asked
 from addons.pods.store import Known, Scene
 from addons.pods.translate import Site, outline
 from addons.pods.writer import Writer
@@ -31,6 +33,7 @@ from providers.errors import (
     UnknownOutcome,
 )
 from providers.models import CloudAccount, Instance
+from providers.observation import size_of
 from providers.seen import decode
 
 Json = Mapping[str, Any]
@@ -113,7 +116,7 @@ class Work:
     async def put_status(self, status: Json) -> Json:
         """The pod after the smallest patch to this status; itself when nothing differs."""
         pod = self.live_pod
-        patch = status_patch(pod, status)
+        patch = status_patch(pod, kept(status, self.scene.node.cluster.version))
         if patch is None:
             return pod
         self.ctx.lease.check()
@@ -133,6 +136,7 @@ class Work:
                 created.request_id if created else row.request_id,
                 row.token,
                 self.account.account_id,
+                size_of(row),
             ),
         )
         patch = annotations_patch(pod, wanted)
@@ -146,6 +150,12 @@ class Work:
         """The spec without what the pod refers to: enough for sizes and annotations."""
         tags = store.tags(row, installation=self.scene.installation) if row else {}
         return outline(self.live_pod, site=self.site, tags=tags)
+
+
+def asked_of(row: Instance) -> Asked | None:
+    """None until the cloud was asked."""
+    known = row.state not in {Instance.State.INTENT, Instance.State.CREATING}
+    return Asked(row.asked_cpu, row.asked_memory) if row.cloud_id or known else None
 
 
 _resolvers: WeakKeyDictionary[Kube, Resolver] = WeakKeyDictionary()

@@ -169,7 +169,7 @@ def _apply(row: PodRow, change: Change, nodes: Mapping[str, int], now: datetime)
     changed = {name for name, value in values.items() if getattr(row, name) != value}
     for name in changed:
         setattr(row, name, values[name])
-    return bool(changed - {"resource_version"}) or bound
+    return bool(changed - {"resource_version"}) or bound or change.unseen
 
 
 def _columns() -> list[str]:

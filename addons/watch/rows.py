@@ -26,7 +26,10 @@ Taints = Sequence[Mapping[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`fields` are columns of PodRow; `version` is the resourceVersion they came from."""
+    """`fields` are columns of PodRow; `version` is the resourceVersion they came from.
+
+    `unseen`: its spec is newer than the one that its status tells of, as after a resize.
+    """
 
     uid: str
     namespace: str
@@ -34,6 +37,7 @@ class Row:
     node_name: str
     version: int
     fields: dict[str, Any]
+    unseen: bool = False
 
 
 def moment(text: str | None) -> datetime | None:
@@ -221,4 +225,5 @@ def row_of(pod: Pod, nodes: Sequence[Taints] = ()) -> Row:
     if not pod.spec.node_name:
         fields |= _unscheduled(pod, nodes)
     version = int(meta.resource_version or 0)
-    return Row(meta.uid, meta.namespace, meta.name, pod.spec.node_name, version, fields)
+    unseen = 0 < pod.status.observed_generation < meta.generation
+    return Row(meta.uid, meta.namespace, meta.name, pod.spec.node_name, version, fields, unseen)

@@ -23,7 +23,8 @@ def written(
     if created is not None or instance is not None:
         storage = sizes.FREE_STORAGE + sizes.extra_storage(spec)
         found |= {keys.CREATED: "done", keys.STORAGE: f"{storage}Gi"}
-        found |= _size(instance.size if instance and instance.size else sizes.billed_size(spec))
+        size = (instance and instance.size) or (created and created.size)
+        found |= _size(size or sizes.billed_size(spec))
     if created is not None and created.token:
         found[keys.CLIENT_TOKEN] = created.token
     if instance is not None:

@@ -48,14 +48,14 @@ def written(
         found |= _seen(spec, instance)
     size = instance.size if instance is not None and instance.size else None
     if size is None and created is not None:
-        size = _only_size(spec)
+        size = _only_size(spec, created)
     if size is not None:
         found["k8s.aliyun.com/eci-instance-spec"] = instance_spec(size)
         found["alibabacloud.com/pod-use-spec"] = size.label
     return found
 
 
-def _only_size(spec: InstanceSpec) -> Size | None:
+def _only_size(spec: InstanceSpec, created: Created) -> Size | None:
     """The size asked for where there is no choice; else only the cloud knows which it was.
 
     The annotations of a pod that has its instance may have become unreadable since.
@@ -64,7 +64,7 @@ def _only_size(spec: InstanceSpec) -> Size | None:
         found = choices.choices(spec)
     except InvalidSpec:
         return None
-    return found[0].size if len(found) == 1 else None
+    return (created.size or found[0].size) if len(found) == 1 else None
 
 
 def _created(spec: InstanceSpec, created: Created) -> dict[str, str]:

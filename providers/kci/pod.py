@@ -384,7 +384,7 @@ def written(
         found["spillway.io/instance-id"] = created.id
         if created.request_id:
             found["spillway.io/request-id"] = created.request_id
-        found["spillway.io/instance-size"] = sizes.billed_size(spec).label
+        found["spillway.io/instance-size"] = (created.size or sizes.billed_size(spec)).label
     if instance is not None:
         found["spillway.io/instance-id"] = instance.id
         if instance.size is not None:

@@ -7,6 +7,8 @@ import base64
 from collections.abc import Callable
 from typing import Any
 
+from sandbox.cluster.podresources import set_requests
+
 Obj = dict[str, Any]
 
 
@@ -86,6 +88,7 @@ def pod_spec(spec: Obj, *, template: bool = True) -> None:
     for volume in spec.get("volumes") or ():
         _volume(volume)
     if not template:
+        set_requests(spec)
         spec.setdefault("enableServiceLinks", True)
 
 

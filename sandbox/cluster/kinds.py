@@ -7,7 +7,7 @@ from typing import Any
 
 from croniter import croniter
 
-from sandbox.cluster import errors
+from sandbox.cluster import errors, podresources, resizing
 from sandbox.cluster.quantity import parse
 from sandbox.cluster.selectors import label_selector
 
@@ -121,6 +121,8 @@ def _containers(spec: Obj, path: str, problems: Problems) -> None:
 def pod_spec(spec: Obj, path: str, problems: Problems) -> None:
     """Check one pod spec, of a pod or a template."""
     _containers(spec, path, problems)
+    _amounts(spec.get("resources") or {}, f"{path}.resources", problems)
+    podresources.check(spec, path, problems)
     policies = ("Always", "OnFailure", "Never")
     problems.supported(f"{path}.restartPolicy", spec.get("restartPolicy"), policies)
     dns = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
@@ -145,6 +147,9 @@ def _pod(obj: Obj, old: Obj | None, problems: Problems, subresource: str) -> Non
         pod_spec(obj["spec"], "spec", problems)
     elif obj["spec"] != old["spec"] and subresource == "":
         _pod_update(obj["spec"], old["spec"], problems)
+    elif old is not None and subresource == "resize":
+        pod_spec(obj["spec"], "spec", problems)
+        resizing.check(obj, old, problems)
 
 
 def _frozen(spec: Obj) -> Obj:

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from sandbox.cluster import errors
+from sandbox.cluster.podresources import of_pod
 from sandbox.cluster.quantity import canonical, parse
 from sandbox.cluster.store import Store
 
@@ -29,13 +30,11 @@ def _text(value: Decimal) -> str:
 
 def _pod_usage(pod: Obj) -> Iterator[tuple[str, Decimal]]:
     yield "pods", Decimal(1)
-    for container in pod["spec"].get("containers") or ():
-        resources = container.get("resources") or {}
-        for kind in ("requests", "limits"):
-            for key, value in (resources.get(kind) or {}).items():
-                yield f"{kind}.{key}", parse(value)
-                if kind == "requests" and key in ("cpu", "memory"):
-                    yield key, parse(value)
+    for kind in ("requests", "limits"):
+        for key, value in of_pod(pod["spec"], kind).items():
+            yield f"{kind}.{key}", value
+            if kind == "requests" and key in ("cpu", "memory"):
+                yield key, value
 
 
 def _usage(resource: str, obj: Obj) -> dict[str, Decimal]:

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+from sandbox.cluster import resizing
 from sandbox.cluster.clock import rfc3339
+from sandbox.cluster.podresources import qos_class
 from sandbox.cluster.resources import Resource
 
 Obj = dict[str, Any]
@@ -151,27 +153,13 @@ _INITIAL: dict[str, Callable[[Obj], None]] = {
 }
 
 
-def qos_class(spec: Obj) -> str:
-    """Return Guaranteed, Burstable or BestEffort as the kubelet computes it."""
-    any_set, guaranteed = False, True
-    for item in (spec.get("containers") or []) + (spec.get("initContainers") or []):
-        resources = item.get("resources") or {}
-        requests, limits = resources.get("requests") or {}, resources.get("limits") or {}
-        for key in ("cpu", "memory"):
-            if key in requests or key in limits:
-                any_set = True
-            if key not in limits or requests.get(key, limits[key]) != limits[key]:
-                guaranteed = False
-    if not any_set:
-        return "BestEffort"
-    return "Guaranteed" if guaranteed else "Burstable"
-
-
 def prepare_update(resource: Resource, old: Obj, new: Obj, subresource: str) -> None:
     """Undo in ``new`` what this endpoint may not change, then count the generation."""
     _keep_metadata(old["metadata"], new["metadata"])
     if subresource == "status":
         _status_only(resource, old, new)
+    elif subresource == "resize":
+        resizing.prepare(old, new)
     elif subresource not in ("binding", "approval") and resource.has_status:
         _spec_only(old, new)
     if resource.name == "namespaces" and subresource != "finalize":

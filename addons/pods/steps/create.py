@@ -19,7 +19,7 @@ from addons.pods.steps.profiled import put_effects, site_of
 from addons.pods.steps.refuse import problem_of, refuse, say_ignored
 from addons.pods.translate import translate, with_room
 from addons.pods.volumes import UnsupportedVolume
-from addons.pods.work import Work, outcome_of, resolver_of
+from addons.pods.work import Work, asked_of, outcome_of, resolver_of
 from addons.runtime.contract import Outcome
 from providers import ledger, requests
 from providers.base import Created, InstanceSpec, Placement, Placing, Problem, Size
@@ -165,7 +165,7 @@ async def accepted(
         return Outcome(0.0)
     row.cloud_id, row.request_id = created.id, created.request_id
     work = await work.put_annotations(row, created)
-    await work.put_status(status_of(work.live_pod, None, now=work.now))
+    await work.put_status(status_of(work.live_pod, None, now=work.now, asked=asked_of(row)))
     await work.say(code, provider=work.dialect.title, instance=created.id, spec=row.spec)
     return Outcome(25.0, reasons.STARTING, {"instance": created.id})
 

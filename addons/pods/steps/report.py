@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from django.utils import translation
 
-from addons.pods import reasons, store
+from addons.pods import reasons, resize, store
 from addons.pods.decide import Action
 from addons.pods.patience import overdue
 from addons.pods.status import failed, is_over, status_of
 from addons.pods.times import stamp
-from addons.pods.work import Work
+from addons.pods.work import Work, asked_of
 from addons.runtime.contract import Outcome
 from providers import base
 from providers.base import InstanceState, RunState
 from providers.seen import decode
 
+Json = Mapping[str, Any]
 # An instance on its way is asked for by its id when the sweep did not tell of it for so long.
 STARTING_SECONDS = 25.0
 _PULL_FAILING = {"ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull"}
@@ -34,13 +36,34 @@ async def report(work: Work, action: Action) -> Outcome:
     if minutes := overdue(work, seen):
         return await _too_late(work, row.cloud_id, minutes)
     before = work.live_pod
-    status = status_of(before, seen, now=work.now, provider=row.provider)
+    asked = asked_of(row)
+    status = status_of(before, seen, now=work.now, provider=row.provider, asked=asked)
     changed = await work.put_status(status)
+    await _say_resize(work, status)
     if is_over(changed):
         note = work.note(reasons.FINISHED, phase=changed["status"]["phase"])
         await work.writer.do(store.nothing, None, note)
         return Outcome(0.0)
     return _outcome(seen, row.cloud_id)
+
+
+async def _say_resize(work: Work, status: Json) -> None:
+    """Once for each spec that asks for another size."""
+    before, now = (_resize(one) for one in (work.live_pod.get("status") or {}, status))
+    if now is None:
+        return
+    generation = now.get("observedGeneration")
+    if before is not None and before.get("observedGeneration", generation) == generation:
+        return
+    values = {"instance": work.open_row.cloud_id, "spec": work.open_row.spec}
+    await work.say(reasons.RESIZE, **values)
+    await work.writer.do(store.nothing, None, work.note(reasons.RESIZE, **values))
+    await work.announce()
+
+
+def _resize(status: Json) -> Json | None:
+    conditions = status.get("conditions") or ()
+    return next((one for one in conditions if one["type"] == resize.CONDITION), None)
 
 
 async def _too_late(work: Work, instance: str, minutes: int) -> Outcome:

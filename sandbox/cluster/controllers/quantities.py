@@ -41,6 +41,9 @@ def pod_requests(pod: Obj) -> Amounts:
         _raise(peak, _sum(sidecars, asked))
     _add(total, sidecars)
     _raise(total, peak)
+    # Pod-level resources beat the sum; hugepages and others are what the containers ask.
+    own = (spec.get("resources") or {}).get("requests") or {}
+    total |= amounts({name: own[name] for name in ("cpu", "memory") if name in own})
     _add(total, amounts(spec.get("overhead")))
     return total
 

@@ -214,6 +214,7 @@ def registered(world: World, account: CloudAccount) -> Cluster:
     cluster = cast.cluster(
         account=account,
         uid=f"uid-{uuid.uuid4().hex[:8]}",
+        version="v1.36.1-aliyun.1",
         server=target.server,
         tls_server_name=target.tls_server_name,
         ca_pem=target.ca_pem,

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -234,3 +235,53 @@ def test_whatever_the_cloud_says_the_status_never_goes_back(
         counts = [c["restartCount"] for c in before.get("containerStatuses", ())]
         assert [c["restartCount"] for c in status["containerStatuses"]] >= counts
         obj = pod(restartPolicy=policy, status=status)
+
+
+def with_sidecar(*, ready: bool, started: bool, app_runs: bool) -> dict[str, Any]:
+    probe = {} if started else {"startupProbe": {"exec": {"command": ["true"]}}}
+    side = {"name": "side", "image": "i", "restartPolicy": "Always", **probe}
+    at = ContainerState(RunState.RUNNING, started_at=NOW)
+    waits = ContainerState(RunState.WAITING, reason="PodInitializing")
+    told = instance(
+        InstanceState.RUNNING if app_runs else InstanceState.STARTING,
+        ContainerStatus("side", "i", ready, 0, at),
+        ContainerStatus("app", "nginx:1", app_runs, 0, at if app_runs else waits),
+    )
+    return status_of(pod(initContainers=[side]), told, now=NOW)
+
+
+def test_a_sidecar_that_is_not_ready_keeps_its_pod_from_being_ready() -> None:
+    status = with_sidecar(ready=False, started=True, app_runs=True)
+    assert condition(status, "Initialized")["status"] == "True"
+    for name in ("ContainersReady", "Ready"):
+        assert condition(status, name)["message"] == "containers with unready status: [side]"
+    ready = with_sidecar(ready=True, started=True, app_runs=True)
+    assert condition(ready, "Ready")["status"] == "True"
+
+
+def test_a_pod_is_initialized_once_its_sidecar_has_started_ready_or_not() -> None:
+    begun = with_sidecar(ready=False, started=True, app_runs=False)
+    assert condition(begun, "Initialized")["status"] == "True"
+    probed = with_sidecar(ready=False, started=False, app_runs=False)
+    assert condition(probed, "Initialized")["reason"] == "ContainersNotInitialized"
+
+
+def test_a_sidecar_that_ended_is_not_ready_as_an_init_container_is() -> None:
+    side = {"name": "side", "image": "i", "restartPolicy": "Always"}
+    told = instance(InstanceState.RUNNING, replace(ended(0), name="side"), running())
+    status = status_of(pod(initContainers=[side]), told, now=NOW)
+    assert status["initContainerStatuses"][0]["ready"] is False
+    assert condition(status, "Ready")["status"] == "False"
+
+
+@pytest.mark.parametrize(
+    ("whole", "qos"),
+    [
+        ({"limits": {"cpu": "2", "memory": "2Gi"}}, "Guaranteed"),
+        ({"limits": {"cpu": "2", "memory": "2Gi"}, "requests": {"cpu": "2000m"}}, "Guaranteed"),
+        ({"requests": {"cpu": "2"}}, "Burstable"),
+    ],
+)
+def test_pod_level_resources_alone_decide_the_qos_class(whole: dict[str, Any], qos: str) -> None:
+    container = {"name": "app", "image": "i", "resources": {"requests": {"cpu": "1"}}}
+    assert qos_class(pod(containers=[container], resources=whole)) == qos

@@ -17,7 +17,7 @@ from . import containers
 from .containers import Note, Outcome, Setting
 from .environment import Environment, Missing
 from .host import Delayed, Host
-from .podstatus import init_done, is_sidecar, phase_of, with_conditions
+from .podstatus import init_done, is_sidecar, observed, phase_of, with_conditions
 from .program import Ending, ending, image_name
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class Pods(Controller[Key]):
         status["phase"] = phase_of(spec, inits, status["containerStatuses"])
         if status["phase"] in {"Succeeded", "Failed"} and inits:
             status["initContainerStatuses"] = [_stopped(s, now) for s in inits]
-        status = self.host.told(pod, with_conditions(pod, status, now))
+        status = self.host.told(pod, observed(pod, with_conditions(pod, status, now)))
         await self._hand(pod).write_status("pods", pod, status)
         for container, told in round_.notes:
             await self._tell(pod, container, told)
@@ -237,7 +237,9 @@ class Pods(Controller[Key]):
         message = "Pod was active on the node longer than the specified deadline"
         status = _all_ended(pod, status, now)
         status.update(phase="Failed", reason="DeadlineExceeded", message=message)
-        await self._hand(pod).write_status("pods", pod, with_conditions(pod, status, now))
+        await self._hand(pod).write_status(
+            "pods", pod, observed(pod, with_conditions(pod, status, now))
+        )
         await self._tell(pod, "", [Note("DeadlineExceeded", message)])
 
     async def _stop(self, pod: Obj) -> float | None:
@@ -256,7 +258,9 @@ class Pods(Controller[Key]):
             status = _all_ended(pod, status, now)
             codes = [c["state"]["terminated"]["exitCode"] for c in status["containerStatuses"]]
             status["phase"] = "Failed" if any(codes) else "Succeeded"
-            pod = await self._hand(pod).write_status("pods", pod, with_conditions(pod, status, now))
+            pod = await self._hand(pod).write_status(
+                "pods", pod, observed(pod, with_conditions(pod, status, now))
+            )
         if grace or not meta.get("finalizers"):
             await self._hand(pod).remove("pods", pod, grace=0)
         return None

@@ -8,6 +8,9 @@ from __future__ import annotations
 from ..informer import Obj
 from ..objects import with_condition
 
+_OWN = frozenset(
+    ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
+)
 _GATE = "corresponding condition of pod readiness gate"
 
 
@@ -53,18 +56,52 @@ def init_done(spec: Obj, inits: list[Obj]) -> bool:
     return True
 
 
+def observed(pod: Obj, status: Obj) -> Obj:
+    """The status with what a kubelet of 1.36 tells of the spec that it acted on.
+
+    Its node has room for any resize: what is allocated is what the pod asks for.
+    """
+    generation = pod["metadata"].get("generation", 1)
+    result = {**status, "observedGeneration": generation}
+    result["conditions"] = [
+        {**one, "observedGeneration": generation} if one["type"] in _OWN else one
+        for one in status.get("conditions") or []
+    ]
+    for field, told in (
+        ("containers", "containerStatuses"),
+        ("initContainers", "initContainerStatuses"),
+    ):
+        if status.get(told):
+            asked = {c["name"]: c.get("resources") or {} for c in pod["spec"].get(field) or []}
+            result[told] = [_allocated(one, asked.get(one["name"], {})) for one in status[told]]
+    return result
+
+
+def _allocated(status: Obj, resources: Obj) -> Obj:
+    if "waiting" in status["state"] and "resources" not in status:
+        return status
+    requests = resources.get("requests")
+    return {
+        **status,
+        "resources": resources,
+        **({"allocatedResources": requests} if requests else {}),
+    }
+
+
 def with_conditions(pod: Obj, status: Obj, now: float) -> Obj:
     """The status with the kubelet's five conditions."""
     spec = pod["spec"]
     inits = status.get("initContainerStatuses") or []
     mains = status.get("containerStatuses") or []
+    sidecars = {c["name"] for c in spec.get("initContainers") or [] if is_sidecar(c)}
+    running = [*(one for one in inits if one["name"] in sidecars), *mains] if mains else []
     ended = status["phase"] in {"Succeeded", "Failed"}
     conditions = status.get("conditions") or []
     new = [
         _sandbox(status),
         _initialized(spec, inits, ended=ended and status["phase"] == "Succeeded"),
-        _ready("Ready", status, mains, _gates(pod, status)),
-        _ready("ContainersReady", status, mains, []),
+        _ready("Ready", status, running, _gates(pod, status)),
+        _ready("ContainersReady", status, running, []),
         {"type": "PodScheduled", "status": "True"},
     ]
     for condition in new:
