@@ -21,7 +21,7 @@ from typing import Any
 from django.utils.translation import gettext_noop as _
 
 from addons.components import affected, apply, cloud, helm
-from addons.components.base import Json, compare
+from addons.components.base import Delivery, Json, compare
 from addons.components.kits.manifests import identity
 from addons.components.steps.common import LEASE_NAMESPACE, own_nodes, work_of
 from addons.components.work import Work, keep
@@ -47,8 +47,7 @@ async def cordon(ctx: Context, operation: Operation) -> str:
     for name in names:
         await kube.patch(NODES, name, {"spec": {"unschedulable": True}})
     pods = await affected.pods_on(kube, names)
-    region = work.installation.cluster.region
-    rows = affected.in_cluster(pods, work.kit, region)
+    rows = await ctx.db(affected.in_cluster, pods, work.kit, work.installation.cluster)
     known = set(operation.arguments.get("nodes") or ()) | set(names)
     await ctx.db(
         keep,
@@ -188,7 +187,7 @@ async def unregister(ctx: Context, operation: Operation) -> str:
     kube = await ctx.kube(work.cluster_id)
     names = operation.arguments.get("nodes") or ()
     await _stopped(kube, operation.arguments.get("objects") or ())
-    for obj in work.kit.leftovers:
+    for obj in _leftovers(work):
         await apply.remove(kube, obj)
     # Daemon pods may have been made anew since the node was cordoned.
     last = {affected.instance_of(pod, work.kit) for pod in await affected.pods_on(kube, names)}
@@ -198,6 +197,12 @@ async def unregister(ctx: Context, operation: Operation) -> str:
         await kube.delete(NODES, name)
         await kube.delete(LEASES, name, LEASE_NAMESPACE)
     return ", ".join(names)
+
+
+def _leftovers(work: Work) -> Sequence[Json]:
+    """What the vendor put there, the vendor takes away."""
+    in_cluster = work.installation.delivery == Delivery.IN_CLUSTER
+    return work.kit.leftovers if in_cluster else ()
 
 
 async def _stopped(kube: Kube, objects: Sequence[Json]) -> None:
@@ -219,7 +224,7 @@ async def proof(ctx: Context, operation: Operation) -> str:
     given: Mapping[str, Any] = operation.arguments
     objects = [
         apply.name_of(obj)
-        for obj in (*(given.get("objects") or ()), *work.kit.leftovers)
+        for obj in (*(given.get("objects") or ()), *_leftovers(work))
         if obj["kind"] != _CRD and await apply.find(kube, obj) is not None
     ]
     nodes = [n["metadata"]["name"] for n in await own_nodes(ctx, kube, work)]

@@ -12,7 +12,7 @@ from addons.components.kits.ack_virtual_node import RULES as ACK_RULES
 from addons.components.release import release_of
 from addons.models import Operation
 from kube import CUSTOM_RESOURCE_DEFINITIONS, DEPLOYMENTS, NODES, SECRETS
-from kube.resources import Resource
+from kube.resources import MUTATING_WEBHOOKS, Resource
 from kube.secret import Secret
 from providers import sealing
 from tests.addons import cast
@@ -157,10 +157,24 @@ def test_ack_virtual_node_as_an_application_brings_nodes(place: Place, world: Wo
     assert place.get(SECRETS, "sh.helm.release.v1.ack-virtual-node.v1", "kube-system")
     done = place.run(name, "upgrade", version="v2.13.0")
     assert done.state == Operation.State.SUCCEEDED, (done.error, done.log)
+    place.ask(lambda kube: kube.create(MUTATING_WEBHOOKS, made_by_the_controller()))
     done = place.run(name, "uninstall")
     assert done.state == Operation.State.SUCCEEDED, (done.error, done.log)
     assert place.get(NODES, node) is None
+    assert place.get(MUTATING_WEBHOOKS, "vk-webhook") is None
     assert done.arguments["proof"]["asked"]
+    proof = done.steps.get(name="proof")
+    assert "none of them that its pods named" in proof.detail, "no tag tells its instances"
+
+
+def made_by_the_controller() -> Json:
+    """The webhook that sends labelled pods to virtual nodes; it outlives the Deployment."""
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "MutatingWebhookConfiguration",
+        "metadata": {"name": "vk-webhook"},
+        "webhooks": [],
+    }
 
 
 def test_the_rights_of_ack_virtual_node_are_those_that_its_help_page_lists() -> None:
