@@ -26,6 +26,7 @@ from console.api.problems import Problem
 from console.billing import asked as questions
 from console.billing import live
 from console.billing.asked import Asked, BadQuestion
+from console.billing.billed import Bill
 from console.billing.figures import NAMES, Figures
 from console.billing.forecast import forecast
 from console.billing.models import BillDay, UsageLine
@@ -76,6 +77,17 @@ def row_of(group: tuple[str, ...], row: Row, titles: Mapping[tuple[str, str], st
     }
 
 
+def bill_of(bill: Bill | None) -> dict[str, Any] | None:
+    if bill is None:
+        return None
+    difference = None if bill.difference is None else text(bill.difference)
+    return {
+        "billed": text(bill.billed),
+        "metered": text(bill.metered),
+        "difference": difference,
+    }
+
+
 def statement_of(found: Statement) -> dict[str, Any]:
     group = found.query.group
     return {
@@ -83,9 +95,13 @@ def statement_of(found: Statement) -> dict[str, Any]:
         "end": found.query.end,
         "at": found.at,
         "group": list(group),
-        "rows": [row_of(group, row, found.titles) for row in found.rows],
+        "rows": [
+            {**row_of(group, row, found.titles), "bill": bill_of(row.bill)} for row in found.rows
+        ],
         "totals": {code: figures_of(one) for code, one in found.totals.items()},
         "unpriced": figures_of(found.unpriced),
+        "bills": {code: bill_of(one) for code, one in found.bills.items()},
+        "bill_days": sorted(found.bill_days),
     }
 
 
@@ -152,7 +168,7 @@ class StatementView(APIView):
     renderer_classes = (JSONRenderer, StatementCsv)
 
     @extend_schema(
-        summary="What was used and what it costs, by any groups; exact to the last digit",
+        summary="What was used, what it costs and what was billed, exact to the last digit",
         operation_id="billing_statement",
         parameters=[*shapes.PERIOD, shapes.GROUP, *shapes.WHERE],
         responses={
@@ -162,7 +178,8 @@ class StatementView(APIView):
     )
     def get(self, request: Request) -> Response:
         asked = asked_of(request)
-        return Response(statement_of(statement(request.user, asked.query, timezone.now())))
+        found = statement(request.user, asked.query, timezone.now(), bills=True)
+        return Response(statement_of(found))
 
 
 def line_of(line: UsageLine) -> dict[str, Any]:

@@ -37,11 +37,13 @@ class StatementCsv(BaseRenderer):
 
 def _heading(group: list[str]) -> list[str]:
     named = [text for name in group for text in (name, f"{name}_title")]
-    return ["start", "end", *named, "currency", *NAMES]
+    return ["start", "end", *named, "currency", *NAMES, "billed", "difference"]
 
 
 def _cells(data: Mapping[str, Any], row: Mapping[str, Any]) -> list[str]:
     names = [text for name in data["group"] for text in (row["keys"][name], row["titles"][name])]
     figures = [str(row["figures"][name]) for name in NAMES]
     days = (data["start"].isoformat(), data["end"].isoformat())
-    return [*days, *map(cell, names), row["currency"], *figures]
+    bill = row["bill"] or {}
+    billed = [bill.get(name) or "" for name in ("billed", "difference")]
+    return [*days, *map(cell, names), row["currency"], *figures, *billed]

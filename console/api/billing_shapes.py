@@ -87,14 +87,30 @@ class StatementRowShape(s.Serializer[Any]):
     figures = FiguresShape()
 
 
+class RowBillShape(s.Serializer[Any]):
+    billed = s.CharField(help_text="Of the instances of the row, on days whose bill is complete")
+    metered = s.CharField(help_text="On the same days")
+    difference = s.CharField(
+        allow_null=True, help_text="Billed beyond what was metered; null: none of it has a price"
+    )
+
+
+class BilledRowShape(StatementRowShape):
+    bill = RowBillShape(allow_null=True, help_text="null: no bill tells of it yet")
+
+
 class StatementShape(s.Serializer[Any]):
     start = s.DateField()
     end = s.DateField(help_text="The first day after it")
     at = s.DateTimeField(help_text="Up to when what still runs is counted")
     group = s.ListField(child=s.CharField())
-    rows = StatementRowShape(many=True, help_text="The largest amount first")
+    rows = BilledRowShape(many=True, help_text="The largest amount first")
     totals = s.DictField(child=FiguresShape(), help_text="By currency; the sum of the rows")
     unpriced = FiguresShape(help_text="In no total")
+    bills = s.DictField(child=RowBillShape(), help_text="By currency; the sum of the rows")
+    bill_days = s.ListField(
+        child=s.DateField(), help_text="Days of which some credential's bill is complete"
+    )
 
 
 class BucketShape(s.Serializer[Any]):

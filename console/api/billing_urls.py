@@ -1,10 +1,10 @@
-"""`/api/v1/billing/`: usage, cost, bills, prices, preview."""
+"""`/api/v1/billing/`: usage, cost, bills, prices, preview, and what stands beside."""
 
 from __future__ import annotations
 
 from django.urls import path
 
-from console.api import billing, billing_prices
+from console.api import billing, billing_insights, billing_prices
 
 billing_patterns = [
     path("billing/summary/", billing.Summary.as_view(), name="billing-summary"),
@@ -14,6 +14,24 @@ billing_patterns = [
     path("billing/pods/<str:uid>/", billing.PodMoneyView.as_view(), name="billing-pod"),
     path(
         "billing/reconciliation/", billing.Reconciliation.as_view(), name="billing-reconciliation"
+    ),
+    path(
+        "billing/reconciliation/<int:pk>/",
+        billing_insights.DayBill.as_view(),
+        name="billing-reconciliation-day",
+    ),
+    path(
+        "billing/reconciliation/<int:pk>/lines/",
+        billing_insights.DayBillLines.as_view(),
+        name="billing-reconciliation-lines",
+    ),
+    path("billing/hints/", billing_insights.Hints.as_view(), name="billing-hints"),
+    path("billing/anomalies/", billing_insights.Anomalies.as_view(), name="billing-anomalies"),
+    path("billing/movers/", billing_insights.Movers.as_view(), name="billing-movers"),
+    path(
+        "billing/missing-prices/",
+        billing_insights.MissingPrices.as_view(),
+        name="billing-missing-prices",
     ),
     path("billing/preview/", billing.Preview.as_view(), name="billing-preview"),
     path("billing/prices/", billing_prices.Prices.as_view(), name="billing-prices"),

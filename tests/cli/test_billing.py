@@ -22,7 +22,8 @@ def test_a_statement_is_a_table_with_its_totals(say: Say, cast: Cast) -> None:
     usage(account, namespace="web", currency="", amount=Decimal(0))
     said = say("billing", "statement", *ON)
     heading, *lines = said.out.splitlines()
-    assert heading.split() == ["NAMESPACE", "COST", "VCPU-H", "GIB-H", "GPU-H", "PODS"]
+    figures = ["COST", "VCPU-H", "GIB-H", "GPU-H", "PODS", "BILLED", "DIFFERENCE"]
+    assert heading.split() == ["NAMESPACE", *figures]
     assert [line.split()[:3] for line in lines] == [
         ["web", "1.25", "CNY"],
         ["shop", "0.50", "CNY"],

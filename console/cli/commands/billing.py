@@ -98,6 +98,10 @@ def _group_column(name: str) -> Column:
     return name.upper(), lambda row: row["titles"].get(name) or row["keys"].get(name)
 
 
+def _of_bill(row: Row, name: str) -> str:
+    return _money((row["bill"] or {}).get(name))
+
+
 def _hours(name: str) -> Column:
     return f"{_TITLES[name]}-H", lambda row: f"{_in_hours(row['figures'][name]):.2f}"
 
@@ -120,6 +124,8 @@ FIGURES: tuple[Column, ...] = (
     ),
     *(_hours(name) for name in _TITLES),
     ("PODS", lambda row: row["figures"]["starts"]),
+    ("BILLED", lambda row: _of_bill(row, "billed")),
+    ("DIFFERENCE", lambda row: _of_bill(row, "difference")),
 )
 BUDGETS: tuple[Column, ...] = (
     ("NAME", "name"),

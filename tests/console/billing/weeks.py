@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from django.contrib.auth.models import Group
+from django.db.models import Sum
 
 from addons.models import PodRow
-from console.billing.models import BillDay, BillItem
+from console.billing.models import BillDay, BillItem, UsageLine
 from providers.calendar import day_of
 from providers.models import CloudAccount
 from tests.console import cast
@@ -61,31 +62,60 @@ def _life(key: CloudAccount, space: str, now: datetime, back: int, dice: random.
 
 
 def bills(keys: dict[str, CloudAccount], now: datetime) -> None:
-    """Final up to four days ago, then in part; of today nothing."""
+    """Final up to four days ago, then in part; of today nothing. In cents, as clouds bill."""
     for back in range(10):
         state = BillDay.State.FINAL if back > 3 else BillDay.State.PARTLY if back > 1 else ""
         for name in ("eci", "acs"):
+            day = day_of(now) - timedelta(days=back)
+            left_out = int(back == 5 and name == "eci")
+            estimate, billed, matched = _billed(keys[name], day, bool(state), left_out, now)
             BillDay.objects.create(
                 account=keys[name],
-                day=day_of(now) - timedelta(days=back),
+                day=day,
                 currency="CNY",
                 state=state or BillDay.State.ESTIMATED,
-                estimate=Decimal("12.34567890"),
-                billed=Decimal("12.34") if state else Decimal(0),
-                rounding=Decimal("-0.0056789") if state else Decimal(0),
-                matched=6 if state else 0,
-                only_billed=int(back == 5),
+                estimate=estimate,
+                billed=billed,
+                rounding=billed - estimate if state and not left_out else 0,
+                matched=matched,
+                only_billed=left_out,
+                only_used=left_out,
                 asked_at=now,
             )
+    lost = day_of(now) - timedelta(days=5)
+    _item(keys["eci"], lost, "eci-only-billed", "cpu", Decimal("0.5"), now)
+
+
+def _billed(
+    key: CloudAccount, day: date, billed: bool, left_out: int, now: datetime
+) -> tuple[Decimal, Decimal, int]:
+    """What was metered and billed of the day, and how many instances the bill has."""
+    lines = UsageLine.objects.filter(account=key, day=day, currency="CNY")
+    names = ("cpu_amount", "memory_amount")
+    metered = total = Decimal(0)
+    rows = lines.order_by().values("cloud_id").annotate(**{name: Sum(name) for name in names})
+    for number, row in enumerate(rows):
+        for name in names:
+            metered += row[name]
+            if billed and number >= left_out:
+                cents = row[name].quantize(Decimal("0.01"))
+                _item(key, day, row["cloud_id"], name.removesuffix("_amount"), cents, now)
+                total += cents
+    return metered, total, len(rows) - left_out if billed else 0
+
+
+def _item(
+    key: CloudAccount, day: date, cloud_id: str, item: str, amount: Decimal, now: datetime
+) -> None:
     BillItem.objects.create(
-        account=keys["eci"],
-        day=day_of(now) - timedelta(days=5),
-        cloud_id="eci-only-billed",
-        product="eci",
-        item="cpu",
-        list_amount=Decimal("0.5"),
-        amount=Decimal("0.5"),
+        account=key,
+        day=day,
+        cloud_id=cloud_id,
+        product=key.provider,
+        item=item,
+        list_amount=amount,
+        amount=amount,
         currency="CNY",
-        key="k1",
+        key=f"{day}/{cloud_id}/{item}",
         heard_at=now,
     )
