@@ -54,17 +54,27 @@ class ManagedCluster:
 
 
 @dataclass(frozen=True, slots=True)
+class NewerVersion:
+    """`kubernetes` is the lowest version of the cluster, empty when the vendor tells none."""
+
+    version: str
+    kubernetes: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class OfferedAddon:
     """`schema` is the JSON Schema of its configuration, empty when the vendor tells none.
 
-    `newer` are the versions above `version` that the vendor would go to.
+    `newer` are the versions above `version` that the vendor would go to. Not `certain`: the vendor
+    does not tell whether it offers it.
     """
 
     name: str
     version: str
     schema: Json = field(default_factory=dict)
-    newer: tuple[str, ...] = ()
+    newer: tuple[NewerVersion, ...] = ()
     managed: bool = False
+    certain: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,13 +42,19 @@ class Requirements:
     """What must hold before a version may be installed; empty: nothing is asked.
 
     `kubernetes` is a range; `components` name -> range; `services` are activated cloud services
-    (`acs`); `provider` is the registry's name of the cloud whose regions count.
+    (`acs`), used on clusters within `services_kubernetes` alone; `provider` is the registry's name
+    of the cloud whose regions count.
     """
 
     kubernetes: str = ""
     components: Mapping[str, str] = field(default_factory=dict)
     services: tuple[str, ...] = ()
+    services_kubernetes: str = ""
     provider: str = ""
+
+    def serves(self, kubernetes: str) -> tuple[str, ...]:
+        """The services that it uses on a cluster of this version."""
+        return self.services if within(kubernetes or "0", self.services_kubernetes) else ()
 
 
 @dataclass(frozen=True, slots=True)

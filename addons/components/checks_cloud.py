@@ -18,7 +18,7 @@ from addons.components import secret as addon_secret
 from addons.components.base import Delivery, within
 from addons.components.checks import Check, CheckFunction, Question, Reach
 from addons.components.managed import ACTIVATE_ACS, fix_of
-from addons.components.vendors.names import vendor_name
+from addons.components.vendors.names import unplaced, vendor_name
 from addons.models import Cluster
 from addons.sentences import stored
 from providers import registry
@@ -72,9 +72,24 @@ async def vendor(reach: Reach, question: Question) -> Sequence[Check]:
     try:
         async with vendors.vendor_of(reach, question.cluster) as found:
             cluster = await found.cluster()
-            return [await _offered(found, cluster, question, _VENDOR)]
+            return [
+                *_without_place(question, found.account.provider),
+                await _offered(found, cluster, question, _VENDOR),
+            ]
     except vendors.NoVendor as missing:
         return [Check("vendor", "bad", _VENDOR, missing.message, missing.fix)]
+
+
+def _without_place(question: Question, provider: str) -> Iterator[Check]:
+    """Values that the vendor's add-on would not get."""
+    usual = {"ECI_REGION": question.cluster.region} | question.version.defaults()
+    lost = unplaced(provider, question.component.name, question.values, usual)
+    if lost and question.action in _PREPARES:
+        detail = stored(
+            _("The cloud's add-on has no such settings: %(keys)s."), keys=", ".join(lost)
+        )
+        fix = _("Leave them out, or choose another way of delivery.")
+        yield Check("settings", "bad", _VENDOR, detail, fix)
 
 
 async def _offered(
@@ -96,7 +111,7 @@ async def _offered(
     name = vendor_name(found.account.provider, question.component.name)
     wanted = question.version.version if question.component.name != gates.COMPONENT else ""
     try:
-        await found.api.offered(cluster, name, version=wanted)
+        offered = await found.api.offered(cluster, name, version=wanted)
     except NotFound:
         detail = stored(
             _("The cloud does not offer %(name)s %(version)s to this cluster."),
@@ -105,6 +120,11 @@ async def _offered(
         )
         fix = _("Choose another version, or another way of delivery.")
         return Check("offered", "bad", title, detail, fix)
+    if not offered.certain:
+        told = {"name": name, "version": wanted}
+        text = _("Whether the cloud offers %(name)s %(version)s here cannot be told.")
+        fix = _("If it does not, it refuses the request and nothing is changed.")
+        return Check("offered", "warn", title, stored(text, **told), fix)
     detail = stored(_("%(name)s is %(state)s"), name=cluster.id, state=cluster.state)
     return Check("vendor", "ok", title, detail)
 
@@ -115,25 +135,29 @@ async def activation(reach: Reach, question: Question) -> Sequence[Check]:
     and this does not are named."""
     if question.action not in _PREPARES:
         return []
-    if not question.version.requires.services:
+    services = question.version.requires.serves(question.cluster.version)
+    if not services:
         return list(_not_served(question))
     try:
         async with vendors.vendor_of(reach, question.cluster) as found:
             api = found.api
             if not isinstance(api, Activation):
                 return []
-            services = question.version.requires.services
             told = {name: await api.activated(name) for name in services}
     except vendors.NoVendor:
-        told = dict.fromkeys(question.version.requires.services, None)
+        told = dict.fromkeys(services, None)
     return [_activated(name, state, _ACTIVATION) for name, state in told.items()]
 
 
 def _not_served(question: Question) -> Iterator[Check]:
     has = question.cluster.version or "0"
+    for service in question.version.requires.services:
+        told = {"name": service.upper(), "needs": question.version.requires.services_kubernetes}
+        detail = stored(_("%(name)s is served on Kubernetes %(needs)s; not here."), **told)
+        yield Check(service, "warn", _ACTIVATION, detail, _("Upgrade the cluster for that."))
     fitting = [one for one in question.component.versions if within(has, one.requires.kubernetes)]
     # Newest first: the last that is found is the first version that serves it.
-    serves = {name: one.version for one in fitting for name in one.requires.services}
+    serves = {name: one.version for one in fitting for name in one.requires.serves(has)}
     for service, version in serves.items():
         told = {"name": service.upper(), "version": question.version.version}
         detail = stored(_("%(version)s does not serve %(name)s."), **told)

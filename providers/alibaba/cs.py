@@ -23,6 +23,7 @@ from providers.vendor import (
     InstalledAddon,
     Json,
     ManagedCluster,
+    NewerVersion,
     OfferedAddon,
     Task,
     TaskState,
@@ -100,7 +101,10 @@ class Cs:
             str(answer.get("name") or name),
             str(answer.get("version") or ""),
             _json(answer.get("config_schema")),
-            tuple(str(row["version"]) for row in newer),
+            tuple(
+                NewerVersion(str(row["version"]), str(row.get("minimum_cluster_version") or ""))
+                for row in newer
+            ),
             managed=bool(answer.get("managed")),
         )
 

@@ -3,7 +3,8 @@
 Sources: Terraform provider of Kingsoft Cloud (InstallComponent with `Component.1`, polled with
 ListComponentInstance; a failure may come with HTTP 200 and a `Message`); packages
 `kingsoftcloud-sdk-python` and `kingsoftcloud/sdk-go` (DescribeCluster 2023-11-15,
-DownloadClusterConfig and the component actions 2019-08-06); Kingsoft Cloud document 3362.
+DescribeAddonList 2023-01-01, DownloadClusterConfig and the component actions 2019-08-06);
+Kingsoft Cloud document 3362.
 There are no tasks: a change is over when the component's status is.
 """
 
@@ -11,13 +12,14 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from kube import KubeconfigRefused, parse_kubeconfig
-from providers.errors import InvalidSpec, NotFound, Unavailable
+from providers.errors import AccountTrouble, InvalidSpec, NotFound, Unavailable
 from providers.kingsoft.connect import wire_of
 from providers.kingsoft.errors import kind_of
 from providers.kingsoft.wire import Wire
@@ -27,12 +29,13 @@ from providers.vendor import (
     InstalledAddon,
     Json,
     ManagedCluster,
+    NewerVersion,
     OfferedAddon,
     Task,
     TaskState,
 )
 
-_CLUSTERS, _COMPONENTS = "2023-11-15", "2019-08-06"
+_CLUSTERS, _COMPONENTS, _ADDONS = "2023-11-15", "2019-08-06", "2023-01-01"
 _PAGE = 20
 _MAX_PAGES = 500
 NAMESPACE = "kube-system"
@@ -116,8 +119,29 @@ class Kce:
     async def offered(
         self, cluster: ManagedCluster, name: str, *, version: str = ""
     ) -> OfferedAddon:
-        """KCE lists no components that are not installed: what is asked for is taken as offered."""
-        return OfferedAddon(name, version)
+        """By the list of add-ons, where it names the component; else nobody can tell."""
+        found = {row.version: row for row in await self._addons(name)}
+        if not found:
+            return OfferedAddon(name, version, certain=False)
+        wanted = version or max(found, key=_numbers)
+        if _numbers(wanted) not in map(_numbers, found):
+            raise NotFound(f"{name} has no version {wanted}", code="AddonVersionNotFound")
+        newer = sorted((one for one in found if _numbers(one) > _numbers(wanted)), key=_numbers)
+        return OfferedAddon(name, wanted, newer=tuple(found[one] for one in newer))
+
+    async def _addons(self, name: str) -> list[NewerVersion]:
+        """The models nest a row's fields in `CompatibleK8SVersion`; they may stand beside it."""
+        try:
+            answer = await self._ask("DescribeAddonList", {"Name": name}, version=_ADDONS)
+        except (AccountTrouble, InvalidSpec, NotFound):
+            return []
+        rows = (answer.get("Data") or {}).get("AddonList") or ()
+        flat = [{**row, **(row.get("CompatibleK8SVersion") or {})} for row in rows]
+        return [
+            NewerVersion(str(row["AddonVersion"]), str(row.get("Min") or ""))
+            for row in flat
+            if row.get("Name") == name and row.get("AddonVersion")
+        ]
 
     async def installed(self, cluster_id: str) -> Sequence[InstalledAddon]:
         answer = await self._ask("ListComponentInstance", {"ClusterId": cluster_id})
@@ -211,6 +235,10 @@ def _json(text: str) -> Json:
     except msgspec.DecodeError as error:
         raise InvalidSpec("a configuration of KCE is no JSON", code="UnreadableJson") from error
     return found if isinstance(found, dict) else {}
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version))
 
 
 def _plain(text: str) -> str:

@@ -75,6 +75,11 @@ async def test_the_virtual_kubelet_is_installed_changed_and_deleted(account: Acc
         assert there.state is not AddonState.FAILED, there.told
         return there if there.state is AddonState.READY else None
 
+    offered = await kce.offered(found, NAME, version="v1.3.0")
+    assert [(one.version, one.kubernetes) for one in offered.newer] == [("v1.3.1", "v1.13.0")]
+    with pytest.raises(NotFound):
+        await kce.offered(found, NAME, version="v9.0.0")
+    assert not (await kce.offered(found, "not-listed", version="v1")).certain
     await kce.install(cluster, NAME, version="v1.3.0", config=account.config)
     assert [task.id for task in await kce.busy(cluster)] == [NAME]
     there = await until(ready)

@@ -52,6 +52,7 @@ class _Requires(_File):
     kubernetes: str = ""
     components: dict[str, str] = {}
     services: tuple[str, ...] = ()
+    services_kubernetes: str = ""
     provider: str = ""
 
 
@@ -176,7 +177,8 @@ def _sound(name: str, component: Component) -> None:
 
 
 def _complaints(version: Version) -> Iterator[str]:
-    for bounds in (version.requires.kubernetes, *version.requires.components.values()):
+    needs = version.requires
+    for bounds in (needs.kubernetes, needs.services_kubernetes, *needs.components.values()):
         try:
             within("1.0", bounds)
         except ValueError as error:

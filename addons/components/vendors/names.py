@@ -12,10 +12,18 @@ from typing import Any
 
 from addons.components.base import Json
 
+_UNSAID: tuple[Any, ...] = (None, "", {}, [])
 _NAMES = {("kci", "rbkci-virtual-kubelet"): "virtual-kubelet"}
 # How a cluster is reached or what only our own deliveries know: never the vendor's business.
-_PROFILE = ("vSwitchIds", "securityGroupId", "enablePrivateZone", "enableHybridMode")
 _OURS = frozenset({"credential", "second_credential", "rbac", "image", "instances", "account"})
+# Of the older environment: under another name in the profile, or with no place in it.
+_RENAMED = {"ECI_VSWITCH": "vSwitchIds", "ECI_SECURITY_GROUP": "securityGroupId"}
+_NO_PLACE = {
+    ("kci", "rbkci-virtual-kubelet"): frozenset(
+        {"virtual-node-dns", "KCI_REQUEST_INTERNAL", "KCI_CLUSTER_SERVER"}
+    ),
+    ("eci", "ack-virtual-node"): frozenset({"ECI_REGION", "CLUSTER_DOMAIN"}),
+}
 
 
 def vendor_name(provider: str, component: str) -> str:
@@ -34,12 +42,22 @@ def respelled(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Json:
     return {known.get(key.lower(), key): value for key, value in config.items()}
 
 
+def unplaced(
+    provider: str, component: str, values: Mapping[str, Any], usual: Mapping[str, Any]
+) -> list[str]:
+    """Keys that are set to something else than `usual` and that the vendor's configuration has no
+    place for: it would do without them."""
+    lost = _OURS | _NO_PLACE.get((provider, component), frozenset())
+    said = {key: value for key, value in values.items() if value not in _UNSAID}
+    return sorted(key for key in said if key in lost and said[key] != usual.get(key))
+
+
 def config_of(provider: str, component: str, values: Mapping[str, Any]) -> Json:
     """The vendor's configuration for our values; what is not set is not said."""
     special = _SPECIAL.get((provider, component))
     if special:
         return special(values)
-    return {k: v for k, v in values.items() if k not in _OURS and v not in (None, "", {}, [])}
+    return {k: v for k, v in values.items() if k not in _OURS and v not in _UNSAID}
 
 
 def values_of(provider: str, component: str, config: Mapping[str, Any]) -> Json:
@@ -52,7 +70,7 @@ def values_of(provider: str, component: str, config: Mapping[str, Any]) -> Json:
         "KCI_CLUSTER_ID": config.get("clusterId"),
         "KCI_REGION": openapi.get("region"),
         "TEMP_AKSK_CM": (openapi.get("akskConfigMap") or {}).get("name"),
-        "cluster-dns": next(iter(config.get("clusterDns") or ()), None),
+        "cluster-dns": ",".join(config.get("clusterDns") or ()) or None,
         "cluster-domain": config.get("clusterDomain"),
         "disable-taint": config.get("disableTaint"),
         "enable-node-lease": config.get("enableNodeLease"),
@@ -77,21 +95,26 @@ def _kce_virtual_kubelet(values: Mapping[str, Any]) -> Json:
             "region": values.get("KCI_REGION"),
             "akskConfigMap": _config_map(str(values.get("TEMP_AKSK_CM") or "user-temp-aksk")),
         },
-        "clusterDns": [values["cluster-dns"]] if values.get("cluster-dns") else None,
+        "clusterDns": _split(values.get("cluster-dns")),
         "clusterDomain": values.get("cluster-domain"),
         "disableTaint": values.get("disable-taint"),
         "enableNodeLease": values.get("enable-node-lease"),
         "instanceSettings": {key: text for key, text in settings.items() if text},
     }
-    return {k: v for k, v in config.items() if v not in (None, "", {}, [])}
+    return {k: v for k, v in config.items() if v not in _UNSAID}
 
 
 def _ack_virtual_node(values: Mapping[str, Any]) -> Json:
     """The profile's values; the older environment's ones under their names in the profile."""
-    config = {key: values.get(key) for key in _PROFILE}
-    for old, new in (("ECI_VSWITCH", "vSwitchIds"), ("ECI_SECURITY_GROUP", "securityGroupId")):
-        config[new] = config[new] or values.get(old)
-    return {key: value for key, value in config.items() if value not in (None, "")}
+    lost = _OURS | _RENAMED.keys() | _NO_PLACE["eci", "ack-virtual-node"]
+    config = {key: value for key, value in values.items() if key not in lost}
+    for old, new in _RENAMED.items():
+        config[new] = config.get(new) or values.get(old)
+    return {key: value for key, value in config.items() if value not in _UNSAID}
+
+
+def _split(text: Any) -> list[str]:
+    return [part.strip() for part in str(text or "").split(",") if part.strip()]
 
 
 def _config_map(name: str) -> Json:

@@ -12,7 +12,7 @@ from typing import Any
 Json = dict[str, Any]
 PRO, REGISTERED = "ManagedKubernetes", "ExternalKubernetes"
 VIRTUAL_NODE, API_SERVER, SCHEDULER = "ack-virtual-node", "kube-apiserver", "ack-co-scheduler"
-FIRST_WITH_ACS = "v2.13.0"
+FIRST_WITH_ACS, KUBERNETES_OF_ACS = "v2.13.0", "1.26"
 
 _TEXT = {"type": "string"}
 _API_SERVER = {
@@ -100,7 +100,7 @@ ADDONS = {
                 ("v2.9.7", "1.16.0"),
                 ("v2.10.4", "1.16.0"),
                 ("v2.10.5", "1.16.0"),
-                (FIRST_WITH_ACS, "1.26.0"),
+                (FIRST_WITH_ACS, "1.16.0"),
             ),
             _VIRTUAL_NODE,
         ),

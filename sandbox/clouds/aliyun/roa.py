@@ -154,6 +154,7 @@ def _check(call: Call, addon: Addon, version: str) -> None:
         text = f"{addon.name} {version} needs Kubernetes {minimum}, the cluster is {cluster}"
         raise ApiFault("AddonVersionNotSupported", text)
     acs = addon.name == addons.VIRTUAL_NODE and parts(version) >= parts(addons.FIRST_WITH_ACS)
+    acs = acs and parts(cluster) >= parts(addons.KUBERNETES_OF_ACS)
     if acs and call.member.type == addons.PRO and not call.cs.knobs.acs_activated:
         text = "Container Compute Service (ACS) is not activated or authorized for this account."
         raise ApiFault("ServiceNotEnabled", text)

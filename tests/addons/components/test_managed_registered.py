@@ -102,6 +102,13 @@ def test_the_virtual_kubelet_of_kci_is_managed_by_kce(kce: Place) -> None:
         "KCI_SECURITY_GROUP_IDS": kce.cloud["security_group_id"],
         "nodename": "virtual-kubelet01",
     }
+    lost = {**given, "virtual-node-dns": "198.18.254.30", "KCI_REQUEST_INTERNAL": True}
+    plan = manage.plan(kce.cluster, name, action="install", delivery="managed", values=lost)
+    [check] = [one for one in plan.checks if one.code == "settings"]
+    assert check.state == "bad"
+    assert "KCI_REQUEST_INTERNAL, virtual-node-dns" in check.detail
+    plan = manage.plan(kce.cluster, name, action="install", delivery="managed", values=given)
+    assert not plan.blocking, plan.checks
     done = kce.run(name, "install", delivery="managed", values=given)
     assert done.state == Operation.State.SUCCEEDED, (done.error, done.log)
     assert [node["metadata"]["name"] for node in kce.ask(_virtual).items] == ["virtual-kubelet01"]

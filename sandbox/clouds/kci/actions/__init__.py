@@ -6,6 +6,7 @@ from .base import Action, Call, Nothing
 KCI, VPC = ("kci", "2020-07-02"), ("vpc", "2016-03-04")
 IAM, STS = ("iam", "2015-11-01"), ("sts", "2015-11-01")
 KCE, KCE_CLUSTERS = ("kce", "2019-08-06"), ("kce", "2023-11-15")
+KCE_ADDONS = ("kce", "2023-01-01")
 BILLS, DAILY_BILLS = ("bill-union", "2020-01-01"), ("bill-union", "2022-12-22")
 ITEM_BILLS = ("bill-union", "2025-08-01")
 
@@ -37,6 +38,7 @@ ACTIONS: dict[tuple[str, str, str], Action] = {
     (*KCE_CLUSTERS, "DescribeCluster"): Action(kce.DescribeCluster, kce.describe, "ClusterSet"),
     (*KCE, "DescribeCluster"): Action(kce.DescribeCluster, kce.describe, "ClusterSet"),
     (*KCE, "DownloadClusterConfig"): Action(kce.DownloadClusterConfig, kce.download),
+    (*KCE_ADDONS, "DescribeAddonList"): Action(components.DescribeAddonList, components.offered),
     (*KCE, "InstallComponent"): Action(components.InstallComponent, components.install),
     (*KCE, "ListComponentInstance"): Action(
         components.ListComponentInstance, components.listed, "Data"

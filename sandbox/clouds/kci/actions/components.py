@@ -4,7 +4,7 @@ Request names: the Terraform provider of Kingsoft Cloud. Its update and delete a
 form, a ``Component.N`` or plain parameters.
 """
 
-from ..components import Component, Declined
+from ..components import NAME, VERSIONS, Component, Declined
 from ..errors import ApiFault
 from ..wire import Json, Request
 from .base import Call
@@ -25,6 +25,14 @@ class InstallComponent(Request):
 
     cluster_id: str
     component: list[ComponentModel]
+
+
+class DescribeAddonList(Request):
+    """Add-ons by name, all without one."""
+
+    name: str = ""
+    max_results: int = 20
+    marker: int = 0
 
 
 class ListComponentInstance(Request):
@@ -76,6 +84,23 @@ def install(call: Call, asked: InstallComponent) -> Json:
     except Declined as reason:
         return {"Message": str(reason)}
     return {"Return": True}
+
+
+def offered(_call: Call, asked: DescribeAddonList) -> Json:
+    """List the add-ons that a cluster may have, a row per version (2023-01-01)."""
+    rows = [
+        {
+            "CompatibleK8SVersion": {"Min": "v1.13.0", "Max": ""},
+            "AddonId": f"{NAME}-{version}",
+            "Name": NAME,
+            "AddonVersion": version,
+            "Category": "node",
+            "DefaultInstall": False,
+        }
+        for version in VERSIONS
+        if asked.name in {"", NAME}
+    ]
+    return {"Data": {"AddonList": rows[asked.marker :][: asked.max_results]}}
 
 
 def listed(call: Call, asked: ListComponentInstance) -> Json:
