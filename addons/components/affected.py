@@ -7,20 +7,19 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from addons.components import vendor_prices
 from addons.components.base import Json
 from addons.components.kit import Kit
 from addons.models import Cluster
-from addons.pods import asked
 from kube import PODS, Kube
-from providers import registry
-from providers.base import Price, Size
-from providers.errors import ProviderError
+from providers.lives import place_of
 from providers.models import Instance
+from providers.observation import size_of
 
 
 @dataclass(frozen=True, slots=True)
 class Affected:
-    """A pod and its instance; `price_per_hour` by the list price where the ledger has none."""
+    """A pod and its instance; `price_per_hour` at the team's own price for its billed size."""
 
     namespace: str
     pod: str
@@ -74,9 +73,10 @@ def names(pods: Iterable[Mapping[str, Any]]) -> str:
     return ", ".join(f"{p['metadata']['namespace']}/{p['metadata']['name']}" for p in pods)
 
 
-def in_cluster(pods: Iterable[Json], kit: Kit, region: str) -> list[Affected]:
-    """Of a vendor's virtual nodes: the instance as the pod's annotations tell."""
-    return [_vendors(pod, kit, region) for pod in pods]
+def in_cluster(pods: Iterable[Json], kit: Kit, cluster: Cluster) -> list[Affected]:
+    """Of a vendor's virtual nodes: the instance as the pod's annotations tell. Reads the database
+    for its price."""
+    return [_vendors(pod, kit, cluster) for pod in pods]
 
 
 def instance_of(pod: Mapping[str, Any], kit: Kit) -> str:
@@ -84,11 +84,13 @@ def instance_of(pod: Mapping[str, Any], kit: Kit) -> str:
     return next((notes[key] for key in kit.instance_annotations if notes.get(key)), "")
 
 
-def _vendors(pod: Json, kit: Kit, region: str) -> Affected:
-    price = _list_price(pod, kit, region)
+def _vendors(pod: Json, kit: Kit, cluster: Cluster) -> Affected:
+    instance = instance_of(pod, kit)
+    spec, price = vendor_prices.priced(pod, kit.provider, instance, cluster)
     return Affected(
         **_common(pod),
-        instance=instance_of(pod, kit),
+        instance=instance,
+        spec=spec,
         price_per_hour=price.per_hour if price else None,
         currency=price.currency if price else "",
     )
@@ -106,39 +108,23 @@ def _common(pod: Json) -> dict[str, Any]:
     }
 
 
-def _list_price(pod: Json, kit: Kit, region: str) -> Price | None:
-    """Of what the pod asks for; None where the cloud publishes none for it."""
-    if not kit.provider or (pod.get("status") or {}).get("phase") in {"Succeeded", "Failed"}:
-        return None
-    cpu, memory = _asked(pod)
-    try:
-        size = Size(cpu, memory, "")
-        return registry.dialect(kit.provider).list_price(size, region=region)
-    except (ProviderError, registry.UnknownProvider):
-        return None
-
-
-def _asked(pod: Json) -> tuple[Decimal, Decimal]:
-    cpu, memory, _cards = asked.totals(pod)
-    return cpu or Decimal(2), memory or Decimal(4)
-
-
 def hosted(pods: Iterable[Json], cluster: Cluster) -> list[Affected]:
     """Of our own nodes: the instance as the ledger has it."""
     pods = list(pods)
     uids = [pod["metadata"]["uid"] for pod in pods]
     rows = Instance.objects.filter(pod_uid__in=uids, state__in=Instance.OPEN)
     known = {row.pod_uid: row for row in rows.filter(cluster_uid=cluster.uid)}
-    return [_ours(pod, known.get(pod["metadata"]["uid"])) for pod in pods]
+    return [_ours(pod, known.get(pod["metadata"]["uid"]), cluster) for pod in pods]
 
 
-def _ours(pod: Json, row: Instance | None) -> Affected:
+def _ours(pod: Json, row: Instance | None, cluster: Cluster) -> Affected:
     if row is None:
         return Affected(**_common(pod))
+    price = vendor_prices.of_size(size_of(row), place_of(row), cluster)
     return Affected(
         **_common(pod),
         instance=row.cloud_id,
         spec=row.spec,
-        price_per_hour=row.price_per_hour,
-        currency=row.currency,
+        price_per_hour=price.per_hour if price else row.price_per_hour,
+        currency=price.currency if price else row.currency,
     )

@@ -135,7 +135,7 @@ async def _leaving(reach: Runtime, made: Plan, cluster: Cluster, meant: Meant) -
             if n["metadata"]["name"] not in hosted and kit.owns_node(wanted, n)
         ]
         pods = await affects.pods_on(kube, names)
-        rows = affects.in_cluster(pods, kit, cluster.region)
+        rows = await reach.db(affects.in_cluster, pods, kit, cluster)
     return replace(made, nodes=tuple(names), affected=tuple(rows), cost=affects.cost(rows))
 
 

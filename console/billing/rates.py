@@ -14,14 +14,17 @@ from decimal import Decimal
 
 from django.db.models import DecimalField, ExpressionWrapper, F, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
+from django.utils import timezone
 
-from addons.models import PodRow
+from addons.models import Cluster, PodRow
 from console.billing.book import book_of
 from console.billing.live import money
 from console.billing.models import LiveMeter, LiveShare
 from providers.lives import place_of
 from providers.models import CloudAccount, Instance
 from providers.observation import size_of
+from providers.prices import Place
+from providers.told import Price, Size
 
 _SHARE = "instance__live_share__per_hour"
 _DECIMAL: DecimalField[Decimal, Decimal] = DecimalField(max_digits=20, decimal_places=8)
@@ -59,6 +62,12 @@ def of_instances(rows: Iterable[Instance], now: datetime) -> dict[int, tuple[Dec
         if pk not in metered and row.billed_to is None and (row.cpu or row.type)
     ]
     return found | _by_book(fresh, now)
+
+
+def of_vendors(size: Size, place: Place, cluster: Cluster) -> Price | None:
+    """What a size costs the cluster's team now, discounts taken off; see `vendor_prices.use`."""
+    rate = book_of(cluster.team).rate(size, place, timezone.now())
+    return Price(rate.total, rate.currency, rate.source) if rate else None
 
 
 def _by_book(rows: Sequence[Instance], now: datetime) -> dict[int, tuple[Decimal | None, str]]:
