@@ -103,6 +103,12 @@ def lift(source: str, *, by: str, now: datetime) -> int:
     return len(rows)
 
 
+def release(cluster_id: int, *, now: datetime) -> None:
+    """End every hold in a cluster that is about to be forgotten, and take our cordons back."""
+    Hold.objects.filter(cluster=cluster_id, lifted_at=None).update(lifted_at=now)
+    settle()
+
+
 def settle(cordoning: Collection[str] = ()) -> int:
     """Bring cordons in line with holds; how many nodes changed.
 

@@ -22,6 +22,7 @@ from django.contrib.auth.models import Group
 from django.db import transaction
 from django.utils.text import slugify
 
+from addons import holds
 from addons.announce import announce
 from addons.clusters import leaving
 from addons.clusters.checklist import Check, Checklist, Facts
@@ -199,20 +200,28 @@ def change(cluster: Cluster, values: dict[str, Any]) -> Cluster:
 
 
 def forget(cluster: Cluster, *, leave: bool, now: datetime) -> Held:
-    """Drop what is known of it; the cluster itself is not touched. What was left behind.
+    """Drop what is known of it; the cluster itself is not touched, but for our own cordons, which
+    nobody could take back later. What was left behind.
 
     Without `leave` nothing may be left. Raises `InUse` then, and `Unsettled` always while an
     operation runs, a create has no answer, or a credential is renewed from there.
     """
+    _may_go(cluster, leave)
+    holds.release(cluster.pk, now=now)
     with transaction.atomic():
         Cluster.objects.select_for_update().get(pk=cluster.pk)
-        found = leaving.held(cluster)
-        if found.keys or found.operations or found.creating:
-            raise Unsettled(found)
-        if found.anything and not leave:
-            raise InUse(found)
+        found = _may_go(cluster, leave)
         pk = cluster.pk
         leaving.leave(cluster, now)
         cluster.delete()
         transaction.on_commit(lambda: announce("clusters", [pk]))
+    return found
+
+
+def _may_go(cluster: Cluster, leave: bool) -> Held:
+    found = leaving.held(cluster)
+    if found.keys or found.operations or found.creating:
+        raise Unsettled(found)
+    if found.anything and not leave:
+        raise InUse(found)
     return found

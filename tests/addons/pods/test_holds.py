@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from addons import holds
+from addons.clusters import register
 from addons.models import Decision, Hold, PodRow, VirtualNode
 from addons.sentences import stored
 from kube import EVENTS, NODES
@@ -183,3 +184,13 @@ def test_a_vendors_node_that_is_gone_is_no_fault(ours: Site) -> None:
     assert lift() == 1
     assert lift("budget:2") == 1
     assert not Hold.objects.filter(cordoned=True).exists()
+
+
+def test_a_cluster_is_not_forgotten_with_our_cordons_in_it(ours: Site) -> None:
+    name, kube = vendor_node(ours), ours.runtime.run(ours.kube(), timeout=10)
+    place(holds.Target(ours.cluster.pk, node_name=name), cordon=True)
+    assert cordoned(ours, name)
+    register.forget(ours.cluster, leave=True, now=datetime.now(UTC))
+    node: dict[str, Any] = ours.runtime.run(kube.get(NODES, name), timeout=10)
+    assert not node["spec"].get("unschedulable")
+    assert not Hold.objects.exists()
