@@ -18,12 +18,11 @@ from prometheus_client.registry import Collector
 
 from addons.models import Cluster
 from console.access import AnyUser, visible
-from console.billing import live, statements
+from console.billing import live, used
 from console.billing.budgets import manage
 from console.billing.live import Meter
 from console.billing.readers import Teams, teams_of
 from console.models import Budget
-from providers import calendar
 from providers.models import Instance, Orphan
 
 MOST = 1000
@@ -72,22 +71,17 @@ class _Money(Collector):
                     yield (currency, provider, self._slug(uid), namespace), meter
 
     def _month(self) -> Iterator[Metric]:
-        month = calendar.month_of(self._now)
-        group = ("provider", "cluster", "namespace")
-        query = statements.Query(month, calendar.next_month(month), group)
-        found = statements.read(self._teams, query, self._now)
-        rows = [
-            ((row.currency, row.keys[0], self._slug(row.keys[1]), row.keys[2]), row.figures)
-            for row in found.rows
-        ]
+        found: dict[tuple[str, ...], used.Used] = {}
+        for (currency, provider, uid, namespace), one in used.this_month(
+            self._teams, self._now
+        ).items():
+            found[currency, provider, self._slug(uid), namespace] = one
         for name, text, read in _MONTH:
             values: Values = {
-                key: float(getattr(figures, read))
-                for key, figures in rows
-                if key[0] or read != "amount"
+                key: getattr(one, read) for key, one in found.items() if key[0] or read != "amount"
             }
             yield _family(name, text, _PLACE, values)
-        unpriced: Values = {(): float(found.unpriced.lines)}
+        unpriced: Values = {(): sum(one.lines for key, one in found.items() if not key[0])}
         yield _family("spillway_month_unpriced_lines", "usage lines without a price", (), unpriced)
 
     def _slug(self, uid: str) -> str:

@@ -16,10 +16,15 @@ from addons.runtime.clock import SYSTEM
 from console import tokens
 from console.billing.metrics import MOST, OTHER, Values, bounded
 from console.billing.posting import post_due
+from console.billing.statements import Query, read
+from console.billing.used import this_month
 from console.models import UsageSum
+from providers.calendar import month_of, month_start, next_month
 from tests.console import cast as make
+from tests.console.billing import books
 from tests.console.cast import Cast
 
+USED = ("amount", "cpu_seconds", "memory_seconds", "gpu_seconds", "starts")
 # Metric -> the values of its labels, in the order of the labels' names.
 Samples = dict[str, dict[tuple[str, ...], float]]
 
@@ -160,3 +165,35 @@ def test_what_runs_now_has_a_rate(cast: Cast, api: APIClient) -> None:
     assert rate > 0
     ((_, today),) = found["spillway_spend_today"].items()
     assert 0.99 * rate / 60 < today < rate / 50
+
+
+def test_the_month_is_that_of_the_statement(cast: Cast) -> None:
+    now = timezone.now().replace(microsecond=0)
+    account = make.account(cast.team)
+    begin = max(now - timedelta(hours=30), month_start(month_of(now)) + timedelta(seconds=1))
+    for n in range(3):
+        books.life(account, begin, namespace=f"ns-{n}")
+    books.life(account, begin, begin + (now - begin) / 2)
+    books.life(account, begin, tier="no such tier", type="no.such.type", spec="no.such.type")
+    for turn in range(2):
+        post_due(holder=f"test-{turn}", clock=SYSTEM)
+    query = Query(month_of(now), next_month(month_of(now)), ("namespace",))
+    later = now + timedelta(minutes=7)
+    told = {(row.currency, row.keys[0]): row.figures for row in read(None, query, later).rows}
+    sums: dict[tuple[str, str], list[float]] = {}
+    for (currency, _, _, namespace), one in this_month(None, later).items():
+        sums[currency, namespace] = [getattr(one, name) for name in USED]
+    assert (
+        sums.keys()
+        == told.keys()
+        == {("CNY", f"ns-{n}") for n in range(3)}
+        | {
+            ("CNY", "shop"),
+            ("", "shop"),
+        }
+    )
+    for key, figures in told.items():
+        wanted = [float(getattr(figures, name)) for name in USED]
+        assert sums[key] == pytest.approx(wanted, rel=1e-4), key
+    stranger = make.account(cast.other)
+    assert this_month(frozenset({stranger.team_id}), later) == {}
