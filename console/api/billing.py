@@ -102,6 +102,7 @@ def statement_of(found: Statement) -> dict[str, Any]:
         "unpriced": figures_of(found.unpriced),
         "bills": {code: bill_of(one) for code, one in found.bills.items()},
         "bill_days": sorted(found.bill_days),
+        "metered_anew": found.anew,
     }
 
 

@@ -111,6 +111,10 @@ class StatementShape(s.Serializer[Any]):
     bill_days = s.ListField(
         child=s.DateField(), help_text="Days of which some credential's bill is complete"
     )
+    metered_anew = s.BooleanField(
+        help_text="Prices of the past changed so much that it holds the old ones until all lines "
+        "are written anew; ask again in some minutes"
+    )
 
 
 class BucketShape(s.Serializer[Any]):

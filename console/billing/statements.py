@@ -9,7 +9,7 @@ what is unpriced.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -52,8 +52,9 @@ class Row:
 @dataclass(frozen=True, slots=True)
 class Statement:
     """`totals` by currency, without what is `unpriced`. `titles`: group and key to what people
-    call it. `bills` by currency, the sum of those of the rows, and the days that they are of. Rows
-    come with the largest amount first."""
+    call it. `bills` by currency, the sum of those of the rows, and the days that they are of.
+    `anew`: so many lives changed (a price of the past, most likely) that they count as they are
+    posted until posting has been over them. Rows come with the largest amount first."""
 
     query: Query
     rows: tuple[Row, ...]
@@ -63,6 +64,7 @@ class Statement:
     at: datetime
     bills: Mapping[str, Bill] = field(default_factory=dict)
     bill_days: frozenset[date] = frozenset()
+    anew: bool = False
 
     def title(self, row: Row) -> tuple[str, ...]:
         return tuple(
@@ -78,9 +80,16 @@ def statement(user: AnyUser, query: Query, now: datetime, *, bills: bool = False
 
 def read(teams: Teams, query: Query, now: datetime, *, bills: bool = False) -> Statement:
     """The statement for these teams, whoever asks."""
+    where = groups.resolved(query.where, teams)
+    found = _read(teams, query, where, now, bills=bills)
+    return replace(found, anew=running.anew(teams, query, where))
+
+
+def _read(
+    teams: Teams, query: Query, where: Mapping[str, frozenset[str]], now: datetime, *, bills: bool
+) -> Statement:
     if not bills:
         return _statement(query, cells_of(teams, query, now), {}, frozenset(), now)
-    where = groups.resolved(query.where, teams)
     with running.snapshot():
         days = billed.complete_days(teams, query, where)
         cells = posted(teams, query, where)

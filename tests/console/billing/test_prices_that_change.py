@@ -138,6 +138,7 @@ def test_more_changed_lives_than_may_be_metered_count_as_they_are_posted(
     fresh = life(key, NOON - HOUR, NOON)
     monkeypatch.setattr(running, "MOST_ANEW", 3)
     assert running.anew(None, MONTH, {})
+    assert statements.read(None, MONTH, NOON).anew
     # Five hours and the one before midnight at the old price, what runs since then at the new one.
     assert abs(told(cast, MONTH) - (6 * RATE + 12 * RATE / 2 + RATE / 2)) < CENTS
     assert not running.anew(None, TODAY, {})
