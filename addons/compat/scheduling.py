@@ -57,6 +57,18 @@ def findings(
         )
 
 
+def lands(spec: Json, profile: NodeProfile) -> bool:
+    """Whether a DaemonSet's pod of this spec would be bound to nodes like this one.
+
+    What selects a place (a zone, a host name) may hold for one of them.
+    """
+    tolerations = spec.get("tolerations") or ()
+    if any(repels(taint) and not tolerated(tolerations, taint) for taint in profile.taints):
+        return False
+    labels = profile.labels
+    return not any((*_selector(spec, labels, placed=False), *_affinity(spec, labels, placed=False)))
+
+
 def _not_tolerated(spec: Json, taint: Mapping[str, str], example: str, *, sent: bool) -> Finding:
     values = {"taint": spelled(taint)}
     suffix = taint["key"].rpartition("/")[2]

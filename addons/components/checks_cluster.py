@@ -5,11 +5,12 @@ Each function is a `addons.components.checks.CheckFunction`; `bad` blocks, and s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.utils.translation import gettext_noop as _
 
+from addons.compat.scheduling import lands
 from addons.components import apply, judge
 from addons.components import rights as rights_
 from addons.components.base import Delivery, Json, within
@@ -20,6 +21,8 @@ from addons.models import Installation, VirtualNode
 from addons.sentences import stored
 from kube import DAEMONSETS, NODES, Access, Kube
 from kube.errors import Forbidden, Invalid, NotFound
+from providers import registry
+from providers.base import NodeProfile
 from providers.models import CloudAccount
 
 _CHANGES = frozenset({"install", "upgrade", "configure"})
@@ -32,7 +35,6 @@ _FIXES = {
         " cluster a kubeconfig of an administrator."
     ),
 }
-_TYPE = {"key": "type", "value": "virtual-kubelet"}
 
 
 async def versions(_reach: Reach, question: Question) -> Sequence[Check]:
@@ -132,7 +134,7 @@ async def rights(reach: Reach, question: Question) -> Sequence[Check]:
     lacking = [_spoken(access) for access, may in (await kube.can_i(asked)).items() if not may]
     if lacking:
         detail = stored(_("The identity may not: %(lacking)s."), lacking=", ".join(lacking))
-        return [Check("rights", "bad", title, detail, _FIXES[question.delivery])]
+        return [Check("rights", "bad", title, detail, _FIXES[Delivery(question.delivery)])]
     takes = await reach.db(takes_over, question.installation, question.action)
     refused = [] if question.action == "uninstall" else await _dry_run(kube, question, takes)
     ok = Check("rights", "ok", title, stored(_("%(n)s permissions"), n=len(asked)))
@@ -240,14 +242,15 @@ async def daemonsets(reach: Reach, question: Question) -> Sequence[Check]:
     except Forbidden:
         detail = _("The identity may not list DaemonSets.")
         return [Check("daemonsets", "warn", title, detail, _("Grant it, to be told of them."))]
+    nodes = _profiles(question)
     landing = [
         f"{one['metadata']['namespace']}/{one['metadata']['name']}"
         for one in listing.items
-        if lands(one["spec"]["template"]["spec"])
+        if any(lands(one["spec"]["template"]["spec"], node) for node in nodes)
     ]
     if landing:
         detail = stored(
-            _("%(names)s tolerate every taint and would be bound to the virtual nodes."),
+            _("%(names)s tolerate the taint of the virtual nodes and would be bound to them."),
             names=", ".join(landing),
         )
         fix = _("Give them a node affinity: type NotIn virtual-kubelet.")
@@ -255,30 +258,10 @@ async def daemonsets(reach: Reach, question: Question) -> Sequence[Check]:
     return [Check("daemonsets", "ok", title)]
 
 
-def lands(spec: Mapping[str, Any]) -> bool:
-    """Whether a pod of this spec tolerates virtual nodes and nothing keeps it away from them."""
-    tolerates = any(
-        t.get("operator") == "Exists" and t.get("key") in {None, "", "virtual-kubelet.io/provider"}
-        for t in spec.get("tolerations") or ()
-    )
-    if not tolerates:
-        return False
-    if (spec.get("nodeSelector") or {}).get("type", _TYPE["value"]) != _TYPE["value"]:
-        return False
-    affinity = ((spec.get("affinity") or {}).get("nodeAffinity") or {}).get(
-        "requiredDuringSchedulingIgnoredDuringExecution"
-    ) or {}
-    terms = affinity.get("nodeSelectorTerms") or ()
-    return not (terms and all(_keeps_away(term) for term in terms))
-
-
-def _keeps_away(term: Mapping[str, Any]) -> bool:
-    for one in term.get("matchExpressions") or ():
-        listed = _TYPE["value"] in (one.get("values") or ())
-        if one["key"] != _TYPE["key"]:
-            continue
-        if one["operator"] == "DoesNotExist":
-            return True
-        if (one["operator"] == "NotIn" and listed) or (one["operator"] == "In" and not listed):
-            return True
-    return False
+def _profiles(question: Question) -> list[NodeProfile]:
+    """The nodes that it brings, as far as taints and labels of no place in particular go."""
+    told = {name: str(value).lower() for name, value in question.values.items()}
+    return [
+        dialect.node_profile(region="", zone="", name="", settings=told)
+        for dialect in map(registry.dialect, question.component.providers)
+    ]
