@@ -48,8 +48,11 @@ class Escalation:
     def _binding(self, attributes: Attributes, binding: Obj) -> None:
         reference = binding["roleRef"]
         plural = _KINDS[reference["kind"]]
-        if not self._may(attributes, "bind", plural, reference["name"]):
-            self._covered(attributes, self._authorizer.referred(reference, attributes.namespace))
+        if self._may(attributes, "bind", plural, reference["name"]):
+            return
+        if self._authorizer.role(reference, attributes.namespace) is None:
+            raise errors.not_found(plural, GROUP, reference["name"])
+        self._covered(attributes, self._authorizer.referred(reference, attributes.namespace))
 
     def _may(self, attributes: Attributes, verb: str, plural: str, name: str) -> bool:
         return self._authorizer.allows(

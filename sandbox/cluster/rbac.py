@@ -12,7 +12,7 @@ from sandbox.cluster import errors
 from sandbox.cluster.request import User
 from sandbox.cluster.route import Target
 from sandbox.cluster.selectors import label_selector
-from sandbox.cluster.store import Event, Store
+from sandbox.cluster.store import Entry, Event, Store
 
 Obj = dict[str, Any]
 GROUP = "rbac.authorization.k8s.io"
@@ -55,11 +55,14 @@ class Authorizer:
 
     def referred(self, reference: Obj, namespace: str) -> list[Obj]:
         """Return the rules of the role that a binding's ``roleRef`` names."""
-        if reference["kind"] == "Role":
-            entry = self._store.get(ROLES, namespace, reference["name"])
-        else:
-            entry = self._store.get(CLUSTER_ROLES, "", reference["name"])
+        entry = self.role(reference, namespace)
         return self.role_rules(entry.obj) if entry else []
+
+    def role(self, reference: Obj, namespace: str) -> Entry | None:
+        """Return the role that a binding's ``roleRef`` names."""
+        if reference["kind"] == "Role":
+            return self._store.get(ROLES, namespace, reference["name"])
+        return self._store.get(CLUSTER_ROLES, "", reference["name"])
 
     def role_rules(self, role: Obj) -> list[Obj]:
         """Return the rules of a role, aggregated ones included."""

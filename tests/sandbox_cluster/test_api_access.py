@@ -380,10 +380,13 @@ def test_nobody_grants_more_than_he_holds_without_bind_and_escalate(
         wide = {"metadata": {"name": "wide"}, "rules": secrets}
         his.create_namespaced_role(ns, {"metadata": {"name": "narrow"}, "rules": held})
         his.create_namespaced_role_binding(ns, binding("narrow"))
+        with failure(404):
+            his.create_namespaced_role_binding(ns, binding("wide"))
         with failure(403) as caught:
             his.create_namespaced_role(ns, wide)
-        assert "attempting to grant RBAC permissions not currently held" in (
-            body_of(caught)["message"]
+        assert (
+            "attempting to grant RBAC permissions not currently held"
+            in (body_of(caught)["message"])
         )
         rbac.patch_namespaced_role("writer", ns, {"rules": [*held, more]})
         his.create_namespaced_role(ns, {**wide, "metadata": {"name": "wide"}})
