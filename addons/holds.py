@@ -17,7 +17,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -27,6 +27,7 @@ from django.db.models import Q, QuerySet
 from addons.announce import announce
 from addons.models import Hold, PodRow, VirtualNode
 from addons.pods import reasons
+from addons.pods.events import events_of
 from addons.runtime.loop import runtime
 from addons.runtime.nudge import poke
 from kube import NODES, Kube
@@ -132,17 +133,18 @@ def settle(cordoning: Collection[str] = ()) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """`node_id` is None for a vendor's node."""
+    """`node_id` is None for a vendor's node; `reason` is what the hold of a cordon says."""
 
     cluster_id: int
     node_id: int | None
     node_name: str
     value: bool
+    reason: str = field(default="", compare=False)
 
 
 def _change(row: Hold, value: bool) -> _Change:
     name = row.node.name if row.node else row.node_name
-    return _Change(row.cluster_id, row.node_id, name, value)
+    return _Change(row.cluster_id, row.node_id, name, value, row.reason)
 
 
 def _whole_nodes(rows: QuerySet[Hold]) -> QuerySet[Hold]:
@@ -208,9 +210,13 @@ async def _patch_one(kube: Kube, change: _Change) -> bool:
             node = await kube.get(NODES, change.node_name)
             if (node.get("spec") or {}).get("unschedulable"):
                 return False
-        await kube.patch(NODES, change.node_name, {"spec": {"unschedulable": change.value}})
+        body = {"spec": {"unschedulable": change.value}}
+        node = await kube.patch(NODES, change.node_name, body)
     except NotFound:
         return not change.value
+    if change.value:
+        now, told = runtime().clock.now(), {"hold": change.reason}
+        await events_of(kube).say(kube, node, reasons.CORDONED, told, now=now)
     return True
 
 

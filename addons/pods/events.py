@@ -46,7 +46,8 @@ class Events:
     async def say(
         self, kube: Kube, pod: Json, code: str, values: Mapping[str, Any], *, now: datetime
     ) -> None:
-        """`pod`, or another object that tells its own `apiVersion` and `kind`."""
+        """`pod`, or another object that tells its own `apiVersion` and `kind`; one without a
+        namespace has its events in `default`, as the API server wants it."""
         with translation.override("en"):
             message = reasons.sentence(code, values)[:1024]
         key = (pod["metadata"]["uid"], code, message)
@@ -72,12 +73,12 @@ class Events:
         body = {
             "apiVersion": "v1",
             "kind": "Event",
-            "metadata": {"name": name, "namespace": meta["namespace"]},
+            "metadata": {"name": name, "namespace": _home(pod)},
             "involvedObject": {
                 "apiVersion": pod.get("apiVersion") or "v1",
                 "kind": pod.get("kind") or "Pod",
                 "name": meta["name"],
-                "namespace": meta["namespace"],
+                "namespace": meta.get("namespace", ""),
                 "uid": uid,
                 "resourceVersion": meta.get("resourceVersion", ""),
             },
@@ -89,16 +90,20 @@ class Events:
             "lastTimestamp": stamp(now),
             "source": {"component": COMPONENT, "host": (pod.get("spec") or {}).get("nodeName", "")},
         }
-        await kube.create(EVENTS, body, meta["namespace"])
+        await kube.create(EVENTS, body, _home(pod))
 
     async def _repeat(self, kube: Kube, pod: Json, sent: _Sent, now: datetime) -> None:
         sent.count, sent.at = sent.count + 1, now
         body = {"count": sent.count, "lastTimestamp": stamp(now)}
         try:
-            await kube.patch(EVENTS, sent.name, body, pod["metadata"]["namespace"], kind="merge")
+            await kube.patch(EVENTS, sent.name, body, _home(pod), kind="merge")
         except NotFound:
             # It outlived its time to live in the cluster; the next one is a new event.
             self._sent = OrderedDict((k, v) for k, v in self._sent.items() if v is not sent)
+
+
+def _home(subject: Json) -> str:
+    return str(subject["metadata"].get("namespace") or "default")
 
 
 _events: WeakKeyDictionary[Kube, Events] = WeakKeyDictionary()

@@ -44,6 +44,7 @@ INTERNAL: Final = "InternalError"
 EXPIRED: Final = "DeadlineExceeded"
 LET_IN: Final = "ToleratesVirtualNodes"
 HELD: Final = "HeldByBudget"
+CORDONED: Final = "CordonedByBudget"
 # Decisions.
 PROFILED: Final = "ProfileApplied"
 IGNORED: Final = "Ignored"
@@ -179,6 +180,10 @@ REASONS: Mapping[str, Reason] = {
             "No new instance is made for it: {hold} It waits and costs nothing until the hold is "
             "lifted; pods that run are left alone."
         ),
+        True,
+    ),
+    CORDONED: Reason(
+        _("{hold} The node was cordoned for that; pods that run are left alone."),
         True,
     ),
     INTERNAL: Reason(_("An error of our own ({error}); we try again, and it is in the log."), True),

@@ -59,14 +59,19 @@ def vendor_node(site: Site, **spec: Any) -> str:
     return name
 
 
+def says_of(event: dict[str, Any], node: str) -> bool:
+    about = event["involvedObject"]
+    return (about["kind"], about.get("namespace", ""), about["name"]) == ("Node", "", node)
+
+
 def cordoned(site: Site, name: str) -> bool:
     return bool(node_object(site, name)["spec"].get("unschedulable"))
 
 
-def events(site: Site, reason: str) -> list[dict[str, Any]]:
+def events(site: Site, reason: str, namespace: str = "") -> list[dict[str, Any]]:
     async def ask() -> list[dict[str, Any]]:
         kube = await site.kube()
-        found = await kube.list(EVENTS, site.namespace)
+        found = await kube.list(EVENTS, namespace or site.namespace)
         return [dict(item) for item in found.items]
 
     return [e for e in site.runtime.run(ask(), timeout=10) if e["reason"] == reason]
@@ -156,6 +161,10 @@ def test_a_vendors_node_is_cordoned_by_its_name_until_the_last_hold_is_lifted(ou
     assert place(target, cordon=True, source="budget:1") == 0
     assert place(target, cordon=True, source="budget:2") == 1
     assert cordoned(site, name)
+    told = [e for e in events(site, "CordonedByBudget", "default") if says_of(e, name)]
+    assert [event["message"] for event in told] == [
+        "Budget shop is used up. The node was cordoned for that; pods that run are left alone."
+    ]
     assert holds.standing(site.cluster.pk, site.node.pk) == ()
     lift("budget:1")
     assert cordoned(site, name)
