@@ -41,6 +41,7 @@ app.conf.beat_schedule = {
         ("console.make_exports", 30.0),
         ("console.fetch_bills", settings.BILL_SECONDS / 10),
         ("console.ask_prices", 120.0),
+        ("console.sample_use", 300.0),
     )
 }
 

@@ -56,6 +56,7 @@ from providers.told import (
     Size,
     StockState,
     Subnet,
+    Used,
     Verification,
     Waiting,
 )
@@ -117,6 +118,7 @@ __all__ = [
     "Subnet",
     "TemporaryKeys",
     "Turns",
+    "Used",
     "Verification",
     "Verify",
     "Volume",
@@ -278,7 +280,8 @@ class Exec(Protocol):
 
 @runtime_checkable
 class Metrics(Protocol):
-    async def metrics(self, ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]: ...
+    async def metrics(self, ids: Sequence[str]) -> Mapping[str, Used]:
+        """The newest measure of each instance that has one, by its id."""
 
 
 @runtime_checkable

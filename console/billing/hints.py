@@ -13,6 +13,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from console.access import AnyUser
+from console.billing import use
 from console.billing.figures import NOTHING, Figures
 from console.billing.groups import YES
 from console.billing.readers import Teams, teams_of
@@ -26,8 +27,8 @@ _CENT = Decimal("0.01")
 class Code(StrEnum):
     """`rounding`: sizes billed beyond what pods asked for. `spot`: what ran at full price while
     the same teams ran some on spot. `waiting`: billed before the first container ran, or of lives
-    that never ran one. `orphans`: billed while no pod owned it. `idle`: billed beyond what was
-    used; nobody measures use, so it has no figures."""
+    that never ran one. `orphans`: billed while no pod owned it. `idle`: billed beyond the most
+    that was used, with head-room (`console.billing.use`); without figures where no cloud tells."""
 
     ROUNDING = "rounding"
     SPOT = "spot"
@@ -86,11 +87,12 @@ def read(teams: Teams, query: Query, now: datetime) -> Hints:
     """The hints for these teams, whoever asks."""
     asked = replace(query, group=_ASKED)
     cells = cells_of(teams, asked, now)
+    unused = use.unused(teams, query.start, query.end)
     found: list[Hint] = []
     for currency in sorted({one for _, one in cells if one}):
         mine = {keys: more for (keys, one), more in cells.items() if one == currency}
         total = sum(mine.values(), NOTHING)
-        found += _of(currency, mine, total)
+        found += [*_of(currency, mine, total), *_idle(currency, mine, total, unused)]
     found.sort(key=lambda hint: (not hint.measured, -(hint.saving or hint.amount), hint.code))
     keys = [top.keys for hint in found for top in hint.top]
     return Hints(tuple(found), titles_of(replace(query, group=GROUP), keys))
@@ -112,7 +114,7 @@ def _of(currency: str, mine: _Mine, total: Figures) -> list[Hint]:
         if amount >= _CENT:
             figures = sum((mine[keys] for keys in amounts), NOTHING)
             found.append(Hint(code, currency, amount, total.amount, figures, None, _top(amounts)))
-    return [*found, *_spot(currency, mine, total), _idle(currency, total)]
+    return [*found, *_spot(currency, mine, total)]
 
 
 def _top(amounts: Mapping[Keys, Decimal]) -> tuple[Top, ...]:
@@ -146,5 +148,23 @@ def _cheaper(mine: _Mine, provider: str) -> Decimal | None:
     return max(full.amount - as_spot, Decimal(0)).quantize(_CENT)
 
 
-def _idle(currency: str, total: Figures) -> Hint:
-    return Hint(Code.IDLE, currency, Decimal(0), total.amount, NOTHING, measured=False)
+def _idle(
+    currency: str, mine: _Mine, total: Figures, unused: Mapping[Keys, use.Unused]
+) -> list[Hint]:
+    """What ran; a machine costs as much as whichever of its parts is used more."""
+    if not unused:
+        return [Hint(Code.IDLE, currency, Decimal(0), total.amount, NOTHING, measured=False)]
+    ran = {
+        keys: more for keys, more in mine.items() if keys[3] == Kind.RUNNING and keys[:3] in unused
+    }
+    amounts = {keys: _beyond(more, unused[keys[:3]]) for keys, more in ran.items()}
+    amount = sum(amounts.values(), Decimal(0))
+    if amount < _CENT:
+        return []
+    figures = sum(ran.values(), NOTHING)
+    return [Hint(Code.IDLE, currency, amount, total.amount, figures, None, _top(amounts))]
+
+
+def _beyond(figures: Figures, unused: use.Unused) -> Decimal:
+    parts = figures.cpu_amount * unused.cpu + figures.memory_amount * unused.memory
+    return parts + figures.machine_amount * min(unused.cpu, unused.memory)

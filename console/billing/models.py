@@ -323,6 +323,24 @@ class Channel(models.Model):
         ordering = ["name"]
 
 
+class InstanceUse(models.Model):
+    """What an instance was seen to use: busy vCPUs, and GiB of its working set."""
+
+    instance = models.OneToOneField(
+        Instance, on_delete=models.CASCADE, primary_key=True, related_name="use"
+    )
+    samples = models.PositiveIntegerField(default=0)
+    cpu_sum = models.DecimalField(max_digits=16, decimal_places=6, default=0)
+    cpu_peak = models.DecimalField(max_digits=12, decimal_places=6, default=0)
+    memory_sum = models.DecimalField(max_digits=16, decimal_places=6, default=0)
+    memory_peak = models.DecimalField(max_digits=12, decimal_places=6, default=0)
+    # Of the last measure, by the cloud's clock.
+    seen_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.instance_id}: {self.cpu_peak} vCPU, {self.memory_peak} GiB at most"
+
+
 class Budget(models.Model):
     """An amount for a scope and a period, who hears when it is used up, and what is done then.
 

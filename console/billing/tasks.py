@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from addons.runtime.loop import runtime
-from console.billing import posting, quotes
+from console.billing import posting, quotes, use
 
 
 @shared_task(name="console.post_usage")
@@ -20,3 +20,10 @@ def ask_prices() -> None:
     """Ask the clouds for prices that are due, unless somebody else is at it."""
     own = runtime()
     own.run(quotes.look(own))
+
+
+@shared_task(name="console.sample_use")
+def sample_use() -> None:
+    """Ask the clouds that tell it what instances use, unless somebody else is at it."""
+    own = runtime()
+    own.run(use.look(own))

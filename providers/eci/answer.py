@@ -21,11 +21,13 @@ from providers.base import (
     InstanceState,
     RunState,
     Size,
+    Used,
 )
 from providers.eci import ecs, sizes
 from providers.errors import Unavailable
 
 Map = Mapping[str, Any]
+_NANO, _GIB = Decimal(10**9), Decimal(1024**3)
 
 STATES = {
     "Scheduling": InstanceState.SCHEDULING,
@@ -168,6 +170,18 @@ def event(body: Map) -> CloudEvent:
         message=str(body.get("Message") or ""),
         count=int(body.get("Count") or 1),
     )
+
+
+def used(record: Map) -> Used | None:
+    """A point of a metric: `UsageNanoCores` and the working set in bytes, without page cache that
+    could be given back (ECI API reference, DescribeMultiContainerGroupMetric)."""
+    at = time(record.get("Timestamp"))
+    cores = (record.get("CPU") or {}).get("UsageNanoCores")
+    memory = record.get("Memory") or {}
+    held = memory.get("WorkingSet") or memory.get("UsageBytes")
+    if at is None or cores is None or held is None:
+        return None
+    return Used(at, Decimal(int(cores)) / _NANO, Decimal(int(held)) / _GIB)
 
 
 def _container(body: Map) -> ContainerStatus:

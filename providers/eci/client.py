@@ -11,7 +11,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from providers.base import CloudEvent, Created, Instance, InstanceSpec, Listing
+from providers.base import CloudEvent, Created, Instance, InstanceSpec, Listing, Used
 from providers.buckets import Limiter
 from providers.eci import answer, placing, proof, request
 from providers.eci.billing import BillCalls
@@ -191,16 +191,17 @@ class Eci(BillCalls, CatalogueCalls, MarketCalls, VerifyCalls):
         }
         return str((await self.ask("ExecContainerCommand", parameters))["WebSocketUri"])
 
-    async def metrics(self, ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
-        """DescribeMultiContainerGroupMetric: the newest point of each instance, as ECI sends it."""
-        found: dict[str, Mapping[str, Any]] = {}
+    async def metrics(self, ids: Sequence[str]) -> Mapping[str, Used]:
+        """DescribeMultiContainerGroupMetric, of at most twenty instances a call."""
+        found: dict[str, Used] = {}
         for chunk in _chunks(ids):
             parameters = {"RegionId": self.region, **chunk}
             body = await self.read("DescribeMultiContainerGroupMetric", parameters)
             for data in body.get("MonitorDatas") or ():
                 records = data.get("Records") or ()
-                if records:
-                    found[str(data["ContainerGroupId"])] = records[-1]
+                told = answer.used(records[-1]) if records else None
+                if told:
+                    found[str(data["ContainerGroupId"])] = told
         return found
 
     async def events(self, instance_id: str) -> Sequence[CloudEvent]:

@@ -2,7 +2,7 @@
 
 An instance belongs to one pod whole, so nothing is shared, idle or allocated by use: what a pod's
 instance costs is the pod's cost. The price of a machine type stands under `gpuCost` when it has
-GPUs, else under `cpuCost`; charged storage under `pvCost`. Use inside the instance is not measured:
+GPUs, else under `cpuCost`; charged storage under `pvCost`. Use inside the instance is not told:
 averages and efficiencies of use are null. Amounts are numbers, as OpenCost's are; the exact ones
 are in `/api/v1/billing/statement`.
 """

@@ -102,6 +102,10 @@ HINTS = {
         gettext_lazy("Waiting and failed starts"),
         gettext_lazy("Billed before a first container ran: large images, crashes, long pulls."),
     ),
+    Code.IDLE: (
+        gettext_lazy("Sizes never used"),
+        gettext_lazy("Billed beyond the peak of vCPU and memory with a fifth of room, on ECI."),
+    ),
     Code.ORPHANS: (
         gettext_lazy("Orphans"),
         gettext_lazy("Billed while no pod owned the instance."),
@@ -117,7 +121,9 @@ def savings(user: AnyUser, asked: Asked, currency: str, now: datetime) -> dict[s
     unknown = [one for one in found.rows if not one.measured]
     return {
         "hints": shown,
-        "reach": _("How much of its size each pod used is not measured: the clouds do not tell.")
+        "reach": _(
+            "How much of their size pods use: ECI tells it after an hour, ACS and KCI do not."
+        )
         if unknown
         else "",
     }
