@@ -26,6 +26,7 @@ from console.access import Role, access, usable_account
 from console.api import component_shapes as shapes
 from console.api.base import Resource, TopicViewSet, reader
 from console.api.component_logs import read_lines
+from console.api.pagination import whole, whole_of
 from console.api.problems import Problem
 from console.api.shapes import OperationShape
 from console.billing import places
@@ -80,7 +81,7 @@ class Components(Resource):
     @extend_schema(
         summary="The catalogue of components",
         parameters=_FILTERS,
-        responses=shapes.ComponentShape(many=True),
+        responses=whole_of(shapes.ComponentShape),
     )
     def list(self, request: Request) -> Response:
         asked = request.query_params
@@ -91,7 +92,7 @@ class Components(Resource):
         )
         for name in ("group", "vendor"):
             rows = [row for row in rows if asked.get(name, row[name]) == row[name]]
-        return Response({"next": None, "previous": None, "results": rows})
+        return whole(rows)
 
     @extend_schema(summary="One component", responses=shapes.ComponentDetailShape)
     def retrieve(self, request: Request, pk: str) -> Response:
@@ -262,17 +263,17 @@ class Installations(TopicViewSet):
 
     @extend_schema(
         summary="Its revisions, newest first",
-        responses=shapes.RevisionShape(many=True),
+        responses=whole_of(shapes.RevisionShape),
         filters=False,
     )
     @action(detail=True, pagination_class=None)
     def revisions(self, request: Request, pk: str) -> Response:
         rows = [_revision(row) for row in manage.history(self.find(request, pk=pk))]
-        return Response({"next": None, "previous": None, "results": rows})
+        return whole(rows)
 
     @extend_schema(
         summary="Virtual nodes of the vendor's own virtual kubelet, as the cluster tells now",
-        responses=shapes.VendorNodeShape(many=True),
+        responses=whole_of(shapes.VendorNodeShape),
         filters=False,
     )
     @action(detail=True, pagination_class=None)
@@ -285,11 +286,11 @@ class Installations(TopicViewSet):
         except EXPLAINED as error:
             raise refused(error) from error
         rows = [_vendor_node(node) for node in found]
-        return Response({"next": None, "previous": None, "results": rows})
+        return whole(rows)
 
     @extend_schema(
         summary="Compare with the cluster now",
-        responses=shapes.DifferenceShape(many=True),
+        responses=whole_of(shapes.DifferenceShape),
         filters=False,
     )
     @action(detail=True, pagination_class=None)
@@ -298,7 +299,7 @@ class Installations(TopicViewSet):
             found = manage.drift(self.find(request, pk=pk))
         except EXPLAINED as error:
             raise refused(error) from error
-        return Response({"next": None, "previous": None, "results": found})
+        return whole(found)
 
     @extend_schema(
         summary="The log of its own pods in the cluster",

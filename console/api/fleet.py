@@ -6,7 +6,6 @@ from typing import Any
 
 from django.contrib.auth.models import Group
 from django.utils import timezone
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import status
 from rest_framework.decorators import action
@@ -74,7 +73,7 @@ def check_shape(check: dict[str, Any]) -> Row:
 
 @extend_schema_view(
     list=extend_schema(summary="Clusters", responses=shapes.ClusterShape(many=True)),
-    retrieve=extend_schema(summary="One cluster", responses=shapes.ClusterShape),
+    retrieve=extend_schema(summary="One cluster", responses=shapes.ClusterDetailShape),
 )
 class Clusters(TopicViewSet):
     topic_name = "clusters"
@@ -90,7 +89,7 @@ class Clusters(TopicViewSet):
     @extend_schema(
         summary="Read a kubeconfig: its contexts, and what stands against each",
         request=shapes.KubeconfigRequest,
-        responses=OpenApiTypes.OBJECT,
+        responses=shapes.KubeconfigShape,
     )
     @action(detail=False, methods=["post"])
     def parse(self, request: Request) -> Response:

@@ -120,8 +120,9 @@ class Nodes(TopicViewSet):
     @extend_schema(
         summary="Stock per zone and quota, as the clouds of the node tell them now",
         responses=shapes.SupplyShape(many=True),
+        filters=False,
     )
-    @action(detail=True)
+    @action(detail=True, pagination_class=None)
     def supply(self, request: Request, pk: str) -> Response:
         return Response([shape(found) for found in supplies(self.find(request, pk=pk))])
 

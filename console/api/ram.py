@@ -20,6 +20,7 @@ from console.api import component_shapes as shapes
 from console.api.base import reader
 from console.api.components import accepted, refused
 from console.api.idempotency import Idempotent
+from console.api.pagination import whole, whole_of
 from console.api.shapes import OperationShape
 from console.live.rows import Row
 from console.refusals import EXPLAINED
@@ -76,12 +77,12 @@ class RamGrants(Idempotent):
     @extend_schema(
         summary="What was granted for add-ons, as the cloud and clusters tell now",
         operation_id="ram_grants_list",
-        responses=shapes.RamGrantShape(many=True),
+        responses=whole_of(shapes.RamGrantShape),
     )
     def get(self, request: Request, pk: int) -> Response:
         account = access(CloudAccount, request.user, pk=pk)
         rows = [grant_shape(row, asked(row)) for row in account.ram_grants.all()]
-        return Response({"next": None, "previous": None, "results": rows})
+        return whole(rows)
 
     @extend_schema(
         summary="A user with policy and key for an add-on; with `cluster` also its Secret",

@@ -337,6 +337,37 @@ class CheckShape(s.Serializer[Any]):
     ms = s.IntegerField()
 
 
+class ClusterDetailShape(ClusterShape):
+    checks = CheckShape(many=True, help_text="As they were when it was looked at last")
+
+
+class KubeconfigProblemShape(s.Serializer[Any]):
+    code = s.CharField()
+    path = _text(help_text="Where in the file")
+    message = s.CharField()
+    fix = _text()
+    blocking = s.BooleanField()
+
+
+class ContextShape(s.Serializer[Any]):
+    name = s.CharField()
+    cluster = s.CharField()
+    user = s.CharField()
+    server = _text()
+    auth_kind = s.CharField()
+    namespace = _text()
+    insecure = s.BooleanField()
+    usable = s.BooleanField()
+    certificate_expires = s.DateTimeField(allow_null=True)
+    problems = KubeconfigProblemShape(many=True)
+
+
+class KubeconfigShape(s.Serializer[Any]):
+    current_context = _text()
+    problems = KubeconfigProblemShape(many=True)
+    contexts = ContextShape(many=True)
+
+
 # --- requests -----------------------------------------------------------------------------------
 
 

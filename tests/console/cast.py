@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -87,14 +87,17 @@ def account(team: Group, **fields: Any) -> CloudAccount:
         "verified_at": timezone.now(),
         "verify_ms": 41,
         "capabilities": [
-            {"action": "CreateContainerGroup", "ok": True, "code": "", "message": "", "grant": ""},
-            {
-                "action": "DescribeVpcs",
-                "ok": False,
-                "code": "Forbidden.RAM",
-                "message": "not allowed",
-                "grant": "vpc:DescribeVpcs",
-            },
+            asdict(base.Capability("CreateContainerGroup", True, request_id="R-1")),
+            asdict(
+                base.Capability(
+                    "DescribeVpcs",
+                    False,
+                    "Forbidden.RAM",
+                    "not allowed",
+                    "R-2",
+                    grant="vpc:DescribeVpcs",
+                )
+            ),
         ],
     }
     row = CloudAccount(**values | fields)
