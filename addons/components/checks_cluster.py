@@ -119,6 +119,8 @@ def _unfit(question: Question, pk: Any, provider: str) -> Iterator[str]:
 async def rights(reach: Reach, question: Question) -> Sequence[Check]:
     """SelfSubjectAccessReviews for all that the change does there, then the server's own dry run
     of what would be applied."""
+    if question.action == "uninstall" and not await reach.db(_begun, question.installation):
+        return []
     beside = rights_.wanted(
         kit_of(question.component.name),
         question.delivery,

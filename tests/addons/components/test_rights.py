@@ -218,6 +218,18 @@ def test_a_hosted_plan_asks_for_the_canary_and_the_nodes(narrow: Narrow, world: 
         assert access in details[0]
 
 
+def test_what_came_no_further_than_its_rights_can_be_forgotten(narrow: Narrow, world: Any) -> None:
+    ours = narrow()
+    hosted = Hosted(ours, world.facts["clouds"]["eci"])
+    failed = ours.run(HOSTED, "install", values=hosted.values())
+    assert failed.state == Operation.State.FAILED
+    assert "create pods (kube-system)" in read_in_english(failed.error)
+    plan = manage.plan(ours.cluster, HOSTED, action="uninstall")
+    assert not [check for check in plan.checks if check.code == "rights"]
+    assert ours.run(HOSTED, "uninstall").state == Operation.State.SUCCEEDED
+    assert ours.row(HOSTED) is None
+
+
 def test_what_is_forbidden_ends_an_operation_at_once_and_names_the_permission(
     narrow: Narrow,
 ) -> None:
