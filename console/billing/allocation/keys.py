@@ -21,6 +21,7 @@ _GROUPS = {
     **{name: name for name in ("provider", "account", "region", "zone")},
     **dict.fromkeys(("controller", "controllerKind", "controllerName", *KINDS), "workload"),
     "container": "pod",
+    "providerID": "instance",
 }
 _NAMES = {name.lower(): name for name in _GROUPS}
 _LABEL = re.compile(r"^label(?::|\[)([A-Za-z0-9](?:[A-Za-z0-9._/-]{0,315}[A-Za-z0-9])?)\]?$")
@@ -90,5 +91,5 @@ def properties(keys: tuple[Key, ...], texts: Mapping[str, str]) -> dict[str, obj
         elif key.group == "workload":
             found |= {"controllerKind": _kind(text), "controller": _controller(text)}
         else:
-            found[key.group] = key.read(text)
+            found["providerID" if key.group == "instance" else key.group] = key.read(text)
     return found | ({"labels": labels} if labels else {})

@@ -31,6 +31,7 @@ from itertools import groupby
 from typing import Any
 
 from console.billing.exports.billed import Billed, BilledLine, DayBill, shares
+from console.billing.exports.regions import NAMES as REGIONS
 from console.billing.exports.source import Asked, Names, with_siblings
 from console.billing.groups import SPOT
 from console.models import BillItem, UsageLine
@@ -297,7 +298,7 @@ def _priced(line: UsageLine) -> dict[str, Any]:
 
 
 def _region(region: str) -> dict[str, Any]:
-    return {"RegionId": region or None, "RegionName": region or None}
+    return {"RegionId": region or None, "RegionName": REGIONS.get(region, region) or None}
 
 
 def _service(provider: str) -> dict[str, Any]:

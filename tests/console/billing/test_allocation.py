@@ -178,6 +178,9 @@ def test_keys_are_told_apart_as_asked(account: CloudAccount, api: APIClient) -> 
     ]
     assert costs(api, aggregate="job") == [{"sum": 0.5, "__unallocated__": 1.0}]
     assert costs(api, aggregate="label:team") == [{"data": 0.5, "__unallocated__": 1.0}]
+    (whole,) = ask(api, aggregate="providerid", filter='label[team]:"data"')["data"]
+    ((name, one),) = whole.items()
+    assert (one["properties"], one["totalCost"]) == ({"providerID": name}, 0.5)
     one = ask(api, aggregate="label:team,controller")["data"][0]["data/job:sum"]
     assert one["properties"] == {
         "labels": {"team": "data"},

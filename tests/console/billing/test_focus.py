@@ -170,6 +170,16 @@ def test_a_value_has_one_parent(cast: Cast, account: CloudAccount, name: str) ->
     assert all(len(found) == 1 for found in parents.values())
 
 
+def test_regions_have_names_where_their_cloud_gives_them(cast: Cast, account: CloudAccount) -> None:
+    usage(account)
+    usage(account, provider="kci", region="cn-beijing-6")
+    _, rows = made(cast)
+    assert [(row["RegionId"], row["RegionName"]) for row in rows] == [
+        ("cn-hangzhou", "China (Hangzhou)"),
+        ("cn-beijing-6", "cn-beijing-6"),
+    ]
+
+
 def test_spot_is_the_same_sku_at_another_price(cast: Cast, account: CloudAccount) -> None:
     usage(account)
     usage(account, tier="spot", per_hour="0.1")
