@@ -145,7 +145,28 @@ def masked(obj: Json) -> Json:
 
 
 async def put(kube: Kube, obj: Json, *, force: bool = False, dry_run: bool = False) -> Json:
-    """Apply one object; what the server has then. Raises `Conflicts` and `KubeError`."""
+    """Apply one object; what the server has then. Raises `Conflicts` and `KubeError`.
+
+    A binding to another role than before is deleted and made anew, as `kubectl auth reconcile`
+    does: the role of a binding cannot be changed.
+    """
+    try:
+        return await _put(kube, obj, force=force, dry_run=dry_run)
+    except Invalid as error:
+        if not _rebinds(error):
+            raise
+    if dry_run:
+        return obj
+    await remove(kube, obj)
+    return await _put(kube, obj, force=force)
+
+
+def _rebinds(error: Invalid) -> bool:
+    """By the one cause that the API server names (kubernetes/pkg/apis/rbac/validation)."""
+    return [cause.field for cause in error.causes] == ["roleRef"]
+
+
+async def _put(kube: Kube, obj: Json, *, force: bool = False, dry_run: bool = False) -> Json:
     resource = await resource_of(kube, obj)
     meta = obj["metadata"]
     try:
@@ -196,7 +217,12 @@ async def would_be(kube: Kube, obj: Json, live: Json | None, *, moves: bool) -> 
     """
     wanted = masked(obj)
     if moves and live and ownership.move(live, wanted):
-        return await _patched(kube, obj, ownership.preview(live, wanted), dry_run=True)
+        try:
+            return await _patched(kube, obj, ownership.preview(live, wanted), dry_run=True)
+        except Invalid as error:
+            if not _rebinds(error):
+                raise
+            return wanted
     return await put(kube, wanted, force=True, dry_run=True)
 
 

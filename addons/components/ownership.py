@@ -100,7 +100,7 @@ def _said(found: Sequence[Json]) -> list[str]:
 def preview(live: Mapping[str, Any], wanted: Json) -> list[Json]:
     """The JSON patch that makes of `live` what a move and an apply would: for a dry run only."""
     then = moved(live, wanted)
-    mine = next((one["fieldsV1"] for one in then if _ours(one)), {})
+    mine: Json = next((one["fieldsV1"] for one in then if _ours(one)), {})
     others: Json = {}
     for one in then:
         if not _ours(one):
@@ -226,6 +226,8 @@ def laid(value: Any, wanted: Any, fields: Fields) -> Any:
         if found is None:
             result.append(one)
         else:
-            below = next((fields[key] for key in keyed if _is(one, json.loads(key[2:]))), {})
+            below: Fields = next(
+                (fields[key] for key in keyed if _is(one, json.loads(key[2:]))), {}
+            )
             result[result.index(found)] = laid(found, one, below)
     return result

@@ -207,6 +207,23 @@ def test_what_others_installed_is_adopted_with_its_version_and_values(place: Pla
     assert done.state == Operation.State.SUCCEEDED, (done.error, done.log)
 
 
+def test_less_rights_come_by_a_new_binding_as_the_role_of_one_cannot_be_changed(
+    place: Place,
+) -> None:
+    given = {**installed(place, rbac="cluster-admin"), "rbac": "least-privilege"}
+    before = place.get(CLUSTER_ROLE_BINDINGS, "virtual-kubelet-rb")
+    plan = manage.plan(place.cluster, NAME, action="configure", values=given)
+    assert not plan.blocking, [c for c in plan.checks if c.state == "bad"]
+    role = ("roleRef.name", "cluster-admin", "virtual-kubelet")
+    assert role in [(one.field, one.live, one.wanted) for one in plan.objects]
+    assert place.get(CLUSTER_ROLE_BINDINGS, "virtual-kubelet-rb") == before
+    done = place.run(NAME, "configure", values=given)
+    assert done.state == Operation.State.SUCCEEDED, (done.error, done.log)
+    after = place.get(CLUSTER_ROLE_BINDINGS, "virtual-kubelet-rb")
+    assert after
+    assert after["roleRef"]["name"] == "virtual-kubelet"
+
+
 def test_an_install_that_its_checks_stopped_is_forgotten_without_touching_others(
     place: Place,
 ) -> None:
