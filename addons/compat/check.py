@@ -21,6 +21,7 @@ from addons.compat.report import (
 )
 from addons.compat.targets import Target
 from addons.compat.workloads import Workload, faults_of, is_workload, read
+from addons.pods import unsupported
 from addons.pods.asked import totals
 from addons.pods.quantity import BadQuantity
 from addons.pods.references import MissingReference, Resolved
@@ -124,7 +125,8 @@ def _judged(
     workload: Workload, beside: Beside, target: Target
 ) -> tuple[tuple[Finding, ...], Size | None]:
     pod, settings = target.seen(workload), target.site.settings
-    own = [of_problem(p) for p in target.dialect.problems(pod, settings=settings)]
+    known = [*unsupported.problems(pod), *target.dialect.problems(pod, settings=settings)]
+    own = [of_problem(problem) for problem in known]
     size, unsized = _size(pod, target)
     if not any(finding.effect is Effect.REFUSED for finding in own):
         own += unsized

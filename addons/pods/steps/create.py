@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 
-from addons.pods import accounts, reasons, store
+from addons.pods import accounts, reasons, store, unsupported
 from addons.pods.access import access
 from addons.pods.container_status import Waiting
 from addons.pods.decide import Action, Do, gives_up
@@ -52,7 +52,8 @@ async def create(work: Work, action: Action) -> Outcome:
 async def _first(work: Work) -> Outcome:
     if await put_effects(work):
         return Outcome(0.0)
-    found = work.dialect.problems(work.live_pod, settings=work.scene.node.settings)
+    asked, settings = work.live_pod, work.scene.node.settings
+    found = [*unsupported.problems(asked), *work.dialect.problems(asked, settings=settings)]
     if any(problem.fatal for problem in found):
         return await refuse(work, [problem for problem in found if problem.fatal])
     try:

@@ -243,3 +243,49 @@ def test_a_gpu_that_the_size_has_is_no_finding() -> None:
     assert subject.gpu == 1
     assert verdict.size is not None
     assert (verdict.size.gpu, verdict.findings) == (1, ())
+
+
+WHOLE = """
+apiVersion: v1
+kind: Pod
+metadata: {name: whole}
+spec:
+  resources: {limits: {cpu: "8", memory: 16Gi}}
+  containers:
+  - name: app
+    image: nginx:1
+    restartPolicy: Never
+    restartPolicyRules:
+    - {action: Restart, exitCodes: {operator: In, values: [3]}}
+    env:
+    - name: KEY
+      valueFrom: {fileKeyRef: {volumeName: out, path: app.env, key: KEY}}
+  volumes:
+  - name: out
+    emptyDir: {}
+"""
+
+
+@pytest.mark.parametrize("provider", ["eci", "acs", "kci"])
+def test_pod_level_resources_are_what_is_asked_for_and_billed(provider: str) -> None:
+    text = WHOLE.replace("fileKeyRef: {volumeName: out, path: app.env", "secretKeyRef: {name: s")
+    subject, verdict = only(ask(text, provider))
+    assert (subject.cpu, subject.memory) == (Decimal(8), Decimal(16))
+    assert verdict.size is not None
+    assert (verdict.size.cpu, verdict.size.memory) == (8, 16)
+
+
+def test_what_only_a_kubelet_can_do_is_told_for_every_cloud() -> None:
+    for provider in ("eci", "acs", "kci"):
+        _subject, verdict = only(ask(WHOLE, provider))
+        found = {finding.path: finding for finding in verdict.findings}
+        files = found["spec.containers[0].env[0].valueFrom.fileKeyRef"]
+        assert (files.effect, files.line) == (Effect.REFUSED, 15)
+        assert "KEY" in files.text
+        assert found["spec.containers[0].restartPolicyRules"].effect is Effect.IGNORED
+        assert found["spec.containers[0].restartPolicy"].effect is Effect.IGNORED
+        optional = WHOLE.replace("key: KEY}", "key: KEY, optional: true}")
+        _subject, verdict = only(ask(optional, provider))
+        found = {finding.path: finding for finding in verdict.findings}
+        files = found["spec.containers[0].env[0].valueFrom.fileKeyRef"]
+        assert files.effect is Effect.IGNORED

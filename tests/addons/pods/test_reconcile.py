@@ -281,3 +281,16 @@ def test_a_good_list_does_not_end_the_trouble_of_a_refused_create(site: Site) ->
     site.work(lambda: site.phase("web") == "Running")
     site.account.refresh_from_db()
     assert site.account.trouble == ""
+
+
+def test_a_variable_out_of_a_file_of_the_pod_is_refused_and_not_left_out(site: Site) -> None:
+    source = {"fileKeyRef": {"volumeName": "out", "path": "app.env", "key": "KEY"}}
+    app = {"name": "app", "image": "nginx:1", "env": [{"name": "KEY", "valueFrom": source}]}
+    site.create("file", containers=[app], volumes=[{"name": "out", "emptyDir": {}}])
+    site.queue("file")
+    site.work(lambda: site.phase("file") == "Failed", sweep=False)
+    pod = site.get("file")
+    assert pod is not None
+    assert pod["status"]["reason"] == "ProviderFailed"
+    assert "spec.containers[0].env[0].valueFrom.fileKeyRef: KEY" in pod["status"]["message"]
+    assert site.instances() == []
