@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, time, timedelta
 from decimal import Decimal
 
 from django import template
@@ -10,12 +11,17 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
+from console.billing.billed import Bill
 from console.templatetags.ui import icon, money
+from providers.calendar import BILLING
 
 register = template.Library()
 _NOTHING = SafeString('<span class="t3">–</span>')
 # Below this a share of the whole is told as "less than".
 _LEAST = Decimal("0.001")
+# A difference up to this part of what was metered is what rounding to cents makes.
+_CENTS = Decimal("0.02")
+_A_MOMENT = timedelta(microseconds=1)
 
 
 @register.simple_tag
@@ -67,6 +73,16 @@ def delta(now: Decimal, before: Decimal) -> SafeString:
 
 
 @register.simple_tag
+def apart(bill: Bill | None, currency: str) -> SafeString:
+    """How far a bill is from what was metered; quiet where cents explain it."""
+    if bill is None or bill.difference is None:
+        return _NOTHING
+    css = "" if abs(bill.difference) > abs(bill.metered) * _CENTS else "t3"
+    sign = "+" if bill.difference > 0 else ""
+    return format_html('<span class="{}">{}{}</span>', css, sign, money(bill.difference, currency))
+
+
+@register.simple_tag
 def share(part: Decimal, whole: Decimal, width: int = 72) -> SafeString:
     """A level bar of a share and its percent."""
     told = percent(part / whole if whole else Decimal(0))
@@ -114,3 +130,23 @@ def short_money(amount: Decimal, currency: str, places: int = 0) -> str:
 def per_second(per_hour: Decimal, currency: str) -> str:
     """A price per hour as the second it is metered by."""
     return money(per_hour / 3600, currency, 9)
+
+
+@register.filter
+def billing_from(at: datetime | None) -> str:
+    """The billing day (UTC+8) on which something begins to hold; with the time if not midnight."""
+    if at is None:
+        return "–"
+    return _billing(at.astimezone(BILLING), timedelta())
+
+
+@register.filter
+def billing_until(at: datetime | None) -> str:
+    """The last billing day on which it holds, where `at` is the first moment that it does not."""
+    if at is None:
+        return ""
+    return _billing(at.astimezone(BILLING), _A_MOMENT)
+
+
+def _billing(own: datetime, less: timedelta) -> str:
+    return f"{own - less:%Y-%m-%d}" if own.time() == time() else f"{own:%Y-%m-%d %H:%M}"

@@ -23,6 +23,7 @@ from console.billing.models import BillDay, BillItem
 from console.billing.statements import Query, statement
 from console.views.billing import settled, usage
 from providers.calendar import day_of
+from providers.models import CloudAccount
 
 STATE_TONES = {
     BillDay.State.ESTIMATED: "mute",
@@ -112,9 +113,21 @@ def _shown(day: BillDay, unpriced: bool) -> dict[str, Any]:
     }
 
 
+def accounts_of(user: AnyUser, asked: Asked) -> dict[str, Any]:
+    """A picker of credentials, and what it keeps of the question."""
+    rows = visible(CloudAccount, user).order_by("provider", "name")
+    chosen = asked.where.get("account", ())
+    return {
+        "accounts": [(row, str(row.pk) in chosen or row.name in chosen) for row in rows],
+        "others": [pair for pair in asked.pairs() if pair[0] != "account"],
+    }
+
+
 @require_safe
 @login_required
 def page(request: HttpRequest) -> HttpResponse:
+    if (answer := usage.through(request)) is not None:
+        return answer
     now = timezone.now()
     asked, bad = usage.read(request, day_of(now))
     days = days_of(request.user, asked)
@@ -127,7 +140,8 @@ def page(request: HttpRequest) -> HttpResponse:
         "settle": settled.strip(request.user, asked),
         "periods": [(code, text, asked.link(period=code, step="day")) for code, text in _PERIODS],
         "filters": usage.filters(asked),
-        "last": usage.last_day(asked),
+        **usage.days_of(asked),
+        **accounts_of(request.user, asked),
     }
     return render(request, "pages/billing/bills.html", context, status=400 if bad else 200)
 

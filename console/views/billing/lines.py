@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
 from addons.models import Cluster, PodRow
@@ -19,6 +20,7 @@ from console.billing.asked import Asked
 from console.billing.models import UsageLine
 from console.billing.readers import teams_of
 from console.views.billing import usage, words
+from console.views.billing.bills import accounts_of
 from providers.calendar import day_of
 
 PAGE = 100
@@ -56,9 +58,35 @@ def _shown(lines: list[UsageLine], user: AnyUser) -> list[dict[str, Any]]:
     ]
 
 
+_TEXTS = (
+    ("namespace", gettext_lazy("Namespace")),
+    ("workload", gettext_lazy("Workload")),
+    ("pod", gettext_lazy("Pod")),
+    ("instance", gettext_lazy("Instance")),
+)
+_FIELDS = ("account", "kind", *(name for name, _label in _TEXTS))
+
+
+def _form(user: AnyUser, asked: Asked) -> dict[str, Any]:
+    """The filters by which lines are mostly looked for; the others stay as they are."""
+    only = {name: asked.where[name][0] for name in _FIELDS if len(asked.where.get(name, ())) == 1}
+    several = {name for name, texts in asked.where.items() if len(texts) > 1}
+    return {
+        **accounts_of(user, asked),
+        "find": ",".join(_FIELDS),
+        "others": [pair for pair in asked.pairs() if pair[0] not in {*_FIELDS} - several],
+        "texts": [(name, label, only.get(name, "")) for name, label in _TEXTS],
+        "kinds": [
+            (code, text, only.get("kind") == code) for code, text in words.SHORT_KINDS.items()
+        ],
+    }
+
+
 @require_safe
 @login_required
 def page(request: HttpRequest) -> HttpResponse:
+    if (answer := usage.through(request)) is not None:
+        return answer
     asked, bad = usage.read(request, day_of(timezone.now()))
     pages = Paginator(lines_of(request.user, asked), PAGE).get_page(request.GET.get("page"))
     context = {
@@ -67,6 +95,8 @@ def page(request: HttpRequest) -> HttpResponse:
         "page": pages,
         "lines": _shown(list(pages.object_list), request.user),
         "filters": usage.filters(asked),
-        "last": usage.last_day(asked),
+        "periods": [(code, text, asked.link(period=code)) for code, text in usage.PERIODS],
+        **usage.days_of(asked),
+        **_form(request.user, asked),
     }
     return render(request, "pages/billing/lines.html", context, status=400 if bad else 200)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -18,9 +19,10 @@ from django.utils.translation import gettext_lazy, pgettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from console import audit
-from console.access import Role, access, default_team, visible
+from console.access import AnyUser, Role, access, default_team, teams_of, visible
 from console.billing import book, price_file, priced
 from console.billing.models import DiscountRule, PriceEntry
+from console.views.billing.teams import TeamForm, able
 from providers import registry
 from providers.calendar import day_of, day_start
 from providers.models import CloudAccount
@@ -54,7 +56,7 @@ def _text(label: Any, **kw: Any) -> forms.CharField:
     )
 
 
-class _ScopeForm(forms.Form):
+class _ScopeForm(TeamForm):
     """Where and for what a price or a contract holds; empty fields fit anything."""
 
     provider = forms.ChoiceField(label=gettext_lazy("Provider"), widget=forms.Select(_SELECT))
@@ -81,13 +83,22 @@ class _ScopeForm(forms.Form):
         required=False, label=gettext_lazy("Until, not included"), widget=forms.DateInput(_DATE)
     )
 
-    def __init__(self, team: Group | None, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, teams: Sequence[Group], *args: Any, **kwargs: Any) -> None:
+        super().__init__(teams, *args, **kwargs)
         names = [(name, registry.dialect(name).title) for name in registry.PROVIDERS]
         self.fields["provider"].choices = names  # type: ignore[attr-defined]
         account = self.fields["account"]
-        account.queryset = CloudAccount.objects.filter(team=team)  # type: ignore[attr-defined]
-        account.label_from_instance = lambda row: row.name  # type: ignore[attr-defined]
+        mine = CloudAccount.objects.filter(team__in=teams).select_related("team")
+        account.queryset = mine  # type: ignore[attr-defined]
+        named = _named if len(teams) > 1 else _name
+        account.label_from_instance = named  # type: ignore[attr-defined]
+
+    def clean(self) -> dict[str, Any]:
+        given = super().clean() or {}
+        account = given.get("account")
+        if account is not None and self.team_name not in {"", account.team.name}:
+            self.add_error("account", _("The credential is of another team."))
+        return given
 
     def clean_valid_from(self) -> datetime:
         return day_start(self.cleaned_data["valid_from"])
@@ -127,8 +138,8 @@ class PriceForm(_ScopeForm):
         widget=forms.TextInput({**_TEXT, "placeholder": "contract 2026-117"}),
     )
     field_order = (
-        *("provider", "item", "amount", "per", "currency", "region", "zone", "type", "tier"),
-        *("account", "valid_from", "valid_to", "source"),
+        *("team", "provider", "item", "amount", "per", "currency", "region", "zone", "type"),
+        *("tier", "account", "valid_from", "valid_to", "source"),
     )
 
 
@@ -147,17 +158,25 @@ class DiscountForm(_ScopeForm):
         widget=forms.Select(_SELECT),
     )
     field_order = (
-        *("name", "percent", "provider", "region", "type", "tier", "item", "account"),
+        *("team", "name", "percent", "provider", "region", "type", "tier", "item", "account"),
         *("valid_from", "valid_to"),
     )
 
 
-class FileForm(forms.Form):
+class FileForm(TeamForm):
     file = forms.FileField(
         label=gettext_lazy("CSV file"),
         widget=forms.FileInput({"class": "input", "accept": ".csv,text/csv"}),
         help_text=gettext_lazy("All of it is imported, or nothing."),
     )
+
+
+def _name(row: CloudAccount) -> str:
+    return row.name
+
+
+def _named(row: CloudAccount) -> str:
+    return f"{row.name} · {row.team.name}"
 
 
 def _shown(one: priced.Price, now: datetime) -> dict[str, Any]:
@@ -186,10 +205,13 @@ def prices(request: HttpRequest) -> HttpResponse:
         origin=given.get("origin", ""),
         text=given.get("q", ""),
     )
+    shown = [_shown(one, now) for one in found]
     context = {
-        "prices": [_shown(one, now) for one in found],
+        "prices": shown,
+        "own": [row for row in shown if row["own"]],
         "missing": _missing(request, now),
-        "discounts": visible(DiscountRule, request.user).select_related("account"),
+        "discounts": list(visible(DiscountRule, request.user).select_related("account", "team")),
+        "several": teams_of(request.user).count() > 1,
         "providers": registry.PROVIDERS,
         "origins": ORIGINS.items(),
         "chosen": {name: given.get(name, "") for name in ("provider", "origin", "q")},
@@ -202,22 +224,34 @@ def _initial(request: HttpRequest) -> dict[str, Any]:
     return {"valid_from": day_of(timezone.now()).replace(day=1).isoformat(), **request.GET.dict()}
 
 
+def _owned(user: AnyUser) -> list[Group]:
+    """The teams whose book the reader may change; refused where there is none."""
+    return able(user, Role.OWNER) or [default_team(user, role=Role.OWNER)]
+
+
+def _given(user: AnyUser, form: TeamForm) -> tuple[Group, dict[str, Any]]:
+    """The team, and what the form says of the rest."""
+    given = {name: value for name, value in form.cleaned_data.items() if name != "team"}
+    return default_team(user, role=Role.OWNER, name=form.team_name), given
+
+
 @require_http_methods(["GET", "POST"])
 @login_required
 def new(request: HttpRequest) -> HttpResponse:
-    team = default_team(request.user, role=Role.OWNER)
-    form = PriceForm(team, request.POST or None, initial=_initial(request))
+    teams = _owned(request.user)
+    form = PriceForm(teams, request.POST or None, initial=_initial(request))
     if request.method == "POST" and form.is_valid():
+        team, given = _given(request.user, form)
         by, now = request.user.get_username(), timezone.now()
         try:
-            made = book.add_price(team, book.NewPrice(**form.cleaned_data), by=by, now=now)
+            made = book.add_price(team, book.NewPrice(**given), by=by, now=now)
         except book.Unreadable as error:
             form.blame(error)
         else:
             audit.record(request, "price.add", str(made.pk), team=team, detail=_detail(made))
             messages.success(request, _("The price counts; what it touches is metered anew."))
             return redirect("billing-prices")
-    context = {"form": form, "file_form": FileForm(), "columns": _columns(), "team": team}
+    context = {"form": form, "file_form": FileForm(teams), "columns": _columns(), "teams": teams}
     status = 422 if form.errors else 200
     return render(request, "pages/billing/price_new.html", context, status=status)
 
@@ -235,11 +269,12 @@ def _columns() -> str:
 @login_required
 def load(request: HttpRequest) -> HttpResponse:
     """Prices from a CSV file, all of them or none; each fault is told with its line."""
-    team = default_team(request.user, role=Role.OWNER)
-    form = FileForm(request.POST, request.FILES)
+    teams = _owned(request.user)
+    form = FileForm(teams, request.POST, request.FILES)
     faults: tuple[price_file.Fault, ...] = ()
     if form.is_valid():
-        content, by = form.cleaned_data["file"].read(price_file.MOST_BYTES + 1), request.user
+        team, given = _given(request.user, form)
+        content, by = given["file"].read(price_file.MOST_BYTES + 1), request.user
         try:
             made = price_file.import_csv(team, content, by=by.get_username(), now=timezone.now())
         except price_file.FileRefused as error:
@@ -249,11 +284,11 @@ def load(request: HttpRequest) -> HttpResponse:
             messages.success(request, _("%(n)s prices were imported.") % {"n": len(made)})
             return redirect("billing-prices")
     context = {
-        "form": PriceForm(team, initial=_initial(request)),
+        "form": PriceForm(teams, initial=_initial(request)),
         "file_form": form,
         "faults": faults,
         "columns": _columns(),
-        "team": team,
+        "teams": teams,
     }
     return render(request, "pages/billing/price_new.html", context, status=422)
 
@@ -275,10 +310,10 @@ def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @login_required
 def discount_new(request: HttpRequest) -> HttpResponse:
-    team = default_team(request.user, role=Role.OWNER)
-    form = DiscountForm(team, request.POST or None, initial=_initial(request))
+    teams = _owned(request.user)
+    form = DiscountForm(teams, request.POST or None, initial=_initial(request))
     if request.method == "POST" and form.is_valid():
-        given = dict(form.cleaned_data)
+        team, given = _given(request.user, form)
         given["factor"] = 1 - given.pop("percent") / Decimal(100)
         by, now = request.user.get_username(), timezone.now()
         try:
@@ -290,7 +325,7 @@ def discount_new(request: HttpRequest) -> HttpResponse:
             audit.record(request, "discount.add", made.name, team=team, detail=detail)
             messages.success(request, _("The contract counts; what it touches is metered anew."))
             return redirect("billing-prices")
-    context = {"form": form, "team": team}
+    context = {"form": form, "teams": teams}
     status = 422 if form.errors else 200
     return render(request, "pages/billing/discount_new.html", context, status=status)
 

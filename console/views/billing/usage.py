@@ -23,6 +23,7 @@ from console.access import AnyUser, visible
 from console.billing import asked as questions
 from console.billing import forecast, groups, live, series
 from console.billing.asked import Asked, BadQuestion
+from console.billing.billed import Bill
 from console.billing.figures import NOTHING, Figures
 from console.billing.forecast import Movers
 from console.billing.models import UsageSum
@@ -34,7 +35,7 @@ from providers.calendar import BILLING, day_of
 MOST_ROWS = 100
 MOVED_MOST = 10_000
 _OTHER_PLACES = 100
-_PERIODS = (
+PERIODS = (
     ("today", gettext_lazy("Today")),
     ("7d", gettext_lazy("7 days")),
     ("month", gettext_lazy("This month")),
@@ -56,6 +57,7 @@ class Shown:
     # Seconds without a price: all of them, or beside what has one.
     unpriced: int = 0
     priced: bool = True
+    bill: Bill | None = None
 
     @property
     def over(self) -> Decimal | None:
@@ -66,18 +68,30 @@ class Shown:
         return self.figures.estimated_lines
 
 
-def _through(request: HttpRequest) -> HttpResponse | None:
-    """The form of days names the last day; addresses name the first day after it."""
+def through(request: HttpRequest) -> HttpResponse | None:
+    """To the address of what a form asks: forms of days name the last day, addresses the first one
+    after it; a field of a form of filters (`find`) that is left empty filters nothing."""
     given = request.GET.copy()
-    if "last" not in given:
+    if "last" in given:
+        text = given.pop("last")[-1]
+        try:
+            given["end"] = (date.fromisoformat(str(text)) + timedelta(days=1)).isoformat()
+        except ValueError:
+            given["end"] = str(text)
+        given.pop("period", None)
+    elif "find" in given:
+        for name in (*given.pop("find")[-1].split(","), "find"):
+            texts = [text for text in given.getlist(name) if text]
+            given.setlist(name, texts) if texts else given.pop(name, None)
+    else:
         return None
-    text = given.pop("last")[-1]
-    try:
-        given["end"] = (date.fromisoformat(str(text)) + timedelta(days=1)).isoformat()
-    except ValueError:
-        given["end"] = str(text)
-    given.pop("period", None)
     return redirect(f"{request.path}?{given.urlencode()}")
+
+
+def days_of(asked: Asked) -> dict[str, Any]:
+    """For the form of other days: all but the days."""
+    kept = [pair for pair in asked.pairs() if pair[0] not in {"start", "end", "period", "step"}]
+    return {"last": last_day(asked), "kept": kept}
 
 
 def read(request: HttpRequest, today: date) -> tuple[Asked, BadQuestion | None]:
@@ -101,7 +115,7 @@ def currency_of(asked: Asked, found: Statement) -> str:
 @require_safe
 @login_required
 def page(request: HttpRequest) -> HttpResponse:
-    if (answer := _through(request)) is not None:
+    if (answer := through(request)) is not None:
         return answer
     now = timezone.now()
     asked, bad = read(request, day_of(now))
@@ -109,7 +123,7 @@ def page(request: HttpRequest) -> HttpResponse:
     ticking = now_page.spending(request.user, now, asked.where) if _ticks(asked) else None
     if request.headers.get("HX-Request") and request.GET.get("part") == "live":
         return render(request, "pages/billing/live.html", {"live": ticking})
-    found = statement(request.user, replace(asked.query, currency=""), now)
+    found = statement(request.user, replace(asked.query, currency=""), now, bills=True)
     currency = currency_of(asked, found)
     context = {
         **_controls(request.user, asked, found, currency),
@@ -117,6 +131,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "bad": bad,
         "live": ticking,
         "nothing": not found.rows,
+        "anew": found.anew,
         "ever": bool(found.rows) or visible(UsageSum, request.user).exists(),
     }
     if found.rows:
@@ -132,11 +147,9 @@ def _ticks(asked: Asked) -> bool:
 def _controls(user: AnyUser, asked: Asked, found: Statement, currency: str) -> dict[str, Any]:
     """Pickers, and the filters as tags that can be taken off."""
     others = replace(asked, group=(questions.DEFAULT_GROUP,)).pairs()
-    days = [pair for pair in asked.pairs() if pair[0] not in {"start", "end", "period"}]
     return {
-        "periods": [(code, text, asked.link(**_period(asked, code))) for code, text in _PERIODS],
-        "last": last_day(asked),
-        "kept": days,
+        "periods": [(code, text, asked.link(**_period(asked, code))) for code, text in PERIODS],
+        **days_of(asked),
         "kept_days": others,
         "group": asked.group[0],
         "groups": [(name, words.group_title(name)) for name in words.GROUP_TITLES],
@@ -239,6 +252,9 @@ def _breakdown(asked: Asked, found: Statement, moved: Movers, currency: str) -> 
         "title": _("By %(group)s") % {"group": words.group_title(name)},
         "of": words.group_title(name),
         "gpu": any(row.figures.gpu_seconds for row in rows),
+        "bill": found.bills.get(currency),
+        "bill_days": len(found.bill_days),
+        "days": asked.days,
         "rows": shown[:MOST_ROWS],
         "all": len(shown),
         "more": len(shown) > MOST_ROWS,
@@ -259,6 +275,7 @@ def _merged(
         figures[row.keys[0]] = figures.get(row.keys[0], NOTHING) + row.figures
     without = {row.keys[0]: row.figures.seconds for row in rows if not row.currency}
     priced = {row.keys[0] for row in rows if row.currency}
+    bills = {row.keys[0]: row.bill for row in rows if row.bill is not None}
     return [
         Shown(
             key=key,
@@ -269,6 +286,7 @@ def _merged(
             css=colours.get(key, ""),
             unpriced=without.get(key, 0),
             priced=key in priced,
+            bill=bills.get(key),
         )
         for key, found in figures.items()
     ]
