@@ -4,7 +4,8 @@ An `Entry` is one price of one item; a `Book` answers `rate(size, place, at)`. W
 or imported wins over what the cloud quoted, and that over what is shipped; of equal origin the
 entry that is most specific to the place (account, zone, region, area, any), then a named type
 before `""` before `*`, then the one valid since the latest time. A size that needs an item without
-a price has no rate at all, nor has a size that is not known (nothing of anything).
+a price has no rate at all, nor has a size that is not known (nothing of anything). What is shipped
+in several currencies counts in the one that the account is billed in, or else in the first.
 
 Which items a size needs: `instance` where such a price fits its machine type or its label,
 otherwise `cpu`, `memory` and, with GPUs, `gpu`; and `storage` where some is charged. Of both ways
@@ -144,15 +145,31 @@ _Rank = tuple[int, int, int]
 
 
 class Book:
-    """The prices and discounts of one team. Answers are remembered: never change its entries."""
+    """The prices and discounts of one team; `currencies` of accounts where they are not the first
+    of those shipped. Answers are remembered: never change its entries."""
 
-    def __init__(self, entries: Iterable[Entry], discounts: Iterable[Discount] = ()) -> None:
+    def __init__(
+        self,
+        entries: Iterable[Entry],
+        discounts: Iterable[Discount] = (),
+        currencies: Mapping[int, str] | None = None,
+    ) -> None:
         self._entries: dict[tuple[str, Item, str], list[Entry]] = {}
+        self._shipped: dict[str, list[str]] = {}
+        self._currencies = dict(currencies or {})
         for entry in entries:
             key = (entry.provider, entry.item, _tier(entry.tier))
             self._entries.setdefault(key, []).append(entry)
+            known = self._shipped.setdefault(entry.provider, [])
+            if entry.origin is Origin.SHIPPED and entry.currency not in known:
+                known.append(entry.currency)
         self.discounts = tuple(discounts)
         self._timelines: dict[_Key, _Timeline] = {}
+
+    def zones(self, provider: str) -> tuple[str, ...]:
+        """Those that some price is of."""
+        found = {one.zone for key, own in self._entries.items() if key[0] == provider for one in own}
+        return tuple(sorted(found - {""}))
 
     def rate(self, size: Size, place: Place, at: datetime) -> Rate | None:
         """What `size` costs there then; None: unpriced."""
@@ -205,11 +222,19 @@ class Book:
     def _ladder(self, item: Item, size: Size, place: Place) -> list[_Rung]:
         """The prices of `item` that fit, grouped by rank, the winning rank first."""
         rungs: dict[_Rank, list[Entry]] = {}
+        currency = self._currency(place)
         for entry in self._entries.get((place.provider, item, _tier(size.tier)), ()):
             rank = _rank(entry, size, place)
-            if rank is not None:
+            foreign = entry.origin is Origin.SHIPPED and entry.currency != currency
+            if rank is not None and not foreign:
                 rungs.setdefault(rank, []).append(entry)
         return [_Rung(rank, rungs[rank]) for rank in sorted(rungs, reverse=True)]
+
+    def _currency(self, place: Place) -> str:
+        """That of the prices which are shipped for the place."""
+        known = self._shipped.get(place.provider) or [""]
+        own = self._currencies.get(place.account, "") if place.account is not None else ""
+        return own if own in known else known[0]
 
 
 class _Rung:

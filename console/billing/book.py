@@ -35,6 +35,8 @@ _LARGEST = Decimal(10) ** 8
 _FINEST = -12
 _NO_TIER = ("", "general")
 _CHINA = "cn-"
+# Of `CloudAccount.settings`.
+_CURRENCY_KEY = "currency"
 _HONG_KONG = "cn-hongkong"
 
 
@@ -63,7 +65,7 @@ _books: dict[int, tuple[_Stamp, Book]] = {}
 def book_of(team: Group) -> Book:
     """All prices and discounts that may apply to the team's instances.
 
-    Two small queries; the book itself is remembered until one of its tables changes.
+    Three small queries; the book itself is remembered until one of its tables changes.
     """
     stamp = _stamp(team)
     held = _books.get(team.pk)
@@ -82,14 +84,38 @@ def _stamp(team: Group) -> _Stamp:
     rules = DiscountRule.objects.filter(team=team).aggregate(
         n=Count("pk"), last=Max("pk"), entered=Max("entered_at")
     )
-    return *prices.values(), *rules.values(), tuple(registry.PROVIDERS)
+    currencies = tuple(sorted(_currencies(team).items()))
+    return *prices.values(), *rules.values(), tuple(registry.PROVIDERS), currencies
 
 
 def _read(team: Group) -> Book:
     entered = PriceEntry.objects.filter(team=team, withdrawn_at=None).order_by("pk")
     rules = DiscountRule.objects.filter(team=team).order_by("pk")
     own = map(entry_of, entered)
-    return Book([*_shipped(tuple(registry.PROVIDERS)), *own], map(_discount, rules))
+    shipped = _shipped(tuple(registry.PROVIDERS))
+    return Book([*shipped, *own], map(_discount, rules), _currencies(team))
+
+
+def _currencies(team: Group) -> dict[int, str]:
+    rows = CloudAccount.objects.filter(team=team, settings__has_key=_CURRENCY_KEY)
+    return {row.pk: currency_of(row) for row in rows.only("pk", "provider", "settings")}
+
+
+def currency_of(account: CloudAccount) -> str:
+    """What the cloud bills the account in, as far as is known."""
+    return str(account.settings.get(_CURRENCY_KEY) or registry.dialect(account.provider).currency)
+
+
+def bill_in(account: CloudAccount, currency: str) -> None:
+    """A bill of the account is in this currency: its lives are priced anew if that is news."""
+    with transaction.atomic():
+        row = CloudAccount.objects.select_for_update(of=("self",)).get(pk=account.pk)
+        if currency_of(row) == currency:
+            return
+        row.settings = {**row.settings, _CURRENCY_KEY: currency}
+        row.save(update_fields=["settings"])
+        account.settings = row.settings
+        Instance.objects.filter(account=row, unposted=False).update(unposted=True)
 
 
 @cache

@@ -11,10 +11,10 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Max, Min
 
+from console.billing import book
 from console.billing.bills.payers import Payer
 from console.billing.bills.reconcile import FRESH_DAYS
 from console.billing.models import BillDay, BillItem, UsageLine
-from providers import registry
 from providers.bill import Bill, BillLine
 from providers.calendar import day_of
 from providers.models import CloudAccount, Instance, Orphan
@@ -45,7 +45,7 @@ def due_days(payer: Payer, now: datetime) -> list[date]:
 
 
 def currency_of(payer: Payer) -> str:
-    return registry.dialect(payer.home.provider).currency
+    return book.currency_of(payer.home)
 
 
 def open_since(today: date) -> date:

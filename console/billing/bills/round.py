@@ -14,6 +14,7 @@ from typing import cast
 
 from addons.runtime.lease import Lease, acquire
 from addons.runtime.loop import Runtime
+from console.billing import book
 from console.billing.bills import fetch, payers, reconcile, settle
 from console.billing.bills.payers import Payer
 from console.billing.models import BillDay, BillItem, UsageLine
@@ -116,6 +117,10 @@ def _whole(day: date) -> datetime:
 
 def take(payer: Payer, bill: Bill, now: datetime) -> None:
     """Keep the bill, compare it in every account it is of, and let it settle what it can."""
+    told = {line.currency for line in bill.lines if line.amount}
+    if len(told) == 1:
+        for account in payer.covers:
+            book.bill_in(account, *told)
     named = fetch.keep(payer, bill, now)
     used = UsageLine.objects.filter(account__in=payer.covers, day=bill.day)
     touched = named | set(used.values_list("account_id", flat=True).distinct())

@@ -54,7 +54,7 @@ def test_book_is_remembered_until_a_price_or_a_contract_changes(
 ) -> None:
     team = account.team
     before = book_of(team)
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(3):
         assert book_of(team) is before
     assert rate(account) == RATE
     entered = enter(account)
@@ -70,6 +70,31 @@ def test_book_is_remembered_until_a_price_or_a_contract_changes(
     assert rate(account) == RATE
     with pytest.raises(Unchangeable):
         book.withdraw(entered, now=NOW)
+
+
+def test_account_billed_in_another_currency_has_the_list_of_that(cast: Cast) -> None:
+    ours, theirs = (new_account(cast.team, name=name, provider="acs") for name in ("cn", "intl"))
+    general, better = "general-purpose/default", "performance/default"
+    rows = [life(one, NOON - HOUR, NOON, tier=general, provider="acs") for one in (ours, theirs)]
+    post(NOON)
+    book.bill_in(ours, "CNY")
+    book.bill_in(theirs, "USD")
+    assert list(Instance.objects.filter(unposted=True)) == rows[1:]
+    post(NOON)
+    totals = {one.currency: one.amount for one in UsageSum.objects.filter(seconds__gt=3000)}
+    assert totals.keys() == {"CNY", "USD"}
+
+    def told(account: CloudAccount, tier: str, region: str) -> tuple[str, D] | None:
+        size, place = Size(D(2), D(4), "2-4Gi", tier=tier), Place("acs", account.pk, region)
+        found = book_of(cast.team).rate(size, place, NOW)
+        return (found.currency, found.total) if found else None
+
+    assert told(ours, general, "cn-hangzhou") == ("CNY", D("0.24019200"))
+    assert told(theirs, general, "cn-hangzhou") == ("USD", D("0.03715200"))
+    assert told(theirs, better, "us-west-1") == ("USD", D("0.07142400"))
+    assert told(ours, better, "us-west-1") is None
+    book.bill_in(theirs, "EUR")
+    assert told(theirs, general, "cn-hangzhou") == ("CNY", D("0.24019200"))
 
 
 def test_prices_of_a_team_are_not_those_of_another(account: CloudAccount, cast: Cast) -> None:

@@ -12,16 +12,19 @@ import pytest
 from django.utils import timezone
 
 from addons.runtime.loop import Runtime
-from console.billing.bills import payers
+from console.billing.bills import fetch, payers
 from console.billing.bills import round as rounds
 from console.billing.models import BillDay, BillItem, UsageLine
-from providers.calendar import day_of
+from providers.bill import Bill, BillLine, Rounding
+from providers.calendar import day_of, day_start
 from providers.models import CloudAccount
 from sandbox.clouds.groups import meter
 from sandbox.clouds.groups.faults import Fault
 from tests.console.billing import books
+from tests.console.billing.books import HOUR, NOON
 from tests.console.billing.charged import Clouds, clouds, credential, row_of, vanished
 from tests.console.cast import Cast
+from tests.console.cast import account as account_of
 from tests.sandbox_bills.clouds import on, yesterday
 
 SIZE = {"Cpu": 2.0, "Memory": 4.0}
@@ -259,3 +262,31 @@ def test_final_days_are_left_alone_until_their_lines_change(
     assert day_row(eci, day).matched == 1
     settings.BILL_SECONDS = 3600
     assert look(runtime) == 0
+
+
+def test_bill_in_another_currency_tells_what_the_account_is_priced_in(cast: Cast) -> None:
+    account = account_of(cast.team, name="acs", provider="acs")
+    home = account_of(cast.team, name="eci", provider="eci")
+    begin = day_start(day_of(NOON) - timedelta(days=1)) + HOUR
+    tier = "general-purpose/default"
+    row = books.life(account, begin, begin + HOUR, provider="acs", tier=tier)
+    books.post(NOON)
+    payer = payers.Payer("1", home, (home,), (home, account), "")
+    told = BillLine(
+        key="1",
+        cloud_id=row.cloud_id,
+        product="acs",
+        item="cpu",
+        day=day_of(begin),
+        list_amount=Decimal("0.04"),
+        amount=Decimal("0.04"),
+        currency="USD",
+        seconds=3600,
+    )
+    cents = Rounding(unit=Decimal("0.01"), least=Decimal("0.005"))
+    bill = Bill(day_of(begin), (told,), complete=True, final=False, rounding=cents)
+    rounds.take(payer, bill, NOON)
+    day = BillDay.objects.get(account=account, day=day_of(begin), currency="USD")
+    assert (day.matched, day.only_billed, day.only_used) == (1, 0, 0)
+    assert day.estimate == Decimal("0.03715200")
+    assert fetch.currency_of(payer) == "USD"
