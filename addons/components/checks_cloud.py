@@ -18,14 +18,14 @@ from addons.components import secret as addon_secret
 from addons.components.base import Delivery, within
 from addons.components.checks import Check, CheckFunction, Question, Reach
 from addons.components.managed import ACTIVATE_ACS, fix_of
-from addons.components.vendors.names import unplaced, vendor_name
+from addons.components.vendors.names import config_of, unplaced, vendor_name
 from addons.models import Cluster
 from addons.sentences import stored
 from providers import registry
 from providers.base import Catalogue, Quotas, Subnet
 from providers.errors import AccountTrouble, NotFound, ProviderError
 from providers.models import CloudAccount
-from providers.vendor import Activation, ManagedCluster
+from providers.vendor import Activation, ManagedCluster, OfferedAddon
 
 _PREPARES = frozenset({"install", "upgrade", "configure", "rollback"})
 _FEW_ADDRESSES = 16
@@ -125,8 +125,30 @@ async def _offered(
         text = _("Whether the cloud offers %(name)s %(version)s here cannot be told.")
         fix = _("If it does not, it refuses the request and nothing is changed.")
         return Check("offered", "warn", title, stored(text, **told), fix)
-    detail = stored(_("%(name)s is %(state)s"), name=cluster.id, state=cluster.state)
-    return Check("vendor", "ok", title, detail)
+    return _schema_check(found, cluster, question, offered) or Check(
+        "vendor",
+        "ok",
+        title,
+        stored(_("%(name)s is %(state)s"), name=cluster.id, state=cluster.state),
+    )
+
+
+def _schema_check(
+    found: vendors.Vendor, cluster: ManagedCluster, question: Question, offered: OfferedAddon
+) -> Check | None:
+    """Settings that the vendor's own schema does not name."""
+    config = config_of(found.account.provider, question.component.name, question.values)
+    known = {key.lower() for key in offered.schema.get("properties") or ()}
+    lost = sorted(key for key in config if known and key.lower() not in known)
+    if not lost or question.action not in _PREPARES:
+        return None
+    told = {"keys": ", ".join(lost), "name": cluster.id}
+    detail = stored(
+        _("The cloud's add-on in %(name)s does not name these settings: %(keys)s."), **told
+    )
+    state = "bad" if offered.schema.get("additionalProperties") is False else "warn"
+    fix = _("Leave them out, or set them in the cluster.")
+    return Check("settings", state, _VENDOR, detail, fix)
 
 
 @_asked("activation", _ACTIVATION)

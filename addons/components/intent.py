@@ -12,7 +12,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from addons.components import hosted_nodes, managed, recognise, release, vendors
+from addons.components import hosted_nodes, managed, offered, recognise, release, vendors
 from addons.components import values as value_rules
 from addons.components.base import Component, Delivery, Json, Version, within
 from addons.components.kit import Recognised
@@ -82,6 +82,9 @@ def meant(
         raise ComponentError("unsupported", _("It is not delivered that way."))
     if action not in actions_of(delivery):
         raise ComponentError("unsupported", _("This delivery cannot do that."))
+    if delivery == Delivery.MANAGED:
+        offered.learn(cluster, component, runtime, installed=row.version if row else "")
+    component = offered.here(cluster, component, delivery)
     if action == "adopt":
         ways = (asked_for,) if asked_for else _ways(component, delivery)
         return _recognised(cluster, component, ways, row, runtime)
@@ -122,9 +125,12 @@ def delivery_why_not(cluster: Cluster, delivery: str) -> str:
 
 
 def know_vendor(cluster: Cluster, component: Component, runtime: Runtime | None = None) -> None:
-    """Have asked once whether a vendor knows the cluster, where it is the component's first way."""
+    """Have asked once whether a vendor knows the cluster, where it is the component's first way;
+    what it offers there is then asked too."""
     if component.deliveries[0] == Delivery.MANAGED:
         vendors.find_once(cluster, runtime)
+        if cluster.vendor_id:
+            offered.learn(cluster, component, runtime)
 
 
 def default_delivery(cluster: Cluster, component: Component) -> str:
@@ -240,6 +246,9 @@ def _recognised(
             % {"names": found.evidence},
             _("Change or remove them one by one; one component has one set of values."),
         )
+    if delivery == Delivery.MANAGED and not component.version(found.version):
+        offered.learn(cluster, component, runtime, installed=found.version)
+        component = offered.here(cluster, component, delivery)
     version = component.version(found.version)
     if version is None and component.system:
         # A part of the control plane: its version is the cluster's.

@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 
 from addons import operations
 from addons.announce import announce
-from addons.components import drifting, judge, planning, release
+from addons.components import drifting, judge, offered, planning, release
 from addons.components import values as value_rules
 from addons.components.base import Component, Delivery, Version, within
 from addons.components.catalogue import catalogue
@@ -92,6 +92,8 @@ def offers(cluster: Cluster) -> list[Offer]:
 
 def offer(cluster: Cluster, component: Component, row: Installation | None) -> Offer:
     """One component as the cluster may have it, `row` being what is there of it."""
+    delivery = row.delivery if row else default_delivery(cluster, component)
+    component = offered.here(cluster, component, delivery)
     why = why_not(cluster, component, component.latest)
     fitting = [v for v in component.versions if not why_not(cluster, component, v)]
     newest = fitting[0] if fitting else None

@@ -17,7 +17,7 @@ from datetime import datetime
 
 from django.utils.translation import gettext_noop as _
 
-from addons.components import asking, gates
+from addons.components import asking, gates, offered
 from addons.components.apply import Difference
 from addons.components.asking import add, keep, note_of
 from addons.components.base import Json
@@ -193,6 +193,9 @@ async def differing(
             wish = replace(wish, version=revision.version)
         wish = await _spelled(vendor, wish)
         there = await _there(vendor, name)
+        about = catalogue().get(component)
+        if about is not None:
+            await offered.refresh(reach, vendor, cluster, about, installation.version)
     if there is None:
         return [Difference(name, "", None, wish.version, "missing")]
     found = []
@@ -224,8 +227,8 @@ async def _spelled(vendor: Vendor, wish: Wish) -> Wish:
     """The API server's parameters as the vendor's schema spells them; it is known nowhere else."""
     if wish.name != gates.COMPONENT:
         return wish
-    offered = await vendor.api.offered(await vendor.cluster(), wish.name)
-    config, before = (respelled(each, offered.schema) for each in (wish.config, wish.before))
+    found = await vendor.api.offered(await vendor.cluster(), wish.name)
+    config, before = (respelled(each, found.schema) for each in (wish.config, wish.before))
     return replace(wish, config=config, before=before)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils.translation import gettext_noop as _
 
-from addons.components import judge
+from addons.components import judge, offered
 from addons.components.base import Component, Delivery, Json, Release, Version
 from addons.components.catalogue import catalogue
 from addons.components.kits import rendered
@@ -25,6 +25,14 @@ def component_of(name: str) -> Component:
     if found is None:
         raise Unknown(_("The catalogue has no such component."))
     return found
+
+
+def component_at(installation: Installation) -> Component:
+    """As it may be where it is installed. Raises `Unknown`."""
+    component = component_of(installation.component)
+    if installation.delivery != Delivery.MANAGED:
+        return component
+    return offered.here(installation.cluster, component, installation.delivery)
 
 
 def version_of(component: Component, version: str) -> Version:
@@ -51,7 +59,7 @@ def release_of(
 
 def installed(installation: Installation) -> Release:
     """What stands in the cluster now. Raises `Unknown` when the catalogue forgot its version."""
-    component = component_of(installation.component)
+    component = component_at(installation)
     version = version_of(component, installation.version)
     return release_of(component, version, installation.values, installation)
 

@@ -75,7 +75,7 @@ def load(operation: Operation) -> Work:
     if installation is None:
         raise StepFailed(_("The installation is gone."))
     try:
-        component = releases.component_of(installation.component)
+        component = releases.component_at(installation)
         version = releases.version_of(component, given["version"])
     except releases.Unknown as error:
         raise StepFailed(

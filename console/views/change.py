@@ -167,7 +167,7 @@ def begin(request: HttpRequest, slug: str, name: str, action: str) -> HttpRespon
     change = _change(request, slug, name, action)
     request.session.pop(_key(change.place, action), None)
     change = Change(change.place, action, {})
-    if action == "install":
+    if action in {"install", "upgrade"}:
         manage.know_vendor(change.place.cluster, change.place.component)
     revision = request.GET.get("revision", "")
     if revision.isdecimal():

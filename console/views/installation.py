@@ -33,7 +33,6 @@ from console.offers import (
     DELIVERIES,
     Card,
     card,
-    found_component,
     has_gates,
     needs,
 )
@@ -74,10 +73,9 @@ class Place:
 def place_of(request: HttpRequest, slug: str, name: str, role: Role = Role.VIEWER) -> Place:
     """Raises `Http404` and `PermissionDenied`."""
     cluster = access(Cluster, request.user, role=role, slug=slug)
-    component = found_component(name)
     for offer in manage.offers(cluster):
         if offer.component.name == name:
-            return Place(cluster, component, card(offer))
+            return Place(cluster, offer.component, card(offer))
     raise Http404(_("The catalogue has no such component."))
 
 

@@ -145,6 +145,8 @@ def keep(cluster: Cluster, account: CloudAccount, found: ManagedCluster) -> None
     facts = asdict(found) | {"account": account.pk, "vendor": vendor}
     for name in ("endpoints", "subnets"):
         facts[name] = list(facts[name])
+    if cluster.vendor_facts.get("id") == found.id and "offered" in cluster.vendor_facts:
+        facts["offered"] = cluster.vendor_facts["offered"]
     cluster.vendor_id, cluster.vendor_facts = found.id, facts
     Cluster.objects.filter(pk=cluster.pk).update(vendor_id=found.id, vendor_facts=facts)
 

@@ -6,7 +6,7 @@ components in ACK Pro clusters".
 """
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 Json = dict[str, Any]
@@ -30,6 +30,7 @@ _API_SERVER = {
 }
 _VIRTUAL_NODE = {
     "type": "object",
+    "additionalProperties": False,
     "properties": {
         "enablePrivateZone": {"type": "boolean", "default": False},
         "enableHybridMode": {"type": "boolean", "default": False},
@@ -53,6 +54,13 @@ class Addon:
     schema: Json = field(default_factory=lambda: {"type": "object", "properties": {}})
     managed: bool = False
     system: bool = False
+
+    def with_newest(self, version: str) -> "Addon":
+        """Return the add-on with one more version and one more setting."""
+        lowest = self.versions[-1][1]
+        more = {**self.schema["properties"], "enableLinuxArm64Node": {"type": "boolean"}}
+        schema = {**self.schema, "properties": more}
+        return replace(self, versions=(*self.versions, (version, lowest)), schema=schema)
 
     def latest(self, cluster_version: str) -> str:
         """Return the newest version."""

@@ -132,10 +132,17 @@ class Cs:
 
     def addon(self, member: Member, name: str) -> Addon:
         """Return what may be installed in a cluster; raises ApiFault AddonNotFound."""
-        found = ADDONS.get(name)
+        found = self.addons.get(name)
         if found is None or member.type not in found.cluster_types:
             raise ApiFault("AddonNotFound", f"addon {name} not found", 404)
         return found
+
+    @property
+    def addons(self) -> dict[str, Addon]:
+        """Every add-on by name, with the versions that the knobs add."""
+        more = self.knobs.addon_versions
+        newer = {name: ADDONS[name].with_newest(version) for name, version in more.items()}
+        return {**ADDONS, **newer}
 
     def instance(self, member: Member, name: str) -> Instance:
         """Return what is installed; raises ApiFault AddonInstanceNotFound."""

@@ -20,6 +20,8 @@ class Knobs(msgspec.Struct, forbid_unknown_fields=True):
     fails the task. ``latency_ms`` passes before a call has its effect. ``acs_activated`` false:
     the account has not activated and authorised ACS. ``roles`` are the service roles granted.
 
+    ``addon_versions`` are versions that add-ons have beside the usual ones, each the newest.
+
     The bill of an hour comes ``bill_delay_seconds`` (not divided) after its end; with
     ``bill_early`` it is there as far as the hour got. ``bill_discount`` is the contract's factor.
     ``bill_missing`` are patterns of instances that it leaves out, ``bill_extra`` lines of instances
@@ -29,6 +31,7 @@ class Knobs(msgspec.Struct, forbid_unknown_fields=True):
 
     latency_ms: float = 0.0
     stage_seconds: float = 0.6
+    addon_versions: dict[str, str] = {}
     modify_shows_seconds: float = 0.5
     rollout_seconds: float = 60.0
     acs_activated: bool = True

@@ -9,7 +9,7 @@ import msgspec
 
 from ..groups.errors import ApiFault
 from . import addons, clusters
-from .addons import ADDONS, Addon, parts
+from .addons import Addon, parts
 from .cs import INSTALL, MODIFY, UNINSTALL, UPGRADE
 from .entrance import Call
 from .rpc import stamp
@@ -34,14 +34,14 @@ def _scope(call: Call) -> tuple[str, str]:
 def list_addons(call: Call) -> Json:
     """List the add-ons of a cluster or of a kind of cluster, newest version of each."""
     kind, version = _scope(call)
-    found = [addon for addon in ADDONS.values() if kind in addon.cluster_types]
+    found = [addon for addon in call.cs.addons.values() if kind in addon.cluster_types]
     return {"addons": [addon.row(addon.latest(version)) for addon in found]}
 
 
 def describe_addon(call: Call) -> Json:
     """Show a version of an add-on, the newest by default, and those after it."""
     kind, cluster_version = _scope(call)
-    addon = ADDONS.get(call.path["name"])
+    addon = call.cs.addons.get(call.path["name"])
     if addon is None or kind not in addon.cluster_types:
         raise ApiFault("AddonNotFound", f"addon {call.path['name']} not found", 404)
     version = call.query.get("version") or addon.latest(cluster_version)

@@ -13,7 +13,7 @@ from django.contrib.auth.models import Group
 from addons import operations
 from addons.components import asking, gates, manage, vendors
 from addons.components.vendors import vendor_of
-from addons.models import Operation
+from addons.models import Installation, Operation
 from addons.runtime.loop import Runtime
 from addons.sentences import read
 from kube import DEPLOYMENTS, NODES, Kube
@@ -97,10 +97,10 @@ def ack(world: World, runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Iter
     account, cluster = made.account, made.cluster
     cluster.version, cluster.kind = "v1.36.1-aliyun.1", "ack"
     cluster.save()
-    made.turn(stage_seconds=0.05, modify_shows_seconds=0.5)
+    made.turn(stage_seconds=0.05, modify_shows_seconds=0.5, addon_versions={})
     yield made
     made.control.call("POST", "/reset", {})
-    made.turn(stage_seconds=0.05, modify_shows_seconds=0.5)
+    made.turn(stage_seconds=0.05, modify_shows_seconds=0.5, addon_versions={})
     cluster.account, cluster.team = account, account.team
     made.write({})
     made.control.call("POST", "/reset", {})
@@ -379,6 +379,44 @@ def test_ack_virtual_node_comes_runs_a_canary_changes_and_goes_with_proof(ack: A
     assert not ack.ask(_virtual).items
     assert done.arguments["proof"]["instances"] == []
     assert ack.row(node) is None
+
+
+def test_what_the_cloud_offers_beyond_the_catalogue_is_installed_upgraded_to_and_adopted(
+    ack: Ack,
+) -> None:
+    done = ack.run(ADDON, "install", version="v2.13.0", delivery="managed")
+    assert done.state == Operation.State.SUCCEEDED, (done.error, done.log)
+    ack.turn(addon_versions={ADDON: "v2.14.1"})
+    ack.cluster.vendor_facts.pop("offered")
+    ack.cluster.save()
+    row = ack.row(ADDON)
+    assert row is not None
+    manage.drift(row)
+    ack.cluster.refresh_from_db()
+    [card] = [one for one in manage.offers(ack.cluster) if one.component.name == ADDON]
+    assert (card.upgradable, card.latest.version) == (True, "v2.14.1")
+    plan = manage.plan(ack.cluster, ADDON, action="upgrade", values={"enableLinuxArm64Node": False})
+    assert not plan.blocking, plan.checks
+    assert plan.version.version == "v2.14.1"
+    done = ack.run(ADDON, "upgrade", values={"enableLinuxArm64Node": False, "vSwitchIds": ""})
+    assert done.state == Operation.State.SUCCEEDED, (done.error, done.log)
+    Installation.objects.all().delete()
+    ack.cluster.vendor_facts.pop("offered")
+    ack.cluster.save()
+    done = ack.run(ADDON, "adopt")
+    assert done.state == Operation.State.SUCCEEDED, (done.error, done.log)
+    row = ack.row(ADDON)
+    assert row is not None
+    assert (row.version, row.values) == ("v2.14.1", {"enableLinuxArm64Node": False})
+    assert ack.run(ADDON, "uninstall").state == Operation.State.SUCCEEDED
+
+
+def test_a_version_that_only_the_cloud_has_comes_no_other_way(ack: Ack) -> None:
+    ack.turn(addon_versions={ADDON: "v2.14.1"})
+    plan = manage.plan(ack.cluster, ADDON, action="install", delivery="managed")
+    assert plan.version.version == "v2.14.1"
+    with pytest.raises(manage.ComponentError, match="no such version"):
+        manage.plan(ack.cluster, ADDON, action="install", delivery="in_cluster", version="v2.14.1")
 
 
 async def _virtual(kube: Kube) -> Any:
