@@ -168,7 +168,8 @@ class Book:
 
     def zones(self, provider: str) -> tuple[str, ...]:
         """Those that some price is of."""
-        found = {one.zone for key, own in self._entries.items() if key[0] == provider for one in own}
+        entries = (own for key, own in self._entries.items() if key[0] == provider)
+        found = {one.zone for own in entries for one in own}
         return tuple(sorted(found - {""}))
 
     def rate(self, size: Size, place: Place, at: datetime) -> Rate | None:

@@ -336,6 +336,7 @@ def _offer(offer: Offer, hours: int) -> dict[str, Any]:
         "per_month": money(offer.for_hours(hours)),
         "over": money(offer.over),
         "price_source": rate.source if rate else "",
+        "zone": offer.zone,
         "cheapest": offer.cheapest,
     }
 

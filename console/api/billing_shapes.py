@@ -254,6 +254,9 @@ class OfferShape(s.Serializer[Any]):
     per_month = s.CharField(allow_null=True, help_text="Of `hours` hours")
     over = s.CharField(allow_null=True, help_text="Part beyond what the pod asks for, 0 to 1")
     price_source = s.CharField(allow_blank=True)
+    zone = s.CharField(
+        allow_blank=True, help_text="Of the price, where it is sold by zone: the cheapest"
+    )
     cheapest = s.BooleanField()
 
 

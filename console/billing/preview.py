@@ -13,11 +13,14 @@ from decimal import Decimal
 
 from addons.compat.report import Outcome, Subject, Verdict
 from providers.prices import ZERO, Book, Place, Rate
-from providers.told import Size
+from providers.told import Price, Size
 
 # Hours of an average month: 365 days x 24 / 12.
 MONTH_HOURS = 730
 _SHARE = Decimal("0.0001")
+SPOT = "spot"
+# (provider, region, size)
+Ask = tuple[str, str, Size]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,10 @@ class Offer:
     rate: Rate | None = None
     over: Decimal | None = None
     cheapest: bool = False
+    # Where a price of one zone was taken: the cheapest one's.
+    zone: str = ""
+    # Whether the cloud takes it at all.
+    runs: bool = False
 
     @property
     def priced(self) -> bool:
@@ -88,7 +95,7 @@ def _offer(
     place = Place(
         verdict.provider, accounts.get((verdict.provider, verdict.region)), verdict.region
     )
-    rate = book.rate(verdict.size, place, now) if runs and verdict.size else None
+    rate, zone = _lowest(book, verdict.size, place, now) if runs and verdict.size else (None, "")
     return Offer(
         provider=verdict.provider,
         title=verdict.title,
@@ -101,7 +108,43 @@ def _offer(
         size=verdict.size,
         rate=rate,
         over=_over(subject, verdict.size, rate),
+        zone=zone,
+        runs=runs,
     )
+
+
+def _lowest(book: Book, size: Size, place: Place, now: datetime) -> tuple[Rate | None, str]:
+    """The price of the region; of what is sold by zone, such as spot, that of the cheapest zone."""
+    rate = book.rate(size, place, now)
+    if rate is not None and SPOT not in size.tier:
+        return rate, ""
+    found = [(rate, "")] if rate else []
+    for zone in book.zones(place.provider):
+        own = book.rate(size, replace(place, zone=zone), now)
+        if own is not None:
+            found.append((own, zone))
+    return min(found, key=lambda one: (one[0].total, one[1]), default=(None, ""))
+
+
+def with_quotes(one: Priced, quotes: Mapping[Ask, Price]) -> Priced:
+    """The same with what clouds were asked for just now, where the book has no price."""
+    offers = [
+        replace(offer, rate=_quoted(quotes[ask])) if (ask := ask_of(offer)) in quotes else offer
+        for offer in one.offers
+    ]
+    return Priced(one.subject, tuple(_marked([replace(one, cheapest=False) for one in offers])))
+
+
+def ask_of(offer: Offer) -> Ask | None:
+    """What a cloud could be asked for it; None: the book tells, or there is nothing to ask."""
+    if offer.rate is not None or offer.size is None or not offer.runs:
+        return None
+    return offer.provider, offer.region, offer.size
+
+
+def _quoted(price: Price) -> Rate:
+    whole = price.per_hour
+    return Rate(price.currency, ZERO, ZERO, whole, ZERO, whole, price.source)
 
 
 def _reason(verdict: Verdict) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django import forms
@@ -17,14 +20,21 @@ from addons.compat.check import check
 from addons.compat.documents import Unreadable, parse
 from addons.compat.report import Report
 from addons.models import Cluster
+from addons.runtime.loop import runtime
 from console.access import AnyUser, access, teams_of, visible
 from console.api.compatibility import asked_targets, fetch_refused, refused, stored
 from console.billing import preview
 from console.billing.book import book_of
+from console.billing.preview import Ask
 from console.refusals import EXPLAINED, Refusal
 from console.views.compatibility import OUTCOME_TONES, ManifestForm, WorkloadForm
+from providers.base import Price, Quote
+from providers.errors import ProviderError
 from providers.models import CloudAccount
 
+log = logging.getLogger(__name__)
+QUOTE_SECONDS = 4.0
+MOST_QUOTES = 12
 _HOURS = {"class": "input", "inputmode": "numeric"}
 
 
@@ -69,7 +79,36 @@ def priced(user: AnyUser, report: Report, cluster: str = "") -> list[preview.Pri
     if team is None:
         return []
     book, accounts = book_of(team), accounts_of(user)
-    return [preview.priced(subject, book, accounts, now) for subject in report.subjects]
+    found = [preview.priced(subject, book, accounts, now) for subject in report.subjects]
+    wanted = {ask for one in found for offer in one.offers if (ask := preview.ask_of(offer))}
+    quotes = _quotes(wanted, accounts)
+    return [preview.with_quotes(one, quotes) for one in found] if quotes else found
+
+
+def _quotes(wanted: Iterable[Ask], accounts: Mapping[tuple[str, str], int]) -> dict[Ask, Price]:
+    """What the clouds say now of sizes that the book has no price for, as far as they say it soon.
+
+    A quote is for this page alone: those of sizes in use are kept (`console.billing.quotes`).
+    """
+    asked = [(ask, account) for ask in wanted if (account := accounts.get(ask[:2]))][:MOST_QUOTES]
+    return runtime().run(_ask_all(asked)) if asked else {}
+
+
+async def _ask_all(asked: Sequence[tuple[Ask, int]]) -> dict[Ask, Price]:
+    prices = await asyncio.gather(*(_quote(ask, account) for ask, account in asked))
+    pairs = zip(asked, prices, strict=True)
+    return {ask: price for (ask, _account), price in pairs if price is not None}
+
+
+async def _quote(ask: Ask, account: int) -> Price | None:
+    _provider, region, size = ask
+    try:
+        async with asyncio.timeout(QUOTE_SECONDS):
+            client = await runtime().provider(account, region)
+            return await client.price(size, zone="") if isinstance(client, Quote) else None
+    except (ProviderError, TimeoutError, CloudAccount.DoesNotExist) as error:
+        log.info("no quote of %s: %s", size.label, error)
+        return None
 
 
 @require_http_methods(["GET", "POST"])
