@@ -196,28 +196,29 @@ async def _patch(changes: Sequence[_Change], done: set[_Change]) -> None:
         async with asyncio.timeout(CALL_SECONDS):
             kube = await runtime().kube(changes[0].cluster_id)
             for change in changes:
-                if await _patch_one(kube, change):
-                    done.add(change)
+                node = await _patch_one(kube, change)
+                if node is None:
+                    continue
+                done.add(change)
+                if change.value:
+                    now, told = runtime().clock.now(), {"hold": change.reason}
+                    await events_of(kube).say(kube, node, reasons.CORDONED, told, now=now)
     except (KubeError, TimeoutError) as error:
         log.warning("cordons in cluster %s wait: %s", changes[0].cluster_id, error)
 
 
-async def _patch_one(kube: Kube, change: _Change) -> bool:
-    """Whether our doing made it so. No row tells whether somebody cordoned a vendor's node before;
-    the node itself does."""
+async def _patch_one(kube: Kube, change: _Change) -> dict[str, Any] | None:
+    """The node that our doing made so, empty if it is gone; None: it is not, or not by us. No row
+    tells whether somebody cordoned a vendor's node before; the node itself does."""
     try:
         if change.node_id is None and change.value:
             node = await kube.get(NODES, change.node_name)
             if (node.get("spec") or {}).get("unschedulable"):
-                return False
+                return None
         body = {"spec": {"unschedulable": change.value}}
-        node = await kube.patch(NODES, change.node_name, body)
+        return await kube.patch(NODES, change.node_name, body)
     except NotFound:
-        return not change.value
-    if change.value:
-        now, told = runtime().clock.now(), {"hold": change.reason}
-        await events_of(kube).say(kube, node, reasons.CORDONED, told, now=now)
-    return True
+        return None if change.value else {}
 
 
 def _reach(row: Hold) -> Q:
