@@ -43,14 +43,16 @@ class Allocation:
     whole: Json | None
 
 
-def allocation(pod: Json, asked: Asked | None) -> Allocation | None:
+def allocation(pod: Json, asked: Asked | None, *, fresh: bool = False) -> Allocation | None:
     """As the status has it; else, of an instance that was asked for, as the spec has it.
 
-    None: there is no instance yet, or its pod was changed before this was told.
+    `fresh`: the instance is a new one, of which the status does not tell yet. None: there is no
+    instance yet, or its pod was changed before this was told.
     """
     status = pod.get("status") or {}
     told = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
-    if status.get("allocatedResources") or any(one.get("resources") for one in told):
+    known = status.get("allocatedResources") or any(one.get("resources") for one in told)
+    if known and not fresh:
         whole = status.get("resources") if "allocatedResources" in status else None
         return Allocation({one["name"]: one.get("resources") or {} for one in told}, whole)
     if asked is None or not _same_totals(asked, pod):

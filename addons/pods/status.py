@@ -36,10 +36,11 @@ def status_of(
     provider: str = "",
     waiting: Waiting = CREATING,
     asked: Asked | None = None,
+    fresh: bool = False,
 ) -> Status:
     """The whole status that the pod should have. A pod that is over keeps the one it has.
 
-    `asked`: what its instance was asked for, once that was done.
+    `asked`: what its instance was asked for, once that was done; `fresh`: that was just now.
     """
     before: Json = pod.get("status") or {}
     if is_over(pod):
@@ -50,7 +51,7 @@ def status_of(
     if _RANK[phase] < _RANK[before.get("phase", "")]:
         phase = before["phase"]
     reason, message = _why(phase, instance)
-    allocated = resize.allocation(pod, asked)
+    allocated = resize.allocation(pod, asked, fresh=fresh)
     status = _status(
         pod,
         phase,

@@ -429,6 +429,13 @@ def test_the_manual_names_every_annotation() -> None:
     assert named == set(options.TABLE) | set(options.IGNORED)
 
 
+def test_the_size_written_back_is_the_one_asked_for_whatever_the_pod_became() -> None:
+    asked = Created("eci-1", "REQ", size=Size(Decimal(1), Decimal(2), "1-2Gi"))
+    notes = ECI.annotations(FULL, instance=None, created=asked)
+    assert notes["k8s.aliyun.com/eci-instance-spec"] == "1.0-2.0Gi"
+    assert notes["alibabacloud.com/pod-use-spec"] == "1-2Gi"
+
+
 def test_annotations_written_back_name_instance_request_and_size() -> None:
     spec = replace(FULL, tags={"spillway-node": "virtual-kubelet-cn-hangzhou-k"})
     created = Created("eci-1", "REQ", token="11111111-2222", account="1234")

@@ -166,7 +166,8 @@ async def accepted(
         return Outcome(0.0)
     row.cloud_id, row.request_id = created.id, created.request_id
     work = await work.put_annotations(row, created)
-    await work.put_status(status_of(work.live_pod, None, now=work.now, asked=asked_of(row)))
+    asked = asked_of(row)
+    await work.put_status(status_of(work.live_pod, None, now=work.now, asked=asked, fresh=True))
     await work.say(code, provider=work.dialect.title, instance=created.id, spec=row.spec)
     return Outcome(25.0, reasons.STARTING, {"instance": created.id})
 

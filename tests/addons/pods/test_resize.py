@@ -90,6 +90,15 @@ def test_a_resize_is_infeasible_until_it_is_taken_back() -> None:
     assert {"type": "PodResizePending", "$patch": "delete"} in patch["status"]["conditions"]
 
 
+def test_another_instance_is_made_with_what_the_pod_asks_for_then() -> None:
+    waits = told(of(LARGE, 2, told(of(SMALL, 1))))
+    asked = Asked(Decimal(3), Decimal(2))
+    status = status_of(of(LARGE, 2, waits), None, now=NOW, asked=asked, fresh=True)
+    assert "PodResizePending" not in conditions(status)
+    assert status["containerStatuses"][0]["allocatedResources"]["cpu"] == "3"
+    assert status["allocatedResources"]["cpu"] == "3"
+
+
 def test_an_amount_that_is_spelled_differently_is_no_resize() -> None:
     first = told(of(SMALL, 1))
     same = {side: {"cpu": "1000m", "memory": "2048Mi"} for side in ("requests", "limits")}
