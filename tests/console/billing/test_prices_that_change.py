@@ -7,6 +7,9 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
 
 from addons.runtime.clock import Clock
 from console.billing import live, posting, running, statements
@@ -156,3 +159,21 @@ def test_price_of_a_size_in_the_past_marks_only_what_cost_then(cast: Cast) -> No
     new = NewPrice("eci", "cpu", D("0.1"), "hour", "CNY", *span)
     add_price(cast.team, new, by="alice", now=NOON)
     assert list(Instance.objects.filter(unposted=True)) == [past]
+
+
+def test_page_and_answer_say_while_the_past_is_metered_anew(
+    cast: Cast, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = timezone.now()
+    life(account(cast.team), now - 2 * HOUR, now - HOUR)
+    post(now)
+    client.force_login(cast.alice)
+    span = {"period": "7d"}
+    said = "The past is being metered anew"
+    for most, changed in ((0, False), (1, True), (0, True)):
+        monkeypatch.setattr(running, "MOST_ANEW", most)
+        Instance.objects.update(unposted=changed)
+        anew = changed and not most
+        assert (said in client.get(reverse("billing-usage"), span).content.decode()) is anew
+        answer = client.get(reverse("api:billing-statement"), span).json()
+        assert answer["metered_anew"] is anew
