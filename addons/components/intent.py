@@ -82,16 +82,18 @@ def meant(
         raise ComponentError("unsupported", _("It is not delivered that way."))
     if action not in actions_of(delivery):
         raise ComponentError("unsupported", _("This delivery cannot do that."))
-    if delivery == Delivery.MANAGED:
-        offered.learn(cluster, component, runtime, installed=row.version if row else "")
     component = offered.here(cluster, component, delivery)
+    open_ = action in {"install", "upgrade"} and not (version and component.version(version))
+    if delivery == Delivery.MANAGED and open_:
+        offered.learn(cluster, component, runtime, installed=row.version if row else "")
+        component = offered.here(cluster, component, delivery)
     if action == "adopt":
         ways = (asked_for,) if asked_for else _ways(component, delivery)
         return _recognised(cluster, component, ways, row, runtime)
     if action == "rollback":
         return _earlier(component, row, revision, delivery)
     current = current_version(component, row)
-    chosen = _chosen(cluster, component, version, current, action)
+    chosen = _chosen(cluster, component, version, current, action=action, delivery=delivery)
     given = dict(values) if values is not None else _kept(row, current, chosen)
     return Meant(component, chosen, given, delivery, row)
 
@@ -168,7 +170,13 @@ def current_version(component: Component, row: Installation | None) -> Version |
 
 
 def _chosen(
-    cluster: Cluster, component: Component, wanted: str, current: Version | None, action: str
+    cluster: Cluster,
+    component: Component,
+    wanted: str,
+    current: Version | None,
+    *,
+    action: str,
+    delivery: str,
 ) -> Version:
     if wanted:
         found = component.version(wanted)
@@ -179,7 +187,7 @@ def _chosen(
         fitting = [v for v in component.versions if not _unfit(cluster, component, v)]
         if not fitting:
             raise ComponentError("incompatible", _unfit(cluster, component, component.latest))
-        return fitting[0]
+        return offered.newest(cluster, component, delivery, fitting)
     return current or component.latest
 
 

@@ -96,7 +96,7 @@ def offer(cluster: Cluster, component: Component, row: Installation | None) -> O
     component = offered.here(cluster, component, delivery)
     why = why_not(cluster, component, component.latest)
     fitting = [v for v in component.versions if not why_not(cluster, component, v)]
-    newest = fitting[0] if fitting else None
+    newest = offered.newest(cluster, component, delivery, fitting) if fitting else None
     return Offer(
         cluster, component, row, component.latest, newest is not None, "" if newest else why, newest
     )

@@ -2,7 +2,8 @@
 
 What the cloud told stands in `Cluster.vendor_facts["offered"]`, by component:
 
-    {"asked": when, "versions": [{"version", "kubernetes" (the lowest, may be empty), "schema"}]}
+    {"asked": when, "latest": the newest that is offered (empty: it does not tell),
+     "versions": [{"version", "kubernetes" (the lowest, may be empty), "schema"}]}
 
 Only the managed delivery can put such versions there. Source: CS API reference, DescribeAddon
 (`newer_versions`, `config_schema`), package `alibabacloud-cs20151215`.
@@ -60,6 +61,16 @@ _numbers = cmp_to_key(compare)
 
 def _order(version: Version) -> Any:
     return _numbers(version.version)
+
+
+def newest(
+    cluster: Cluster, component: Component, delivery: str, fitting: Sequence[Version]
+) -> Version:
+    """Of versions, newest first: the first that is not above what the cloud offers."""
+    kept = (cluster.vendor_facts.get("offered") or {}).get(component.name) or {}
+    most = kept.get("latest") if delivery == Delivery.MANAGED else ""
+    within = [one for one in fitting if not most or compare(one.version, most) <= 0]
+    return (within or list(fitting))[0]
 
 
 def _rows(cluster: Cluster, component: Component) -> Sequence[Json]:
@@ -164,18 +175,16 @@ async def ask(
     if registry.dialect(vendor.account.provider).vendor != component.vendor:
         return
     name = vendor_name(vendor.account.provider, component.name)
-    rows = await _offers(vendor, name, component, installed)
-    kept = {"asked": timezone.now().isoformat(), "versions": rows}
+    told = await _offers(vendor, name, component, installed)
+    kept = {"asked": timezone.now().isoformat(), **told}
     await reach.db(_keep, cluster, component.name, kept)
 
 
-async def _offers(
-    vendor: Vendor, name: str, component: Component, installed: str
-) -> list[dict[str, Any]]:
+async def _offers(vendor: Vendor, name: str, component: Component, installed: str) -> Json:
     about = await vendor.cluster()
     latest = await _asked(vendor, about, name, "")
     if latest is None or not latest.certain:
-        return []
+        return {"latest": "", "versions": []}
     base = installed or component.latest.version
     above = await _asked(vendor, about, name, base)
     lowest = {one.version: one.kubernetes for one in above.newer} if above else {}
@@ -187,7 +196,7 @@ async def _offers(
         schema = (found or latest).schema
         row = {"version": version, "kubernetes": lowest.get(version, ""), "schema": schema}
         rows.append(row)
-    return rows
+    return {"latest": latest.version, "versions": rows}
 
 
 async def _asked(

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from addons.models import PodRow
-from console.models import BillDay, Budget, BudgetEvent
+from console.models import BillDay, Budget, BudgetEvent, PriceEntry
 from tests.addons.compat.manifests import PLAIN
 from tests.browser.conftest import OpenPage, axe_problems, shot
 from tests.console import cast
@@ -151,3 +151,21 @@ def test_days_are_picked_when_asked_and_prices_fit_the_screen(
     page.goto(console_url + reverse("billing-prices"))
     inside = "[...document.querySelectorAll('.tw')].map((e) => e.scrollWidth - e.clientWidth)"
     assert max(page.evaluate(inside)) <= 0
+
+
+def test_a_price_is_withdrawn_only_after_asking(
+    console_url: str, open_page: OpenPage, alice: User
+) -> None:
+    page = open_page(console_url + reverse("billing-prices"), user=alice).page
+    page.get_by_role("button", name="Withdraw").click()
+    dialog = page.get_by_role("dialog", name="Withdraw this price?")
+    dialog.wait_for()
+    shot(page, "money-withdraw-light-en-1440")
+    assert axe_problems(page) == []
+    dialog.get_by_role("button", name="Cancel").click()
+    dialog.wait_for(state="hidden")
+    assert PriceEntry.objects.get().withdrawn_at is None
+    page.get_by_role("button", name="Withdraw").click()
+    dialog.get_by_role("button", name="Withdraw").click()
+    page.get_by_text("withdrawn", exact=True).wait_for()
+    assert PriceEntry.objects.get().withdrawn_at is not None

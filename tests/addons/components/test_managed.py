@@ -387,7 +387,7 @@ def test_what_the_cloud_offers_beyond_the_catalogue_is_installed_upgraded_to_and
     done = ack.run(ADDON, "install", version="v2.13.0", delivery="managed")
     assert done.state == Operation.State.SUCCEEDED, (done.error, done.log)
     ack.turn(addon_versions={ADDON: "v2.14.1"})
-    ack.cluster.vendor_facts.pop("offered")
+    ack.cluster.vendor_facts.pop("offered", None)
     ack.cluster.save()
     row = ack.row(ADDON)
     assert row is not None
@@ -401,7 +401,7 @@ def test_what_the_cloud_offers_beyond_the_catalogue_is_installed_upgraded_to_and
     done = ack.run(ADDON, "upgrade", values={"enableLinuxArm64Node": False, "vSwitchIds": ""})
     assert done.state == Operation.State.SUCCEEDED, (done.error, done.log)
     Installation.objects.all().delete()
-    ack.cluster.vendor_facts.pop("offered")
+    ack.cluster.vendor_facts.pop("offered", None)
     ack.cluster.save()
     done = ack.run(ADDON, "adopt")
     assert done.state == Operation.State.SUCCEEDED, (done.error, done.log)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from addons.components import offered
 from addons.components.catalogue import catalogue
 from addons.components.judge import wrong
 from addons.components.kits import rendered
 from addons.components.kits.ack_virtual_node import PROFILE_KEYS
 from addons.components.release import release_of
 from addons.components.vendors.names import config_of, unplaced, values_of
+from addons.models import Cluster
 
 KCI, ACK = "rbkci-virtual-kubelet", "ack-virtual-node"
 PROFILE = {
@@ -64,3 +66,29 @@ def test_the_newest_fits_clusters_without_acs_and_asks_for_it_only_where_it_is_s
     assert needs.serves("v1.26.3-aliyun.1") == ("acs",)
     assert needs.serves("v1.22.15") == ()
     assert needs.kubernetes == ">=1.16"
+
+
+def test_the_newest_of_a_cluster_is_not_above_what_its_cloud_offers() -> None:
+    component = catalogue()[ACK]
+    told = {"asked": "2026-01-01T00:00:00+00:00", "latest": "v2.10.5", "versions": []}
+    cluster = Cluster(vendor_facts={"offered": {ACK: told}})
+    versions = component.versions
+    assert offered.newest(cluster, component, "managed", versions).version == "v2.10.5"
+    assert offered.newest(cluster, component, "in_cluster", versions).version == "v2.13.0"
+
+
+def test_a_vendors_schema_is_read_with_our_words_and_without_what_is_unsound() -> None:
+    theirs = {
+        "properties": {
+            "vSwitchIds": {"type": "string", "maxLength": 9, "title": "x"},
+            "odd": {"type": "nothing"},
+            "more": {"type": "integer", "default": "two"},
+        }
+    }
+    ours = catalogue()[ACK].latest.schema
+    found = offered.with_properties(ours, theirs)["properties"]
+    assert found["vSwitchIds"]["maxLength"] == 9
+    assert found["vSwitchIds"]["x-picker"] == "subnets"
+    assert "odd" not in found
+    assert found["more"] == {"type": "integer"}
+    assert found.keys() >= ours["properties"].keys()
