@@ -304,4 +304,5 @@ def _rows(text: str, parameters: list[Any]) -> Iterable[tuple[Any, ...]]:
             cursor.execute("SET LOCAL jit = off")
             cursor.execute("SET LOCAL work_mem = '64MB'")
         cursor.execute(text, parameters)
-        return cursor.fetchall()
+        rows: Iterable[tuple[Any, ...]] = cursor.fetchall()
+        return rows

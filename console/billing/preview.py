@@ -129,10 +129,10 @@ def _lowest(book: Book, size: Size, place: Place, now: datetime) -> tuple[Rate |
 def with_quotes(one: Priced, quotes: Mapping[Ask, Price]) -> Priced:
     """The same with what clouds were asked for just now, where the book has no price."""
     offers = [
-        replace(offer, rate=_quoted(quotes[ask])) if (ask := ask_of(offer)) in quotes else offer
+        replace(offer, rate=offer.rate or _asked(offer, quotes), cheapest=False)
         for offer in one.offers
     ]
-    return Priced(one.subject, tuple(_marked([replace(one, cheapest=False) for one in offers])))
+    return Priced(one.subject, tuple(_marked(offers)))
 
 
 def ask_of(offer: Offer) -> Ask | None:
@@ -142,7 +142,11 @@ def ask_of(offer: Offer) -> Ask | None:
     return offer.provider, offer.region, offer.size
 
 
-def _quoted(price: Price) -> Rate:
+def _asked(offer: Offer, quotes: Mapping[Ask, Price]) -> Rate | None:
+    ask = ask_of(offer)
+    price = quotes.get(ask) if ask else None
+    if price is None:
+        return None
     whole = price.per_hour
     return Rate(price.currency, ZERO, ZERO, whole, ZERO, whole, price.source)
 
