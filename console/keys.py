@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from addons.models import Cluster, VirtualNode
 from console.refusals import KeyInvalid
 from providers import registry
-from providers.base import Dialect, NewKey
+from providers.base import Dialect, NewKey, Use
 from providers.errors import InvalidSpec
 from providers.models import CloudAccount
 
@@ -42,22 +42,50 @@ def shown_key(account: CloudAccount) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Purpose:
+    """A use of keys in words; `needed`: no key of the cloud is of any use without it."""
+
+    title: str
+    note: str = ""
+    needed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """The least grants as text to paste: JSON of a cloud, or YAML of Kubernetes objects."""
 
+    title: str
+    note: str
     text: str
     language: str
     label: str
 
 
-def policy(dialect: Dialect) -> Policy:
-    given = dialect.policy()
+def policies(dialect: Dialect) -> list[Policy]:
+    """What pods need first, then what else may be granted besides."""
+    return [_policy(purpose_of(use), given) for use, given in dialect.policies().items()]
+
+
+def purpose_of(use: str) -> Purpose:
+    if use == Use.BILLS:
+        return Purpose(_("Bills"), _("To compare what is metered with what the cloud bills."))
+    if use == Use.ADDONS:
+        note = _("To see and change the add-ons that the cloud itself runs in its clusters.")
+        return Purpose(_("Add-ons of the cloud"), note)
+    if use == Use.USERS:
+        note = _("To make users, each with a key for one add-on. No other users can be reached.")
+        return Purpose(_("Keys for add-ons"), note)
+    return Purpose(_("Pods"), needed=True)
+
+
+def _policy(purpose: Purpose, given: Mapping[str, Any]) -> Policy:
+    title, note = purpose.title, purpose.note
     if "kind" not in given:
         text = json.dumps(given, indent=2, ensure_ascii=False)
-        return Policy(text, "json", _("Policy of the cloud"))
+        return Policy(title, note, text, "json", _("Policy of the cloud"))
     objects = given["items"] if given["kind"] == "List" else [given]
     text = yaml.safe_dump_all([_bare(item) for item in objects], sort_keys=False)
-    return Policy(text, "yaml", _("Roles of the cluster"))
+    return Policy(title, note, text, "yaml", _("Roles of the cluster"))
 
 
 def _bare(value: Any) -> Any:

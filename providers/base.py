@@ -56,6 +56,7 @@ from providers.told import (
     Size,
     StockState,
     Subnet,
+    Use,
     Used,
     Verification,
     Waiting,
@@ -118,6 +119,7 @@ __all__ = [
     "Subnet",
     "TemporaryKeys",
     "Turns",
+    "Use",
     "Used",
     "Verification",
     "Verify",
@@ -191,8 +193,8 @@ class Dialect(Protocol):
         self, spec: InstanceSpec, *, instance: Instance | None, created: Created | None
     ) -> dict[str, str]: ...
 
-    def policy(self) -> Mapping[str, Any]:
-        """The least grants Spillway needs, in the cloud's own policy language."""
+    def policies(self) -> Mapping[Use, Mapping[str, Any]]:
+        """The least grants for each use that the cloud knows, in its own policy language."""
 
 
 @runtime_checkable

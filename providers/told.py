@@ -280,6 +280,15 @@ class Quota:
     cpu_used: Decimal
 
 
+class Use(StrEnum):
+    """What a key may be for. Only `PODS` is needed; each other one is a grant of its own."""
+
+    PODS = "pods"
+    BILLS = "bills"
+    ADDONS = "addons"
+    USERS = "users"
+
+
 @dataclass(frozen=True, slots=True)
 class Capability:
     """One action tried with the key: whether it works, and what to grant when it does not."""
@@ -290,6 +299,7 @@ class Capability:
     message: str = ""
     request_id: str = ""
     grant: str = ""
+    use: Use = Use.PODS
 
 
 @dataclass(frozen=True, slots=True)

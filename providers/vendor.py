@@ -16,6 +16,9 @@ from kube.secret import Secret
 
 Json = dict[str, Any]
 
+# How onectl begins the names of add-ons' users and policies; a least policy reaches no others.
+USER_PREFIX, POLICY_PREFIX = "ack-one-user-", "ack-one-registered-cluster-policy-"
+
 
 class AddonState(StrEnum):
     READY = "ready"

@@ -22,7 +22,7 @@ from addons.components.vendors.names import config_of, unplaced, vendor_name
 from addons.models import Cluster
 from addons.sentences import stored
 from providers import registry
-from providers.base import Catalogue, Quotas, Subnet
+from providers.base import Catalogue, Quotas, Subnet, Use
 from providers.errors import AccountTrouble, NotFound, ProviderError
 from providers.models import CloudAccount
 from providers.vendor import Activation, ManagedCluster, OfferedAddon
@@ -251,7 +251,9 @@ async def account(reach: Reach, question: Question) -> Sequence[Check]:
     if found.trouble:
         detail = stored("%(code)s: %(m)s", code=found.trouble, m=found.trouble_message)
         return [Check("account", "bad", title, detail, _("Mend the credential, then verify it."))]
-    lacking = [entry for entry in found.capabilities if not entry["ok"]]
+    uses = {Use.PODS, Use.ADDONS} if question.delivery == Delivery.MANAGED else {Use.PODS}
+    tried = [entry for entry in found.capabilities if entry.get("use", Use.PODS) in uses]
+    lacking = [entry for entry in tried if not entry["ok"]]
     if lacking:
         names = ", ".join(entry["grant"] or entry["action"] for entry in lacking)
         state = "bad" if any(_ESSENTIAL.fullmatch(e["action"]) for e in lacking) else "warn"

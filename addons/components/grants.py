@@ -26,7 +26,6 @@ from providers.models import RamGrant
 from providers.vendor import AccessKey, RamUsers
 
 ASKED = "?"
-POLICY_PREFIX = "ack-one-registered-cluster-policy-"
 KEYS_PER_USER = 2
 _PAUSE = 0.5
 _PATIENCE = 45.0

@@ -32,6 +32,7 @@ from addons.runtime.loop import runtime
 from addons.sentences import stored
 from providers import registry
 from providers.models import CloudAccount, RamGrant
+from providers.vendor import POLICY_PREFIX, USER_PREFIX
 
 __all__ = [
     "GrantError",
@@ -80,7 +81,7 @@ def policy_document(addon: str) -> Mapping[str, Any]:
 
 
 def _new_user() -> str:
-    return f"ack-one-user-{secrets.token_hex(5)}"
+    return f"{USER_PREFIX}{secrets.token_hex(5)}"
 
 
 def grant(
@@ -126,7 +127,7 @@ def _wanted(
         addon=addon,
         defaults={
             "user": new_user(),
-            "policy": f"{grants.POLICY_PREFIX}{addon}",
+            "policy": f"{POLICY_PREFIX}{addon}",
             "actor": actor,
             "created_at": now,
         },

@@ -69,7 +69,7 @@ async def restart_users(kube: Kube, now: datetime) -> list[str]:
     restart` does; their names. Each is restarted once for one `now`."""
     found = await kube.list(DEPLOYMENTS, NAMESPACE)
     users = [one for one in found.items if NAME in set(secrets_of(one["spec"]["template"]["spec"]))]
-    note = {RESTARTED: now.isoformat(timespec="seconds")}
+    note = {RESTARTED: now.isoformat()}
     for one in users:
         body = {"spec": {"template": {"metadata": {"annotations": note}}}}
         await kube.patch(DEPLOYMENTS, one["metadata"]["name"], body, NAMESPACE)

@@ -9,7 +9,7 @@ from typing import Any
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema, extend_schema_view
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import status
 from rest_framework.decorators import action
 from rest_framework.exceptions import ValidationError
@@ -30,7 +30,7 @@ from console.keys import known, new_key, shown_key, sources, used_by
 from console.refusals import EXPLAINED, explain
 from kube.secret import Secret
 from providers import accounts, registry
-from providers.base import Catalogue, Dialect, NewKey, Quotas
+from providers.base import Catalogue, Dialect, NewKey, Quotas, Use
 from providers.models import CloudAccount
 
 
@@ -234,14 +234,22 @@ class Credentials(Resource):
         except EXPLAINED as error:
             raise Problem.of(explain(error)) from error
 
-    @extend_schema(summary="The least policy the key needs", responses=OpenApiTypes.OBJECT)
+    @extend_schema(
+        summary="The least policy the key needs",
+        parameters=[OpenApiParameter("use", enum=[one.value for one in Use], default=Use.PODS)],
+        responses=OpenApiTypes.OBJECT,
+    )
     @action(detail=False, url_path=r"policy/(?P<provider>[a-z0-9-]+)")
     def policy(self, request: Request, provider: str) -> Response:
         try:
             dialect = registry.dialect(provider)
         except registry.UnknownProvider as error:
             raise Problem("unknown_provider", _("There is no such provider."), http=404) from error
-        return Response(dialect.policy())
+        policies, use = dialect.policies(), request.query_params.get("use", Use.PODS)
+        if use not in policies:
+            fix = _("There are: %(names)s.") % {"names": ", ".join(policies)}
+            raise Problem("invalid", _("The cloud has no such policy."), fix=fix, http=400)
+        return Response(policies[Use(use)])
 
     @extend_schema(summary="Forget a key that nothing uses", responses={204: None})
     def destroy(self, request: Request, pk: str) -> Response:

@@ -10,6 +10,7 @@ from typing import Any
 from rest_framework import serializers as s
 
 from addons import keys
+from providers.base import Use
 
 
 def _text(**kw: Any) -> s.CharField:
@@ -258,6 +259,9 @@ class CapabilityShape(s.Serializer[Any]):
     message = _text()
     request_id = _text()
     grant = _text(help_text="What to grant, where a grant is what is missing")
+    use = s.ChoiceField(
+        [one.value for one in Use], required=False, help_text="Only what pods need is needed"
+    )
 
 
 class ConfigMapShape(s.Serializer[Any]):

@@ -23,7 +23,7 @@ from addons.sweep import breaker
 from console import audit
 from console.access import Role, access, default_team, require, visible
 from console.fields import FieldsForm
-from console.keys import dialects, known, new_key, policy, shown_key, sources, used_by
+from console.keys import dialects, known, new_key, policies, purpose_of, shown_key, sources, used_by
 from console.refusals import EXPLAINED, Refusal, explain, user_kind
 from kube.secret import Secret
 from providers import accounts, registry
@@ -147,7 +147,7 @@ def new(request: HttpRequest) -> HttpResponse:
     context = {
         "form": form,
         "dialect": dialect,
-        "policy": policy(dialect),
+        "policies": policies(dialect),
         "offers_config_map": offers,
         "follow": follow,
     }
@@ -208,9 +208,10 @@ def _page(request: HttpRequest, account: CloudAccount, form: FieldsForm | None) 
         "shown_key": shown_key(account),
         "stale": account.trouble == accounts.KEY_STALE,
         "works": sum(item["ok"] for item in account.capabilities),
+        "tried": [(item, purpose_of(item.get("use", ""))) for item in account.capabilities],
         "users": [(user_kind(user), user) for user in accounts.users(account)],
         "form": form,
-        "policy": policy(dialect) if dialect else None,
+        "policies": policies(dialect) if dialect else (),
         "age_days": (timezone.now() - account.rotated_at).days,
         "old_days": ROTATE_AFTER_DAYS,
         "has_users": registry.has_users(account.provider),

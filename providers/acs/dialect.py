@@ -21,6 +21,7 @@ from providers.base import (
     Price,
     Problem,
     Size,
+    Use,
     Waiting,
 )
 from providers.prices import Entry
@@ -96,5 +97,5 @@ class AcsDialect:
     ) -> dict[str, str]:
         return written.written(spec, instance=instance, created=created)
 
-    def policy(self) -> Mapping[str, Any]:
-        return verify.policy()
+    def policies(self) -> Mapping[Use, Mapping[str, Any]]:
+        return {Use.PODS: verify.policy()}

@@ -55,7 +55,7 @@ def capability(access: Access, allowed: bool) -> Capability:
     return Capability(action, False, "Forbidden", message, grant=action)
 
 
-def policy() -> Mapping[str, Any]:
+def policy() -> dict[str, Any]:
     """A `v1` List to apply to the ACS cluster: identity, least roles, bindings, and a token.
 
     A token Secret is asked for by name because a token of `kubectl create token` ends.

@@ -1,7 +1,8 @@
 """Add-ons of ACK and registered clusters through Container Service's API (CS 2015-12-15).
 
 Sources: package `alibabacloud-cs20151215` 7.2.3 (paths, fields, states); ACK user guide, "Manage
-components" and "Customize the parameters of control plane components in ACK Pro clusters";
+components" and "Customize the parameters of control plane components in ACK Pro clusters"; CS API
+reference, "RAM authorization" and each operation's "Authorization information" (`GRANTS`);
 repository `elastic-compute-control-cli` (how the task of ModifyClusterAddon is found).
 """
 
@@ -29,6 +30,26 @@ from providers.vendor import (
     TaskState,
 )
 
+# What RAM calls the actions used here: older pages of the reference name some of them otherwise, so
+# both names stand. What hands out kubeconfigs is not among them.
+GRANTS = (
+    "cs:GetClusters",
+    "cs:DescribeClustersV1",
+    "cs:GetClusterById",
+    "cs:DescribeClusterDetail",
+    "cs:DescribeAddon",
+    "cs:ListClusterAddonInstances",
+    "cs:GetClusterAddonInstance",
+    "cs:DescribeTaskInfo",
+    "cs:DescribeClusterTasks",
+    "cs:CheckServiceRole",
+    "cs:InstallClusterAddons",
+    "cs:UpgradeK8sComponents",
+    "cs:UpgradeClusterAddons",
+    "cs:ModifyClusterAddon",
+    "cs:UnInstallClusterAddons",
+    "acc:ListImageCaches",
+)
 # What products say of accounts that have not opened them, or closed again.
 _CLOSED = re.compile(r"NotEnabled|NotActivated|NotOpen|NotSubscribed|ServiceNotFound")
 _PAGE = 50

@@ -19,8 +19,27 @@ from providers.alibaba.signing import Key
 from providers.alibaba.wire import Wire
 from providers.errors import Busy, NotFound
 from providers.models import CloudAccount
-from providers.vendor import AccessKey
+from providers.vendor import POLICY_PREFIX, USER_PREFIX, AccessKey
 
+NOBODY = f"{USER_PREFIX}0000000000"
+RESOURCES = (f"acs:ram:*:*:user/{USER_PREFIX}*", f"acs:ram:*:*:policy/{POLICY_PREFIX}*")
+GRANTS = (
+    "ram:CreateUser",
+    "ram:DeleteUser",
+    "ram:GetPolicy",
+    "ram:CreatePolicy",
+    "ram:DeletePolicy",
+    "ram:ListPolicyVersions",
+    "ram:CreatePolicyVersion",
+    "ram:DeletePolicyVersion",
+    "ram:AttachPolicyToUser",
+    "ram:DetachPolicyFromUser",
+    "ram:ListPoliciesForUser",
+    "ram:ListAccessKeys",
+    "ram:CreateAccessKey",
+    "ram:UpdateAccessKey",
+    "ram:DeleteAccessKey",
+)
 _CUSTOM = {"PolicyType": "Custom"}
 
 

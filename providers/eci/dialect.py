@@ -23,6 +23,7 @@ from providers.base import (
     Price,
     Problem,
     Size,
+    Use,
     Waiting,
 )
 from providers.eci import choices, options, pod, prices, verify, written
@@ -118,5 +119,5 @@ class EciDialect:
     ) -> dict[str, str]:
         return written.written(spec, instance=instance, created=created)
 
-    def policy(self) -> Mapping[str, Any]:
-        return verify.policy()
+    def policies(self) -> Mapping[Use, Mapping[str, Any]]:
+        return verify.policies()

@@ -7,11 +7,12 @@ of CreateContainerGroup, which answers `DryRunOperation` when the call would suc
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from providers.alibaba import bss
-from providers.base import Capability, Verification
+from providers.alibaba import bss, cs, ram
+from providers.base import Capability, Use, Verification
 from providers.eci.calls import Calls
 from providers.errors import (
     AccountTrouble,
@@ -38,24 +39,31 @@ ACTIONS = (
     "eci:ListUsage",
     "vpc:DescribeVSwitches",
     "ecs:DescribeSecurityGroups",
-    bss.GRANT,
 )
+_ROLE = {
+    "Effect": "Allow",
+    "Action": "ram:CreateServiceLinkedRole",
+    "Resource": "*",
+    "Condition": {"StringEquals": {"ram:ServiceName": "eci.aliyuncs.com"}},
+}
 
 
-def policy() -> dict[str, Any]:
-    """The least RAM policy Spillway needs; ListUsage and prices need account scope."""
+def policies() -> dict[Use, dict[str, Any]]:
+    """The least RAM policies; ListUsage and prices need account scope."""
     return {
-        "Version": "1",
-        "Statement": [
-            {"Effect": "Allow", "Action": list(ACTIONS), "Resource": "*"},
-            {
-                "Effect": "Allow",
-                "Action": "ram:CreateServiceLinkedRole",
-                "Resource": "*",
-                "Condition": {"StringEquals": {"ram:ServiceName": "eci.aliyuncs.com"}},
-            },
-        ],
+        Use.PODS: _policy(_allow(ACTIONS), _ROLE),
+        Use.BILLS: _policy(_allow([bss.GRANT])),
+        Use.ADDONS: _policy(_allow(cs.GRANTS)),
+        Use.USERS: _policy(_allow(ram.GRANTS, ram.RESOURCES)),
     }
+
+
+def _policy(*statements: Mapping[str, Any]) -> dict[str, Any]:
+    return {"Version": "1", "Statement": list(statements)}
+
+
+def _allow(actions: Sequence[str], resources: Sequence[str] = ()) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": list(actions), "Resource": list(resources) or "*"}
 
 
 class VerifyCalls(Calls):
@@ -79,6 +87,8 @@ class VerifyCalls(Calls):
             await self._try("ecs:DescribeSecurityGroups", {**region, "MaxResults": 10}),
             await self._try_create(),
             await self._bills(),
+            await self._addons(),
+            await self._users(),
         ]
         return Verification(
             account_id=str(caller.get("AccountId") or ""),
@@ -100,8 +110,33 @@ class VerifyCalls(Calls):
         try:
             request_id = await bss.allowed(self.read, self.wire.now())
         except ProviderError as error:
-            return _refused(bss.GRANT, error)
-        return Capability(bss.ACTION, True, request_id=request_id)
+            return _refused(bss.GRANT, error, Use.BILLS)
+        return Capability(bss.ACTION, True, request_id=request_id, use=Use.BILLS)
+
+    async def _addons(self) -> Capability:
+        """The first of `cs.GRANTS`; what changes add-ons cannot be tried without effect."""
+        action = "DescribeClustersV1"
+        one = {"region_id": self.region, "page_number": 1, "page_size": 1}
+        try:
+            body = await self.wire.roa(action, "GET", "/api/v1/clusters", query=one)
+        except ProviderError as error:
+            refused = _refused(cs.GRANTS[0], error, Use.ADDONS)
+            return replace(refused, action=action)
+        request_id = str(body.get("request_id") or "")
+        return Capability(action, True, request_id=request_id, use=Use.ADDONS)
+
+    async def _users(self) -> Capability:
+        """Asked about a user that nobody has: that there is none shows that it may be asked."""
+        grant = "ram:ListPoliciesForUser"
+        action = grant.split(":")[1]
+        try:
+            body = await self.read(action, {"UserName": ram.NOBODY}, product="ram")
+        except ProviderError as error:
+            if not error.code.startswith("EntityNotExist"):
+                return _refused(grant, error, Use.USERS)
+            return Capability(action, True, request_id=error.request_id, use=Use.USERS)
+        request_id = str(body.get("RequestId") or "")
+        return Capability(action, True, request_id=request_id, use=Use.USERS)
 
     async def _try_create(self) -> Capability:
         """A dry run in an existing subnet: without one ECI would make a default network."""
@@ -150,10 +185,10 @@ _DRY = {
 }
 
 
-def _refused(grant: str, error: ProviderError) -> Capability:
+def _refused(grant: str, error: ProviderError, use: Use = Use.PODS) -> Capability:
     needed = grant if isinstance(error, AccountTrouble) else ""
     action = grant.split(":")[1]
-    return Capability(action, False, error.code, error.message, error.request_id, grant=needed)
+    return Capability(action, False, error.code, error.message, error.request_id, needed, use)
 
 
 def _list_follows_usage(tried: list[Capability]) -> list[Capability]:

@@ -20,6 +20,7 @@ from providers.base import (
     Price,
     Problem,
     Size,
+    Use,
     Waiting,
 )
 from providers.kci import node, options, pod, sizes, temporary, verify
@@ -123,5 +124,5 @@ class KciDialect:
     ) -> dict[str, str]:
         return pod.written(spec, instance=instance, created=created)
 
-    def policy(self) -> Mapping[str, Any]:
-        return verify.policy()
+    def policies(self) -> Mapping[Use, Mapping[str, Any]]:
+        return verify.policies()

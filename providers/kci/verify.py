@@ -9,10 +9,11 @@ the action may be called. Account: IAM API reference 2015-11-01, GetAccountAllPr
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from providers.base import Capability, Verification
+from providers.base import Capability, Use, Verification
 from providers.calendar import day_of
 from providers.errors import (
     AccountTrouble,
@@ -23,7 +24,7 @@ from providers.errors import (
 )
 from providers.kci.catalogue import CatalogueCalls
 from providers.kci.request import HOURLY, KCI_TYPE
-from providers.kingsoft import bills
+from providers.kingsoft import bills, kce
 from providers.kingsoft.errors import is_key_itself
 
 NOBODY = "00000000-0000-0000-0000-000000000000"
@@ -39,18 +40,18 @@ GRANTS = (
     "vpc:DescribeSubnets",
     "vpc:DescribeSecurityGroups",
     "iam:GetAccountAllProjectsByParams",
-    bills.GRANT,
-    bills.LIST_GRANT,
-    "bill-union:DescribeProductCode",
 )
+_BILLS = (bills.GRANT, bills.LIST_GRANT, "bill-union:DescribeProductCode")
 
 
-def policy() -> dict[str, Any]:
-    """The least IAM policy Spillway needs (IAM user guide: policy language 2015-11-01)."""
-    return {
-        "Version": "2015-11-01",
-        "Statement": [{"Effect": "Allow", "Action": list(GRANTS), "Resource": ["*"]}],
-    }
+def policies() -> dict[Use, dict[str, Any]]:
+    """The least IAM policies (IAM user guide: policy language 2015-11-01)."""
+    return {Use.PODS: _policy(GRANTS), Use.BILLS: _policy(_BILLS), Use.ADDONS: _policy(kce.GRANTS)}
+
+
+def _policy(actions: Sequence[str]) -> dict[str, Any]:
+    statement = {"Effect": "Allow", "Action": list(actions), "Resource": ["*"]}
+    return {"Version": "2015-11-01", "Statement": [statement]}
 
 
 class VerifyCalls(CatalogueCalls):
@@ -83,6 +84,7 @@ class VerifyCalls(CatalogueCalls):
             ],
             projects,
             await self._bills(),
+            await self._addons(),
         ]
         return Verification(
             account_id=account,
@@ -101,7 +103,14 @@ class VerifyCalls(CatalogueCalls):
 
     async def _bills(self) -> Capability:
         today = bills.asked(day_of(self.wire.now()), size=1)
-        return (await self._try(bills.GRANT, today, version=bills.DAILY))[0]
+        tried = (await self._try(bills.GRANT, today, version=bills.DAILY))[0]
+        return replace(tried, use=Use.BILLS)
+
+    async def _addons(self) -> Capability:
+        """The first of `kce.GRANTS`; what changes components is not tried."""
+        one = {"MaxResults": 1, "Marker": 0}
+        tried = (await self._try(kce.GRANTS[0], one, version=kce.CLUSTERS))[0]
+        return replace(tried, use=Use.ADDONS)
 
     async def _try(
         self, grant: str, parameters: Mapping[str, Any], *, version: str = ""

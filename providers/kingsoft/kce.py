@@ -35,7 +35,16 @@ from providers.vendor import (
     TaskState,
 )
 
-_CLUSTERS, _COMPONENTS, _ADDONS = "2023-11-15", "2019-08-06", "2023-01-01"
+CLUSTERS, _COMPONENTS, _ADDONS = "2023-11-15", "2019-08-06", "2023-01-01"
+GRANTS = (
+    "kce:DescribeCluster",
+    "kce:DownloadClusterConfig",
+    "kce:DescribeAddonList",
+    "kce:ListComponentInstance",
+    "kce:InstallComponent",
+    "kce:UpdateComponentInstance",
+    "kce:DeleteComponentInstance",
+)
 _PAGE = 20
 _MAX_PAGES = 500
 NAMESPACE = "kube-system"
@@ -71,7 +80,7 @@ class Kce:
         marker = 0
         for _page in range(_MAX_PAGES):
             asked = {"MaxResults": _PAGE, "Marker": marker}
-            answer = await self._ask("DescribeCluster", asked, version=_CLUSTERS)
+            answer = await self._ask("DescribeCluster", asked, version=CLUSTERS)
             found = answer.get("ClusterSet") or []
             rows.update({str(row["ClusterId"]): row for row in found})
             following = int(answer.get("Marker") or 0)
@@ -82,7 +91,7 @@ class Kce:
 
     async def cluster(self, cluster_id: str) -> ManagedCluster:
         asked = {"ClusterId": cluster_id}
-        answer = await self._ask("DescribeCluster", asked, version=_CLUSTERS)
+        answer = await self._ask("DescribeCluster", asked, version=CLUSTERS)
         for row in answer.get("ClusterSet") or ():
             if row.get("ClusterId") == cluster_id:
                 return await self._cluster(row)

@@ -28,6 +28,7 @@ from providers.base import (
     Price,
     Problem,
     Size,
+    Use,
     Verification,
     Waiting,
 )
@@ -219,5 +220,5 @@ class ToyDialect:
         del spec, instance
         return {"toy/id": created.id} if created else {}
 
-    def policy(self) -> Mapping[str, Any]:
-        return {}
+    def policies(self) -> Mapping[Use, Mapping[str, Any]]:
+        return {Use.PODS: {}}

@@ -14,6 +14,7 @@ from rest_framework.test import APIClient
 from addons.runtime.loop import Runtime
 from console.models import AuditEntry
 from providers import registry, sealing
+from providers.base import Use
 from providers.models import CloudAccount
 from tests.console import cast as make
 from tests.console import toy
@@ -55,7 +56,20 @@ def test_form_holds_the_fields_of_the_cloud_and_its_policy(
     text = page.get(reverse("credential-new"), {"provider": name}).content.decode()
     for field in registry.dialect(name).credential:
         assert f'name="{field.name}"' in text
-    assert f'data-lang="{"yaml" if "kind" in registry.dialect(name).policy() else "json"}"' in text
+    assert (
+        f'data-lang="{"yaml" if "kind" in registry.dialect(name).policies()[Use.PODS] else "json"}"'
+        in text
+    )
+
+
+def test_each_use_of_a_key_has_a_policy_of_its_own(page: Client) -> None:
+    text = page.get(reverse("credential-new"), {"provider": "eci"}).content.decode()
+    for use, given in registry.dialect("eci").policies().items():
+        answer = page.get(f"{CREDENTIALS}policy/eci/", {"use": use})
+        assert answer.json() == given
+        assert all(action in text for action in given["Statement"][0]["Action"])
+    plain = page.get(f"{CREDENTIALS}policy/eci/").json()
+    assert plain == registry.dialect("eci").policies()[Use.PODS]
 
 
 def test_page_adds_a_key_of_every_kind_of_field(page: Client, cast: Cast) -> None:

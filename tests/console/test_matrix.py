@@ -195,6 +195,7 @@ def url_of(name: str, fleet: Fleet, token: int) -> str:
         "api:channels": {"pk": fleet.channel.pk},
         "api:exports": {"pk": fleet.export.pk},
         "api:billing-pod": {"uid": fleet.pod.uid},
+        "api:billing-reconciliation": {"pk": fleet.bill_day.pk},
         "api:billing-price": {"pk": fleet.price.pk},
         "api:billing-discount": {"pk": fleet.discount.pk},
         "billing-bill": {"pk": fleet.bill_day.pk},

@@ -95,6 +95,7 @@ def test_token_is_shown_once_and_revoked_by_its_owner(api: APIClient, cast: Cast
         ("get", "/api/v1/views/nothing/ids/", None, 404, "not_found"),
         ("get", "/api/v1/pods/?cursor=x", None, 404, "not_found"),
         ("get", "/api/v1/credentials/policy/nothing/", None, 404, "unknown_provider"),
+        ("get", "/api/v1/credentials/policy/kci/?use=users", None, 400, "invalid"),
         ("post", "/api/v1/clusters/parse/", {"kubeconfig": ""}, 400, "invalid"),
     ],
 )

@@ -26,6 +26,7 @@ from providers.base import (
     Size,
     StockState,
     Subnet,
+    Use,
     Verification,
 )
 from providers.errors import InvalidSpec
@@ -64,9 +65,10 @@ class Dialect:
         ends = timezone.now() + timedelta(hours=1)
         return NewKey("TEMP-0123456789", Secret(data["secret"]), Secret(cipher.reveal()), ends)
 
-    def policy(self) -> Mapping[str, Any]:
+    def policies(self) -> Mapping[Use, Mapping[str, Any]]:
         role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role"}
-        return {"apiVersion": "v1", "kind": "List", "items": [role, {**role, "kind": "Other"}]}
+        items = [role, {**role, "kind": "Other"}]
+        return {Use.PODS: {"apiVersion": "v1", "kind": "List", "items": items}}
 
     def billed_size(self, spec: InstanceSpec) -> Size:
         cpu, memory = spec.cpu or Decimal(1), spec.memory or Decimal(1)

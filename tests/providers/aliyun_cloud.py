@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
 from collections.abc import AsyncIterator
@@ -12,10 +13,12 @@ from types import SimpleNamespace
 from typing import Any
 
 from kube.secret import Secret
+from providers import registry
 from providers.alibaba.cs import Cs
 from providers.alibaba.ram import Ram
 from providers.alibaba.signing import Key
 from providers.alibaba.wire import Wire
+from providers.base import Use
 from sandbox.clouds.aliyun.account import AliyunAccount
 from sandbox.clouds.aliyun.cs import Member
 from sandbox.clouds.aliyun.state import Change
@@ -74,6 +77,17 @@ class Simulated:
     def key(self, note: str = "full access") -> Key:
         key = next(k for k in self.eci.first.keys.values() if k.note == note)
         return Key(key.access_key_id, Secret(key.access_key_secret), Secret(""))
+
+    def user(self, name: str, *uses: Use) -> Key:
+        """The key of a RAM user who has the least policies for these uses."""
+        ram, now = self.account.cloud.ram, time.time()
+        user = ram.create_user(name, name, "", now)
+        for use in uses:
+            document = json.dumps(registry.dialect("eci").policies()[use])
+            ram.create_policy(f"{name}-{use}", document, "", now)
+            ram.attach(user, "Custom", f"{name}-{use}", now)
+        made = ram.create_key(name, now)
+        return Key(made.access_key_id, Secret(made.access_key_secret), Secret(""))
 
     def plant(self, action: str, **fault: Any) -> None:
         self.account.cloud.cs.faults.plant(Fault(action=action, **fault))

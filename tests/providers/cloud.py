@@ -110,6 +110,7 @@ async def simulated(
     options: dict[str, Any] = {"now": now, "rng": random.Random(7), "speed": speed}
     eci = EciAccount(directory, ("cn-hangzhou",), **options)
     neighbours = AliyunAccount(directory, eci, **options)
+    neighbours.open()
     await eci.start("127.0.0.1", 0)
     made = Simulated(eci.first, eci.gateways["cn-hangzhou"])
     try:

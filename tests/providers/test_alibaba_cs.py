@@ -12,8 +12,10 @@ import pytest
 from kube.secret import Secret
 from providers.alibaba.cs import Cs
 from providers.alibaba.errors import COMMON, by_status
+from providers.alibaba.ram import Ram
 from providers.alibaba.signing import Key
 from providers.alibaba.wire import Wire
+from providers.base import Use
 from providers.errors import (
     AccountTrouble,
     Busy,
@@ -199,3 +201,50 @@ def test_a_code_that_nobody_knows_is_judged_by_its_status() -> None:
         NotFound,
         Unavailable,
     ]
+
+
+async def test_the_least_policies_are_enough_for_addons_and_their_users(cloud: Simulated) -> None:
+    """By the names that RAM has for the actions, which are not all those of the API."""
+    nobody, addons = cloud.user("without"), cloud.user("addons", Use.ADDONS)
+    users = cloud.user("users", Use.USERS)
+    for refused in (cloud.cs(nobody).clusters(), cloud.cs(users).clusters()):
+        with pytest.raises(AccountTrouble):
+            await refused
+    cs = cloud.cs(addons)
+    assert len(await cs.clusters()) == 2
+    await cs.offered(await cs.cluster(PRO.id), NODE)
+    assert await cs.roles(["AliyunCSDefaultRole"])
+    assert await cs.activated("acs")
+    task = await cs.install(PRO.id, NODE, version="v2.9.7", config={})
+    assert await done(cs, task) is TaskState.DONE
+    task = await cs.upgrade(PRO.id, NODE, current="v2.9.7", version="v2.13.0", config={})
+    assert await done(cs, task) is TaskState.DONE
+    await cs.configure(PRO.id, NODE, {"vSwitchIds": "vsw-1"})
+
+    async def configured() -> bool:
+        return bool(await cs.configurations(PRO.id)) and not await cs.busy(PRO.id)
+
+    await until(configured)
+    assert (await cs.addon(PRO.id, NODE)).name in {row.name for row in await cs.installed(PRO.id)}
+    assert await done(cs, await cs.uninstall(PRO.id, NODE)) is TaskState.DONE
+    with pytest.raises(AccountTrouble):
+        await cloud.ram(addons).keys("somebody")
+    await everything(cloud.ram(users))
+
+
+async def everything(ram: Ram) -> None:
+    """Each call of a grant, a rotation and a revocation."""
+    await ram.ensure_user("ack-one-user-1", comment="x")
+    for action in ("eci:*", "eci:Describe*"):
+        statement = {"Effect": "Allow", "Action": action, "Resource": "*"}
+        document = {"Version": "1", "Statement": [statement]}
+        await ram.ensure_policy("ack-one-registered-cluster-policy-x", document)
+    await ram.attach("ack-one-registered-cluster-policy-x", "ack-one-user-1")
+    assert await ram.attached("ack-one-user-1")
+    key = await ram.create_key("ack-one-user-1")
+    await ram.set_key("ack-one-user-1", key.id, active=False)
+    assert await ram.keys("ack-one-user-1")
+    await ram.delete_key("ack-one-user-1", key.id)
+    await ram.detach("ack-one-registered-cluster-policy-x", "ack-one-user-1")
+    await ram.delete_user("ack-one-user-1")
+    await ram.delete_policy("ack-one-registered-cluster-policy-x")

@@ -13,7 +13,7 @@ import pytest
 
 from providers import errors as kinds
 from providers.alibaba.endpoints import endpoint
-from providers.base import Container, Created, EnvVar, Instance, InstanceState, Size
+from providers.base import Container, Created, EnvVar, Instance, InstanceState, Size, Use
 from providers.eci import answer, options, prices, sizes
 from providers.eci.errors import error, kind_of
 from providers.errors import ProviderError
@@ -467,6 +467,11 @@ def test_annotations_written_back_name_instance_request_and_size() -> None:
 
 
 def test_the_policy_grants_what_is_called_and_nothing_with_a_star() -> None:
-    statement = ECI.policy()["Statement"][0]
-    assert "eci:DeleteContainerGroup" in statement["Action"]
-    assert not [action for action in statement["Action"] if "*" in action]
+    policies = ECI.policies()
+    granted = {use: given["Statement"][0]["Action"] for use, given in policies.items()}
+    assert "eci:DeleteContainerGroup" in granted[Use.PODS]
+    assert granted[Use.BILLS] == ["bssapi:DescribeInstanceBill"]
+    assert "cs:UpgradeK8sComponents" in granted[Use.ADDONS]
+    assert "ram:CreateAccessKey" in granted[Use.USERS]
+    assert not [action for actions in granted.values() for action in actions if "*" in action]
+    assert "*" not in policies[Use.USERS]["Statement"][0]["Resource"]

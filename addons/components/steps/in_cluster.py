@@ -67,7 +67,7 @@ async def _note_new_keys(ctx: Context, kube: Kube, work: Work, objects: Sequence
         and apply.other_keys(await apply.find(kube, obj), await ctx.db(apply.unsealed, obj))
     ]
     if changed:
-        note = {"secrets": changed, "at": ctx.now().isoformat(timespec="seconds")}
+        note = {"secrets": changed, "at": ctx.now().isoformat()}
         await ctx.db(keep, work.operation, **{RESTART: note})
 
 

@@ -25,6 +25,7 @@ COLUMNS: tuple[Column, ...] = (
 )
 CAPABILITIES: tuple[Column, ...] = (
     ("ACTION", "action"),
+    ("FOR", "use"),
     ("ALLOWED", "ok"),
     ("CODE", "code"),
     ("GRANT", "grant"),

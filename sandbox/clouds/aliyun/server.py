@@ -28,6 +28,8 @@ from .entrance import Call
 
 _FORM = "application/x-www-form-urlencoded"
 _ACTIONS = {**rpc.ACTIONS, **bss.ACTIONS}
+# Where RAM calls an action otherwise than the API does (CS API reference, of each operation).
+_RAM_NAMES = {"DescribeClustersV1": "GetClusters", "UpgradeClusterAddons": "UpgradeK8sComponents"}
 Json = dict[str, Any]
 
 
@@ -197,10 +199,11 @@ class Gateway:
         return admit(signed, token, self.cloud.ram.keys, self._nonces, envelope.now)
 
     def _permit(self, envelope: Envelope, key: Key, product: str) -> None:
-        if key.may(envelope.action, product):
+        action = _RAM_NAMES.get(envelope.action, envelope.action)
+        if key.may(action, product):
             return
         account = self.cloud.account_id
-        denied = forbidden(envelope.action, product, account, key.access_key_id)
+        denied = forbidden(action, product, account, key.access_key_id)
         denied.code = "StatusForbidden" if product == "cs" else "NoPermission"
         raise denied
 

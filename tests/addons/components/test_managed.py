@@ -331,6 +331,24 @@ def test_a_key_that_may_not_create_blocks_and_one_that_may_not_exec_only_warns(a
         assert (check.state, f"eci:{action}" in check.detail) == (state, True)
 
 
+def test_what_only_the_clouds_own_delivery_asks_is_told_of_it_alone(ack: Ack) -> None:
+    lacking = {"action": "DescribeClustersV1", "ok": False, "grant": "cs:GetClusters"}
+    ack.account.capabilities = [
+        {**lacking, "use": "addons"},
+        {**lacking, "action": "DescribeInstanceBill", "grant": "bssapi:x", "use": "bills"},
+    ]
+    ack.account.save()
+    told = {
+        way: [
+            check.detail
+            for check in manage.plan(ack.cluster, ADDON, action="install", delivery=way).checks
+            if check.code == "permissions"
+        ]
+        for way in ("managed", "in_cluster")
+    }
+    assert told == {"managed": ["The key may not: cs:GetClusters."], "in_cluster": []}
+
+
 def test_a_cluster_that_no_key_of_the_team_reaches_says_what_to_do(ack: Ack) -> None:
     ack.cluster.account, ack.cluster.team = None, Group.objects.create(name="bob")
     ack.cluster.save()

@@ -20,6 +20,7 @@ from addons.sentences import read
 from kube import DEPLOYMENTS
 from kube.secret import Secret
 from providers import accounts, registry, sealing
+from providers.base import Use
 from providers.errors import AccountTrouble, NotFound
 from providers.models import CloudAccount, RamGrant
 from providers.vendor import AccessKey, RamUsers
@@ -124,8 +125,8 @@ def test_the_key_may_do_what_the_addon_needs_and_nothing_else(place: Ack) -> Non
     row = granted(place)
     theirs = other_account(place, row)
     seen = async_to_sync(accounts.probe)(theirs)
-    # The bill is not the add-on's business.
-    assert {one.action for one in seen.capabilities if not one.ok} <= {"DescribeInstanceBill"}
+    assert {one.use for one in seen.capabilities if one.ok} == {Use.PODS}
+    assert Use.PODS not in {one.use for one in seen.capabilities if not one.ok}
     assert row.user in seen.identity
     done = ended(place, ram.grant(theirs, ADDON, actor="bob", now=cast.NOW))
     assert done.state == Operation.State.FAILED

@@ -21,6 +21,7 @@ from providers.base import (
     Price,
     Problem,
     Size,
+    Use,
     Waiting,
 )
 from providers.prices import Entry
@@ -100,5 +101,5 @@ class ToyDialect:
         known = instance or created
         return {"toy/instance": known.id} if known else {}
 
-    def policy(self) -> Mapping[str, Any]:
-        return {"may": ["list", "get", "create", "delete"]}
+    def policies(self) -> Mapping[Use, Mapping[str, Any]]:
+        return {Use.PODS: {"may": ["list", "get", "create", "delete"]}}
