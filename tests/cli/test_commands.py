@@ -15,6 +15,7 @@ from django.conf import settings
 
 from addons.models import Cluster, Installation, Operation, PodRow, VirtualNode
 from console.cli import api
+from providers.models import CloudAccount
 from tests.cli.conftest import Say, sayer
 from tests.console import cast as people
 from tests.console.cast import Cast, Fleet
@@ -233,6 +234,38 @@ def test_secrets_are_not_taken_from_arguments(say: Say, cast: Cast) -> None:
     said = say(*words, "--field", "access_key_id=LTAI1")
     assert said.code == 2
     assert "access_key_secret" in said.err
+
+
+def test_a_policy_comes_as_its_cloud_takes_it(say: Say, fleet: Fleet) -> None:
+    eci, acs = say("credential", "policy", "eci"), say("credential", "policy", "acs")
+    assert "eci:CreateContainerGroup" in json.loads(eci.out)["Statement"][0]["Action"]
+    assert yaml.safe_load(acs.out)["kind"] == "List"
+    addons = say("credential", "policy", "eci", "--use", "addons")
+    assert "cs:InstallClusterAddons" in addons.out
+    refused = say("credential", "policy", "acs", "--use", "users")
+    assert (refused.code, "There are: pods." in refused.err) == (2, True)
+
+
+def test_a_credential_is_rotated_by_a_file_and_removed_when_meant(
+    say: Say, fleet: Fleet, cast: Cast, tmp_path: Path
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("canary-2\n")
+    name = fleet.account.name
+    words = ("credential", "rotate", name, "--field", "access_key_id=LTAI5tNew")
+    said = say(*words, "--field-file", f"access_key_secret={secret}")
+    assert said.code != 0
+    assert "canary-2" not in said.err + said.out
+    fleet.account.refresh_from_db()
+    assert fleet.account.access_key_id != "LTAI5tNew"
+    said = say("credential", "remove", name)
+    assert (said.code, "--yes" in said.err) == (2, True)
+    said = say("credential", "remove", name, "--yes")
+    assert said.code != 0, "it is in use"
+    spare = people.account(cast.team, name="spare")
+    said = say("credential", "remove", "spare", "--yes")
+    assert (said.code, said.out) == (0, "Credential spare removed.\n")
+    assert not CloudAccount.objects.filter(pk=spare.pk).exists()
 
 
 def test_what_removes_asks_first(say: Say, fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,8 @@ import click
 from console.cli import find
 from console.cli.api import Json
 from console.cli.errors import NotFound, Usage
-from console.cli.output import Column, facts, stamp, table
-from console.cli.shell import Shell, common, complete, pass_shell
+from console.cli.output import Column, as_json, as_yaml, facts, stamp, table
+from console.cli.shell import Shell, ask, common, complete, confirmed, pass_shell
 
 COLUMNS: tuple[Column, ...] = (
     ("ID", "id"),
@@ -31,7 +31,14 @@ CAPABILITIES: tuple[Column, ...] = (
     ("GRANT", "grant"),
 )
 _SECRETS = ("secret", "long_secret")
+USES = ("pods", "bills", "addons", "users")
 _name = click.argument("name", shell_complete=complete("credentials/", "name"))
+_fields = click.option(
+    "--field", "fields", multiple=True, metavar="NAME=VALUE", help="What is no secret."
+)
+_field_files = click.option(
+    "--field-file", "files", multiple=True, metavar="NAME=FILE", help="`-`: stdin."
+)
 
 
 @click.group()
@@ -64,8 +71,8 @@ def verify(shell: Shell, name: str) -> None:
 @click.option("--region", required=True)
 @click.option("--endpoint", default="")
 @click.option("--team", default="")
-@click.option("--field", "fields", multiple=True, metavar="NAME=VALUE", help="What is no secret.")
-@click.option("--field-file", "files", multiple=True, metavar="NAME=FILE", help="`-`: stdin.")
+@_fields
+@_field_files
 @common
 @pass_shell
 def add(
@@ -84,17 +91,61 @@ def add(
     What the cloud's key consists of is asked for, secrets unseen; or given by --field and
     --field-file.
     """
-    asked = _asked(shell, provider)
+    given = _given(_asked(shell, provider), fields, files)
+    body = {"name": name, "provider": provider, "region": region, "fields": given}
+    made = shell.api.post("credentials/", {**body, "endpoint": endpoint, "team": team})
+    shell.result(made, lambda: f"Credential {made['name']} added.\n\n{_text(made)}")
+
+
+@credential.command()
+@_name
+@_fields
+@_field_files
+@common
+@pass_shell
+def rotate(shell: Shell, name: str, fields: tuple[str, ...], files: tuple[str, ...]) -> None:
+    """Replace a key: the new one is tried first and must do what the old one could."""
+    found = find.credential(shell, name)
+    given = _given(_asked(shell, found["provider"]), fields, files)
+    made = shell.api.post(f"credentials/{found['id']}/rotate/", {"fields": given})
+    shell.result(made, lambda: f"Credential {made['name']} rotated.\n\n{_text(made)}")
+
+
+@credential.command()
+@_name
+@confirmed
+@common
+@pass_shell
+def remove(shell: Shell, name: str, yes: bool) -> None:
+    """Forget a key that nothing uses."""
+    found = find.credential(shell, name)
+    ask(yes, f"Forget credential {name}?")
+    shell.api.delete(f"credentials/{found['id']}/")
+    shell.result({"name": name, "removed": True}, f"Credential {name} removed.")
+
+
+@credential.command()
+@click.argument("provider", shell_complete=complete("providers/", "name"))
+@click.option("--use", type=click.Choice(USES), default=USES[0], show_default=True)
+@common
+@pass_shell
+def policy(shell: Shell, provider: str, use: str) -> None:
+    """The least policy that a key needs for a use, to paste into the cloud."""
+    found = shell.api.get(f"credentials/policy/{provider}/", {"use": use})
+    shell.result(found, lambda: as_yaml(found) if "kind" in found else as_json(found))
+
+
+def _given(
+    asked: dict[str, Json], fields: tuple[str, ...], files: tuple[str, ...]
+) -> dict[str, str]:
+    """The key's fields; what is needed and missing is asked for."""
     given = {key: _file(path) for key, path in _pairs(files)}
     for key, value in _pairs(fields):
         if key in asked and asked[key]["kind"] in _SECRETS:
             fix = f"Use --field-file {key}=FILE, or leave it out to be asked."
             raise Usage(f"{key} is a secret: others see arguments.", fix=fix, code="secret")
         given[key] = value
-    given |= {key: _prompt(one) for key, one in asked.items() if _missing(one, given)}
-    body = {"name": name, "provider": provider, "region": region, "fields": given}
-    made = shell.api.post("credentials/", {**body, "endpoint": endpoint, "team": team})
-    shell.result(made, lambda: f"Credential {made['name']} added.\n\n{_text(made)}")
+    return given | {key: _prompt(one) for key, one in asked.items() if _missing(one, given)}
 
 
 def _asked(shell: Shell, provider: str) -> dict[str, Json]:
