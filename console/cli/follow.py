@@ -12,7 +12,7 @@ from typing import Any
 
 from console.cli.api import Json, Params
 from console.cli.errors import CommandError, Unreachable
-from console.cli.output import Column, Row, Table, when
+from console.cli.output import Column, Row, Table, as_yaml, when
 from console.cli.shell import Shell
 
 LOOK_SECONDS = 0.5
@@ -139,7 +139,9 @@ def _differences(
 def _tell(shell: Shell, drawn: Table, found: Sequence[tuple[str, Row]], *, first: bool) -> None:
     if not shell.for_people:
         for kind, row in found:
-            shell.say(json.dumps({"type": kind, "object": row}, ensure_ascii=False))
+            event = {"type": kind, "object": row}
+            line = json.dumps(event, ensure_ascii=False)
+            shell.say(f"---\n{as_yaml(event)}" if shell.output == "yaml" else line)
         return
     gone = {id(row) for kind, row in found if kind == "DELETED"}
     lines = drawn.lines([row for _kind, row in found])

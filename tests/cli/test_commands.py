@@ -219,6 +219,15 @@ def test_watching_prints_what_changes_until_the_interrupt(say: Say, fleet: Fleet
     ]
 
 
+def test_watching_as_yaml_prints_a_document_for_each_change(say: Say, fleet: Fleet) -> None:
+    def stop(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    said = say("pod", "watch", "-o", "yaml", sleep=stop)
+    [event] = yaml.safe_load_all(said.out)
+    assert (event["type"], event["object"]["name"]) == ("ADDED", fleet.pod.name)
+
+
 def test_cordon_is_refused_by_a_cluster_that_is_away(say: Say, fleet: Fleet) -> None:
     said = say("node", "cordon", fleet.node.name)
     assert said.code != 0
