@@ -320,7 +320,10 @@ class SchemaForm(forms.Form):
                 self.add_error(one.key, error)
                 continue
             default = one.sub.get("default", _ABSENT)
-            kept = _put(kept, one.key, _ABSENT if value == default else value)
+            # A switch that stands nowhere and was not touched says nothing.
+            untouched = value is False and at(self.given, one.key, _ABSENT) is _ABSENT
+            silent = untouched if default is _ABSENT else value == default
+            kept = _put(kept, one.key, _ABSENT if silent else value)
         self.values = kept
         self._judge()
         return cleaned

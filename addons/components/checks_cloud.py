@@ -73,17 +73,18 @@ async def vendor(reach: Reach, question: Question) -> Sequence[Check]:
         async with vendors.vendor_of(reach, question.cluster) as found:
             cluster = await found.cluster()
             return [
-                *_without_place(question, found.account.provider),
+                *_without_place(question, found.account),
                 await _offered(found, cluster, question, _VENDOR),
             ]
     except vendors.NoVendor as missing:
         return [Check("vendor", "bad", _VENDOR, missing.message, missing.fix)]
 
 
-def _without_place(question: Question, provider: str) -> Iterator[Check]:
-    """Values that the vendor's add-on would not get."""
-    usual = {"ECI_REGION": question.cluster.region} | question.version.defaults()
-    lost = unplaced(provider, question.component.name, question.values, usual)
+def _without_place(question: Question, account: CloudAccount) -> Iterator[Check]:
+    """Values that the vendor's add-on would not get; its keys are of the account anyway."""
+    usual = {"ECI_REGION": question.cluster.region, "credential": account.pk}
+    usual |= question.version.defaults()
+    lost = unplaced(account.provider, question.component.name, question.values, usual)
     if lost and question.action in _PREPARES:
         detail = stored(
             _("The cloud's add-on has no such settings: %(keys)s."), keys=", ".join(lost)
@@ -136,8 +137,10 @@ async def _offered(
 def _schema_check(
     found: vendors.Vendor, cluster: ManagedCluster, question: Question, offered: OfferedAddon
 ) -> Check | None:
-    """Settings that the vendor's own schema does not name."""
-    config = config_of(found.account.provider, question.component.name, question.values)
+    """Settings that the vendor's own schema does not name and that are not as they would be."""
+    usual = question.version.defaults().items()
+    values = {key: value for key, value in question.values.items() if (key, value) not in usual}
+    config = config_of(found.account.provider, question.component.name, values)
     known = {key.lower() for key in offered.schema.get("properties") or ()}
     lost = sorted(key for key in config if known and key.lower() not in known)
     if not lost or question.action not in _PREPARES:

@@ -161,7 +161,7 @@ def burst_and_leave(walker: Walker, place: Place) -> None:
     expect(pod).to_contain_text(re.compile(r"eci-\w+.*¥0\.\d{4}"))
     walker.page.fill("#confirm-name", ACK_NODE)
     walker.confirm("Uninstall")
-    walker.did("none of them ours")
+    walker.did("none of them that its pods named")
     assert (place.billed(IDC), place.nodes(IDC), place.phases("nginx", IDC)) == ([], {}, [])
 
 

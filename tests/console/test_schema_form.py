@@ -19,6 +19,7 @@ SCHEMA: dict[str, Any] = {
         "cluster": {"type": "string", "pattern": "^[a-z0-9-]+$"},
         "replicas": {"type": "integer", "default": 1, "minimum": 1, "maximum": 3},
         "proxy": {"type": "boolean", "default": True},
+        "hybrid": {"type": "boolean"},
         "credential": {"type": "integer", "x-credential": "kci"},
         "groups": {"type": "string", "x-picker": "security-groups"},
         "tags": {"type": "object", "additionalProperties": {"type": "string"}},
@@ -48,6 +49,18 @@ def test_only_what_differs_from_the_defaults_is_kept(db: None) -> None:
     assert form.is_valid(), form.errors
     wanted = {"cluster": "c-1", "dns": {"domain": "a.b"}, "tags": {"x": "1", "y": "2"}}
     assert form.values == wanted
+
+
+def test_a_switch_that_nobody_touched_says_nothing(db: None) -> None:
+    typed = "cluster=c-1&replicas=1&proxy=on"
+    untouched, on = filled(typed), filled(f"{typed}&hybrid=on")
+    off = filled(typed, {"hybrid": True})
+    assert untouched.is_valid()
+    assert "hybrid" not in untouched.values
+    assert on.is_valid()
+    assert on.values["hybrid"] is True
+    assert off.is_valid()
+    assert off.values["hybrid"] is False
 
 
 def test_ticked_boxes_are_rows_and_lists(cast: Cast) -> None:

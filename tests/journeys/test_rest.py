@@ -158,7 +158,7 @@ def leave(place: Place, rest: Rest, node: Json) -> None:
     assert float(plan["cost_per_hour"]["CNY"]) > 0
     ended = rest.done(f"installations/{node['id']}/uninstall/", {})
     proof = next(step for step in ended["steps"] if step["name"] == "proof")
-    assert proof["detail"].endswith("none of them ours")
+    assert proof["detail"].endswith("none of them that its pods named")
     assert (place.billed(IDC), place.nodes(IDC), place.phases("nginx", IDC)) == ([], {}, [])
 
 

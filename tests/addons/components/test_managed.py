@@ -331,6 +331,19 @@ def test_a_key_that_may_not_create_blocks_and_one_that_may_not_exec_only_warns(a
         assert (check.state, f"eci:{action}" in check.detail) == (state, True)
 
 
+def test_what_a_form_sends_along_stands_against_nothing(ack: Ack) -> None:
+    """The credential that the pickers looked with, and what is as it would be anyway."""
+
+    def refused(credential: int) -> list[str]:
+        values = {"credential": credential, "vSwitchIds": "", "enableClusterIp": True}
+        options = {"version": "v2.10.5", "values": values, "delivery": "managed"}
+        plan = manage.plan(ack.cluster, ADDON, action="install", **options)
+        return [check.detail for check in plan.checks if check.code == "settings"]
+
+    assert refused(ack.account.pk) == []
+    assert refused(ack.account.pk + 1) == ["The cloud's add-on has no such settings: credential."]
+
+
 def test_what_only_the_clouds_own_delivery_asks_is_told_of_it_alone(ack: Ack) -> None:
     lacking = {"action": "DescribeClustersV1", "ok": False, "grant": "cs:GetClusters"}
     ack.account.capabilities = [

@@ -152,7 +152,9 @@ def test_hosted_nodes_come_and_go_under_a_daemon_by_the_role_handed_out(
     hosted.until(lambda: PodRow.objects.filter(node=node, workload_name=daemon).exists())
     done = hosted.run("uninstall")
     assert done.state == Operation.State.SUCCEEDED, (done.error, done.log)
-    assert any(daemon in line["text"] and "DaemonSets" in line["text"] for line in done.log)
+    assert any(daemon in line["text"] and "DaemonSets" in line["text"] for line in done.log), (
+        done.log
+    )
     assert hosted.instances() == []
     assert place.get(NODES, node.name) is None
 
@@ -190,7 +192,9 @@ def test_a_component_comes_and_goes_under_a_daemon_by_the_roles_for_components(
     assert daemons_on(place, given["nodename"])
     done = ours.run(NAME, "uninstall")
     assert done.state == Operation.State.SUCCEEDED, (done.error, done.log)
-    assert any(daemon in line["text"] and "DaemonSets" in line["text"] for line in done.log)
+    assert any(daemon in line["text"] and "DaemonSets" in line["text"] for line in done.log), (
+        done.log
+    )
     assert running(place, given["KCI_CLUSTER_ID"]) == []
     assert place.get(NODES, given["nodename"]) is None
     assert place.get(SECRETS, "virtual-kubelet-keys", SPACE) is None
