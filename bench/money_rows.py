@@ -15,7 +15,7 @@ from django.db.models import Model
 from django.utils import timezone
 
 from console.billing.figures import NAMES
-from console.billing.models import UsageLine, UsageSum
+from console.billing.models import BillDay, BillItem, UsageLine, UsageSum
 from kube.secret import Secret
 from providers import sealing
 from providers.calendar import day_of, day_start, whole
@@ -50,6 +50,35 @@ def fill(lines: int, *, days: int, long_days: int, now: datetime) -> Group:
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
     return team
+
+
+def bill(heard_at: datetime) -> str:
+    """Final bills of all days that are posted: two items for each instance and day."""
+    quote = connection.ops.quote_name
+    items, days, lines = (quote(model._meta.db_table) for model in (BillItem, BillDay, UsageLine))
+    raw = "CAST('{}' AS jsonb)" if connection.vendor == "postgresql" else "'{}'"
+    with transaction.atomic(), connection.cursor() as cursor:
+        for item, amount in (("cpu", "cpu_amount"), ("mem", "memory_amount")):
+            cursor.execute(
+                f"INSERT INTO {items} (account_id, day, payer, cloud_id, product, item, region,"
+                " usage_unit, seconds, list_amount, amount, currency, key, raw, heard_at)"
+                f" SELECT account_id, day, '', cloud_id, 'eci', '{item}', 'cn-hangzhou', '',"
+                f" SUM(seconds), SUM({amount}), ROUND(SUM({amount}), 2), currency,"
+                f" cloud_id || ':' || day || ':{item}', {raw}, %s"
+                f" FROM {lines} GROUP BY account_id, day, cloud_id, currency",
+                [heard_at],
+            )
+        cursor.execute(
+            f"INSERT INTO {days} (account_id, day, currency, state, estimate, billed, rounding,"
+            " matched, only_billed, only_used, asked_at, trouble)"
+            " SELECT DISTINCT account_id, day, currency, 'final', 0, 0, 0, 0, 0, 0,"
+            f" {'CAST(%s AS timestamptz)' if connection.vendor == 'postgresql' else '%s'}, ''"
+            f" FROM {lines}",
+            [heard_at],
+        )
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    return f"{BillItem.objects.count():,} lines of bills"
 
 
 def counted() -> str:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from django.contrib.auth.models import Group
 from django.db import connection
 
+from bench import money_rows
 from bench.money import timed
 from console.billing import live, posting, series, statements
 from console.billing.models import UsageLine, UsageSum
@@ -40,12 +41,19 @@ def measure(team: Group, now: datetime, *, days: int, runs: int, still_open: int
     written = sum(posting.post(pks, now) for pks in posting.batches(now))
     took = time.monotonic() - begun
     print(f"  posted {still_open:,} lives: {written:,} lines, {written / took:,.0f} lines/s")
+    print(f"  {money_rows.bill(now)}")
     for what, query in (
         (f"the whole statement, {still_open:,} lives going on among it", asked),
         ("this month by workload", _month(today, "workload")),
         ("this month by label", _month(today, "label:team")),
     ):
-        timed(what, lambda query=query: statements.read(teams, query, now), runs)
+        alone = timed(what, lambda query=query: statements.read(teams, query, now), runs)
+        beside = timed(
+            "  the same beside what was billed",
+            lambda query=query: statements.read(teams, query, now, bills=True),
+            runs,
+        )
+        print(f"    bills make it {beside / alone:.1f} times as slow")
     hours = Query(today - _DAY, today + _DAY, ("namespace",))
     timed("two days by hour", lambda: series.read(teams, hours, Step.HOUR, now), 5)
     _live(teams, now, runs)

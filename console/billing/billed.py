@@ -266,7 +266,7 @@ def _query(
             SUM({amount}), SUM({beside})
         FROM {_table(BillItem)} b
         LEFT JOIN {_table(Instance)} i
-            ON i.account_id = b.account_id AND i.cloud_id = b.cloud_id AND i.cloud_id <> ''
+            ON i.account_id = b.account_id AND i.cloud_id = b.cloud_id AND NOT (i.cloud_id = '')
         LEFT JOIN {_orphans(days)} o
             ON o.account_id = b.account_id AND o.cloud_id = b.cloud_id
         {without}
