@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from console.billing import billed, groups, statements
 from console.billing.billed import Bill
@@ -204,3 +205,17 @@ def test_bills_of_other_teams_are_in_no_statement(cast: Cast) -> None:
     item(theirs, day_of(LAST_WEEK), row.cloud_id, "0.36")
     assert ask(cast, "namespace").bills == {}
     assert not billed.complete_days(frozenset({cast.team.pk}), MONTH, {}).rows
+
+
+def test_an_item_finds_its_instance_by_an_index(cast: Cast) -> None:
+    if connection.vendor != "sqlite":
+        pytest.skip("PostgreSQL joins all of them at once")
+    key = account(cast.team)
+    settled(key, day_of(LAST_WEEK))
+    asked = replace(MONTH, group=("namespace",))
+    days = billed.complete_days(frozenset({cast.team.pk}), asked, {})
+    text, parameters = billed._query(asked, {}, days, unpriced=False)
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN QUERY PLAN {text}", parameters)
+        plan = " ".join(row[-1] for row in cursor.fetchall())
+    assert "USING INDEX instance_cloud_id (account_id=? AND cloud_id=?)" in plan
