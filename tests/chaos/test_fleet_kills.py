@@ -29,7 +29,7 @@ def test_a_worker_killed_in_the_canary_and_in_both_waves_finishes_them(walk: Wal
     for wave in (0, 1, 2):
         wait_until(
             lambda: (wave, "running") in states(walk, pk),  # noqa: B023
-            seconds=30,
+            seconds=90,
             what=f"wave {wave} runs",
         )
         walk.house.kill("worker")
@@ -37,7 +37,7 @@ def test_a_worker_killed_in_the_canary_and_in_both_waves_finishes_them(walk: Wal
         walk.house.restart("worker")
     wait_until(
         lambda: walk.house.rest(f"fleet-upgrades/{pk}/")["state"] == "succeeded",
-        seconds=60,
+        seconds=180,
         what="the fleet upgrade ends",
     )
     assert {state for _wave, state in states(walk, pk)} == {"done"}
