@@ -3,8 +3,9 @@
 What was asked stands in `Operation.arguments["managed"]`, committed before the request is made:
 
     {"asked_at": when, "accepted": whether it was taken, "task": the vendor's task id,
-     "known": ids of the changes of configurations that there were before,
-     "over_at": when the task was seen to have ended well}
+     "known": ids of the changes of configurations that are not ours,
+     "over_at": when the task was seen to have ended well,
+     "guessed": the answer was lost, the task may be another's: ask again if it did not help}
 
 ACK's ModifyClusterAddon answers without a body (package `alibabacloud-cs20151215` 7.2.3): its task
 is the one that was not among those noted before. The vendor's own tool (repository
@@ -89,6 +90,23 @@ async def find_task(
     if since >= TASK_SHOWS_AFTER or (since >= HELD_FOR and fulfilled(there)):
         return
     raise NotYet(_("the cloud took the request; waiting for its task to show"), POLL_SECONDS)
+
+
+async def more_may_show(ctx: Context, operation: Operation, vendor: Vendor) -> bool:
+    """What is asked for does not hold: whether that may still change.
+
+    Values take their time to show. A task that ended well may have been of somebody who changed
+    them just before: then the one that shows after it is ours.
+    """
+    note = note_of(operation)
+    if note.get("task") and note.get("known") is not None:
+        known = [*note["known"], note["task"]]
+        new = [task for task in await known_tasks(vendor) if task not in known]
+        if new:
+            await add(ctx, operation, known=known, task=new[-1], over_at=None)
+            return True
+    since = next((one for one in ("over_at", "asked_at") if note.get(one)), "")
+    return bool(since) and waited(operation, since, ctx.now()) < SHOWS_AFTER
 
 
 async def task_is_over(ctx: Context, operation: Operation, vendor: Vendor) -> None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 
 from django.utils.translation import gettext_noop as _
 
@@ -101,23 +100,32 @@ async def ask(ctx: Context, operation: Operation) -> str:
 async def poll(ctx: Context, operation: Operation) -> str:
     """Wait until the vendor is done; asks again when its task failed and a person retried."""
     async with _asking(ctx, operation) as (vendor, wish):
-        if not note_of(operation).get("accepted"):
-            await _ask(ctx, operation, vendor, wish)
-        there = await _there(vendor, wish.name)
-        await asking.find_task(ctx, operation, vendor, there, wish.fulfilled)
-        await asking.task_is_over(ctx, operation, vendor)
+        await _until_over(ctx, operation, vendor, wish)
         return await _settled(ctx, operation, vendor, wish)
+
+
+async def _until_over(ctx: Context, operation: Operation, vendor: Vendor, wish: Wish) -> None:
+    if not note_of(operation).get("accepted"):
+        await _ask(ctx, operation, vendor, wish)
+    there = await _there(vendor, wish.name)
+    await asking.find_task(ctx, operation, vendor, there, wish.fulfilled)
+    await asking.task_is_over(ctx, operation, vendor)
 
 
 async def read_back(ctx: Context, operation: Operation) -> str:
     """What was asked is what the vendor holds now."""
     async with _asking(ctx, operation) as (vendor, wish):
+        await _until_over(ctx, operation, vendor, wish)
         there = await _there(vendor, wish.name)
         if there is None:
             raise NotYet(_("the cloud does not list it yet"), asking.POLL_SECONDS)
         missing = wish.not_taken(there)
         if missing:
-            _not_taken(operation, missing, ctx.now())
+            more = await asking.more_may_show(ctx, operation, vendor)
+            if not more and note_of(operation).get("guessed"):
+                await keep(ctx, operation)
+                more = True
+            _not_taken(missing, wait=more)
         text = _("version %(version)s, as the cloud tells")
         return stored(text, version=there.version)
 
@@ -275,7 +283,7 @@ async def _lost_one_is_found(ctx: Context, operation: Operation, vendor: Vendor)
         return False
     task = await asking.new_task(operation, vendor)
     if task:
-        await add(ctx, operation, accepted=True, task=task)
+        await add(ctx, operation, accepted=True, task=task, guessed=True)
         return True
     if await vendor.api.busy(vendor.cluster_id):
         raise NotYet(_BUSY, asking.POLL_SECONDS)
@@ -325,6 +333,8 @@ async def _settled(ctx: Context, operation: Operation, vendor: Vendor, wish: Wis
     if there is None:
         raise NotYet(_("the cloud does not list it yet"), asking.POLL_SECONDS)
     if there.state is AddonState.FAILED:
+        if await asking.more_may_show(ctx, operation, vendor):
+            raise NotYet(_("the cloud is at it"), asking.POLL_SECONDS)
         await keep(ctx, operation)
         raise StepFailed(stored(_("The cloud calls it %(state)s."), state=there.told), asking.STUCK)
     if there.state is not AddonState.READY or not wish.same_version(there):
@@ -333,11 +343,10 @@ async def _settled(ctx: Context, operation: Operation, vendor: Vendor, wish: Wis
     return stored(_("version %(version)s, as the cloud tells"), version=there.version)
 
 
-def _not_taken(operation: Operation, missing: Sequence[str], now: datetime) -> None:
+def _not_taken(missing: Sequence[str], *, wait: bool) -> None:
     """A configuration may take its time to show; what never shows was not taken."""
     keys = {"keys": ", ".join(missing)}
-    since = next((one for one in ("over_at", "asked_at") if note_of(operation).get(one)), "")
-    if since and asking.waited(operation, since, now) < asking.SHOWS_AFTER:
+    if wait:
         text = _("the cloud does not show these values yet: %(keys)s")
         raise NotYet(stored(text, **keys), asking.POLL_SECONDS)
     text = _("The cloud took the request and does not hold these values: %(keys)s")

@@ -100,7 +100,8 @@ def ack(world: World, runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Iter
     made.turn(stage_seconds=0.05, modify_shows_seconds=0.5, addon_versions={})
     yield made
     made.control.call("POST", "/reset", {})
-    made.turn(stage_seconds=0.05, modify_shows_seconds=0.5, addon_versions={})
+    # What is put back here shows at once: no test meets the tasks of the one before.
+    made.turn(stage_seconds=0.05, modify_shows_seconds=0.0, addon_versions={})
     cluster.account, cluster.team = account, account.team
     made.write({})
     made.control.call("POST", "/reset", {})
@@ -255,6 +256,34 @@ def test_a_worker_that_dies_after_asking_for_a_configuration_finds_its_task(
     assert done.state == Operation.State.SUCCEEDED, (done.error, done.log)
     assert done.arguments["managed"]["task"].startswith("T-")
     assert len(ack.control.call("GET", "/aliyun/calls?action=ModifyClusterAddon")) == 1
+
+
+def test_a_change_of_somebody_else_that_shows_first_is_not_taken_for_ours(
+    ack: Ack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "SHOWS_AFTER", timedelta(seconds=15))
+    ack.turn(modify_shows_seconds=1.0)
+    ack.write({"maxRequestsInflight": "400"})
+    done = configured(ack, requestTimeout="60s")
+    assert done.state == Operation.State.SUCCEEDED, (done.error, done.log)
+    assert ack.held() == {"maxRequestsInflight": "400", "requestTimeout": "60s"}
+    ack.write({"maxRequestsInflight": "300"})
+    ack.plant("task.apply", code="AddonOperationFailed.RenderError", message="the values are odd")
+    failed = configured(ack, requestTimeout="30s")
+    assert failed.state == Operation.State.FAILED, failed.log
+    assert "the values are odd" in read(failed.error)
+    operations.retry(failed)
+    assert ack.ended(failed).state == Operation.State.SUCCEEDED
+    assert ack.held()["requestTimeout"] == "30s"
+
+
+def test_a_lost_request_is_made_again_though_a_change_of_somebody_else_shows(ack: Ack) -> None:
+    ack.turn(modify_shows_seconds=1.0)
+    ack.write({"maxRequestsInflight": "400"})
+    ack.plant("ModifyClusterAddon", lost_request=True, times=1)
+    done = configured(ack, requestTimeout="60s")
+    assert done.state == Operation.State.SUCCEEDED, (done.error, done.log)
+    assert ack.held() == {"maxRequestsInflight": "400", "requestTimeout": "60s"}
 
 
 def test_a_task_that_fails_says_why_and_a_retry_asks_again(ack: Ack) -> None:
