@@ -22,7 +22,7 @@ from addons.runtime.loop import runtime
 from addons.sweep import breaker
 from console import audit
 from console.access import Role, access, default_team, visible
-from console.api import shapes
+from console.api import credential_shapes as shapes
 from console.api.base import Resource, reader
 from console.api.problems import Problem
 from console.fields import read

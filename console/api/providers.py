@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from console.api import shapes
+from console.api import credential_shapes as shapes
 from console.keys import dialects
 from console.pairs import groups_max
 from providers.base import Dialect, Field, TemporaryKeys
