@@ -14,7 +14,7 @@ is the one that was not among those noted before. The vendor's own tool (reposit
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -67,6 +67,10 @@ async def new_task(operation: Operation, vendor: Vendor) -> str:
     known = note_of(operation).get("known")
     if known is None:
         return ""
+    return await _first_beyond(known, vendor)
+
+
+async def _first_beyond(known: Sequence[str], vendor: Vendor) -> str:
     new = [task for task in await known_tasks(vendor) if task not in known]
     return new[-1] if new else ""
 
@@ -101,9 +105,8 @@ async def more_may_show(ctx: Context, operation: Operation, vendor: Vendor) -> b
     note = note_of(operation)
     if note.get("task") and note.get("known") is not None:
         known = [*note["known"], note["task"]]
-        new = [task for task in await known_tasks(vendor) if task not in known]
-        if new:
-            await add(ctx, operation, known=known, task=new[-1], over_at=None)
+        if task := await _first_beyond(known, vendor):
+            await add(ctx, operation, known=known, task=task, over_at=None)
             return True
     since = next((one for one in ("over_at", "asked_at") if note.get(one)), "")
     return bool(since) and waited(operation, since, ctx.now()) < SHOWS_AFTER
